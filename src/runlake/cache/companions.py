@@ -1,4 +1,4 @@
-"""Rows that are stored beside the exports of a run: live rows, system metrics, a list of files."""
+"""Rows that are stored beside the exports of a run: live rows, system metrics, lists of files."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ from runlake.cache.store import (
 from runlake.exports.download.attempt_file import AttemptFile
 from runlake.settings import Settings
 
-SYSTEM, FILES = "system", "files"
-FILE_NAME = re.compile(r"(?:live|system|files)-[0-9a-f]{8}\.jsonl\.gz")
+SYSTEM, FILES, ARTIFACTS = "system", "files", "artifacts"
+FILE_NAME = re.compile(r"(?:live|system|files|artifacts)-[0-9a-f]{8}\.jsonl\.gz")
 MAX_BYTES = 1 << 30
 LEVEL = 1
 ABANDONED_SECONDS = 24 * 3600.0
@@ -49,7 +49,7 @@ def store_rows(
     directory : RunDirectory
         The run's directory, which is created if missing.
     kind : str
-        `LIVE`, `SYSTEM` or `FILES`.
+        `LIVE`, `SYSTEM`, `FILES` or `ARTIFACTS`.
     rows : iterable of mapping
         Written as a line of JSON each.
     asked : sequence of str
@@ -93,7 +93,7 @@ def read_rows(directory: RunDirectory, kind: str) -> list[dict[str, Any]] | None
     directory : RunDirectory
         The run's directory.
     kind : str
-        `LIVE`, `SYSTEM` or `FILES`.
+        `LIVE`, `SYSTEM`, `FILES` or `ARTIFACTS`.
 
     Returns
     -------

@@ -16,7 +16,8 @@
         <identity>.parquet                     one version of one export
         <identity>-<random>.parquet            the same version, sparse: only some column chunks
         <object>.<attempt>.part                one attempt's download (see ``exports.download``)
-      artifacts/v1/<host>/<00..ff>/<md5>       the content of an artifact's file
+      artifacts/v1/<host>/<00..ff>/<md5>       the content of an artifact's file, or a manifest
+      artifacts/v1/<host>/collections/<collection>/<version>.json  the fields of a pulled version
       artifacts/locks/<00..ff>.lock            for many contents
       media/v1/<host>/<00..ff>/<name>-<sha256> the file of a logged image or other media
       lake/v1/snapshots/<name>/                a snapshot: a record, and a tree like this one
@@ -144,7 +145,7 @@ def task_mark(root: Path, token: str) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class ContentFile:
-    """The paths of a file's content, which is stored once per MD5 for all artifacts.
+    """The paths of a file's content, which is stored once per digest for all artifacts.
 
     Parameters
     ----------
@@ -152,24 +153,66 @@ class ContentFile:
         Root of the cache.
     base_url : str
         Root of the API. Content is not shared between backends.
-    md5 : str
-        MD5 digest in hex.
+    name : str
+        MD5 digest in hex; another digest in hex, and a suffix that names its algorithm.
     """
 
     root: Path
     base_url: str
-    md5: str
+    name: str
 
     @property
     def path(self) -> Path:
         """The file with the content."""
-        host = safe_name(_host(self.base_url))
-        return self.root / "artifacts" / CONTENT_VERSION / host / self.md5[:2] / self.md5
+        return _artifacts(self.root, self.base_url) / self.name[:2] / self.name
 
     @property
     def lock(self) -> Path:
         """The content's lock file, one of 256."""
-        return self.root / "artifacts" / "locks" / f"{self.md5[-2:]}.lock"
+        digest = self.name.partition(".")[0]
+        return self.root / "artifacts" / "locks" / f"{digest[-2:]}.lock"
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactPlace:
+    """The paths of the artifacts of a backend.
+
+    Parameters
+    ----------
+    root : Path
+        Root of the cache.
+    base_url : str
+        Root of the API.
+    """
+
+    root: Path
+    base_url: str
+
+    @property
+    def collections(self) -> Path:
+        """The directory with the fields of pulled versions, a directory per collection."""
+        return _artifacts(self.root, self.base_url) / "collections"
+
+    def collection(self, names: tuple[str, str, str]) -> Path:
+        """Return the directory of the versions of a collection: entity, project and its name."""
+        return self.collections / _digest("\0".join(names))
+
+    def version(self, names: tuple[str, str, str], artifact_id: str) -> Path:
+        """Return the file with the fields of a version of a collection."""
+        return self.collection(names) / self.version_name(artifact_id)
+
+    @staticmethod
+    def version_name(artifact_id: str) -> str:
+        """Return the name of the file with the fields of a version."""
+        return f"{_digest(artifact_id)}.json"
+
+    def content(self, name: str) -> ContentFile:
+        """Return the paths of a content."""
+        return ContentFile(self.root, self.base_url, name)
+
+
+def _artifacts(root: Path, base_url: str) -> Path:
+    return root / "artifacts" / CONTENT_VERSION / safe_name(_host(base_url))
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,9 @@ def pull(
     paths: Annotated[list[str], typer.Argument(help=PATH_FORM, metavar="PATH...")],
     refresh: Annotated[bool, typer.Option("--refresh", help="Download all again (a run).")] = False,
     files: Annotated[bool, typer.Option("--files", help="Also media, tables and files.")] = False,
+    artifacts: Annotated[
+        bool, typer.Option("--artifacts", help="Also logged and used artifacts.")
+    ] = False,
     keys: Annotated[str | None, typer.Option(help="Keys to download, comma-separated.")] = None,
     since: Annotated[str | None, typer.Option(help="Only runs active since: 7d, a date.")] = None,
     filters: Annotated[str | None, typer.Option(help="Only runs that match, as JSON.")] = None,
@@ -38,6 +41,7 @@ def pull(
         "keys": _names(keys),
         "since": since,
         "files": files,
+        "artifacts": artifacts,
         "dry_run": dry_run,
         "workers": workers,
     }

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,13 +27,16 @@ from runlake.backend.http.client import Client
 from runlake.backend.http.json_text import parse_json
 from runlake.backend.http.transfer import download_bytes
 from runlake.cache.artifacts.files import Fetcher
+from runlake.cache.artifacts.held import LOGGED, place_of, read_list, read_manifest_of
 from runlake.cache.artifacts.manifest import Manifest, fetch_manifest
 from runlake.cache.artifacts.references import parse_artifact_reference
+from runlake.cache.layout import RunDirectory
 from runlake.cache.stored_files import list_stored_files, read_stored_file
 from runlake.errors import (
     ArtifactNotFoundError,
     InvalidArgument,
     MissingExtra,
+    NotCached,
     ProtocolError,
     RunFileNotFoundError,
 )
@@ -95,7 +99,10 @@ def read_table(
 
 def read_table_cell(client: Client, run: RunPath, cell: Mapping[str, Any]) -> pl.DataFrame:
     """Read the table that a cell of a run's history describes; for errors see `read_table`."""
-    # Of a run in the lake, only its own files are on disk.
+    held = _held_source(client, run, cell) if client.settings.offline else None
+    if held is not None:
+        return held.frame(cell)
+    # Of a run in the lake whose artifacts were not pulled, only its own files are on disk.
     is_in_lake = client.settings.offline and cell.get("_type") == "table-file" and cell.get("path")
     if is_in_lake and list_stored_files(client.settings, run, [cell["path"]]):
         return _frame([_run_file(client, run, cell)], {})
@@ -248,6 +255,35 @@ def _tables_in(summary: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
             yield f"{prefix}{key}"
         elif isinstance(value, dict) and "_type" not in value:
             yield from _tables_in(value, f"{prefix}{key}.")
+
+
+def _held_source(client: Client, run: RunPath, cell: Mapping[str, Any]) -> TableSource | None:
+    """Return the table of a cell from the artifacts that were pulled with the run.
+
+    A cell names its artifact by an id of the SDK that only a backend can look up. So the artifact
+    is found by the name of its file, among those that the run logged. The increments of a table are
+    in all versions after the one that they were logged with. Other files of the same name in
+    several versions cannot be told apart: then the result is None.
+    """
+    try:
+        name = urlsplit(cell.get("artifact_path") or "").path.removeprefix("/")
+    except ValueError:
+        return None
+    settings = client.settings
+    found = []
+    with suppress(NotCached):
+        directory = RunDirectory(settings.cache_dir, settings.base_url, run)
+        for row in read_list(directory) or ():
+            manifest = (
+                read_manifest_of(place_of(directory), row.version) if row.mode == LOGGED else None
+            )
+            if manifest is not None and name in manifest.entries:
+                found.append((row.version, manifest))
+    found.sort(key=lambda one: int(one[0].node["versionIndex"]))
+    if not found or (len(found) > 1 and cell.get("_type") != INCREMENTAL):
+        return None
+    version, manifest = found[0]
+    return TableSource(client, version.path, manifest, name)
 
 
 def open_reference(client: Client, reference: str | None) -> TableSource | None:

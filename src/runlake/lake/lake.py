@@ -102,6 +102,8 @@ class Lake(Snapshots, LakeRuns):
         workers: int | None = None,
         executor: Executor | None = None,
         progress: ProgressOption = None,
+        *,
+        artifacts: bool | str | Sequence[str] = False,
     ) -> PullReport:
         """Download runs with all that belongs to them; what has not changed costs no request.
 
@@ -134,6 +136,11 @@ class Lake(Snapshots, LakeRuns):
             `ProcessPoolExecutor`: it loses all tasks with one process.
         progress : bool, callable or None
             As for `Run.pull`; the units are the bytes of all runs.
+        artifacts : bool, str or list of str
+            True pulls the files of all artifacts that the runs logged or used; or names of
+            collections, names with versions such as ``"model:v3"``, and patterns such as
+            ``"model-*"``. Each content is downloaded once, whichever artifacts have it. References
+            to files elsewhere stay references.
 
         Returns
         -------
@@ -165,6 +172,7 @@ class Lake(Snapshots, LakeRuns):
             keys,
             since,
             files,
+            artifacts,
             dry_run,
             workers,
             executor,
@@ -276,8 +284,9 @@ class Lake(Snapshots, LakeRuns):
         -------
         polars.DataFrame
             A row per run: ``entity``, ``project``, ``run_id``, ``status``, ``reason``,
-            ``has_all_files``, ``pulled_at`` and ``n_artifacts`` (artifacts that the run has logged
-            at the backend; a lake does not have them). The status is "complete" (all rows and
+            ``has_all_files``, ``pulled_at``, ``n_artifacts`` (artifacts that the run has logged at
+            the backend) and ``n_missing_artifacts`` (those of them whose files are not here, whole
+            and intact; pull with ``artifacts=True``). The status is "complete" (all rows and
             fields are here as they are there), "incomplete" (rows, keys or files are missing here),
             "changed" (since the pull), "gone" (deleted there), "only here" (from another backend)
             or "only there" (not pulled, in a project of which the lake has runs). Exports that may

@@ -64,6 +64,9 @@ class PullReport:
         True if nothing was downloaded.
     is_interrupted : bool
         True if the pull did not reach the last run.
+    n_artifacts : int
+        Versions of artifacts whose files are in the lake now, and were not before; with
+        ``dry_run``, those to download.
     """
 
     new: tuple[str, ...] = ()
@@ -76,6 +79,7 @@ class PullReport:
     seconds: float = 0.0
     is_dry_run: bool = False
     is_interrupted: bool = False
+    n_artifacts: int = 0
 
     @property
     def n_runs(self) -> int:
@@ -96,6 +100,7 @@ class PullReport:
             "n_runs": self.n_runs,
             "n_bytes": self.n_bytes,
             "n_requests": self.n_requests,
+            "n_artifacts": self.n_artifacts,
             "seconds": round(self.seconds, 3),
             "is_dry_run": self.is_dry_run,
             "is_interrupted": self.is_interrupted,
@@ -119,9 +124,10 @@ class PullReport:
         verb = "Would pull" if self.is_dry_run else "Pulled"
         size = "an unknown number of" if self.n_bytes is None else f"{self.n_bytes:,}"
         counts = ", ".join(f"{n:,} {name}" for name, n in self._counts())
+        artifacts = f"{self.n_artifacts:,} artifacts, " if self.n_artifacts else ""
         text = (
-            f"{verb} {self.n_runs:,} runs: {counts}; {size} bytes, {self.n_requests:,} requests, "
-            f"{self.seconds:.1f} s."
+            f"{verb} {self.n_runs:,} runs: {counts}; {artifacts}{size} bytes, "
+            f"{self.n_requests:,} requests, {self.seconds:.1f} s."
         )
         return f"{text} Interrupted: pull again to go on." if self.is_interrupted else text
 

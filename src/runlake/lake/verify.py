@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,13 +13,15 @@ from runlake.backend.graphql import documents
 from runlake.backend.graphql.query import query_project
 from runlake.backend.graphql.shapes import answer_to
 from runlake.backend.http.client import Client
-from runlake.cache.companions import FILES, SYSTEM, read_rows
+from runlake.cache.artifacts.held import LOGGED, place_of, read_list
+from runlake.cache.companions import ARTIFACTS, FILES, SYSTEM, read_rows
 from runlake.cache.layout import RunDirectory
 from runlake.cache.run_facts import incomplete_reason
 from runlake.cache.store import StoredManifest
 from runlake.cache.stored_files import ALL_FILES
 from runlake.cache.upkeep.tree import CachedRun, walk_runs
-from runlake.errors import BackendError, ProjectNotFoundError
+from runlake.errors import BackendError, NotCached, ProjectNotFoundError
+from runlake.lake.pulling.artifacts import Damages, is_asked, is_history
 from runlake.lake.pulling.files import is_intact
 from runlake.lake.pulling.held import has_system_metrics
 from runlake.lake.pulling.listing import Listed, list_pages
@@ -50,8 +53,9 @@ class Verdict:
     pulled_at : float or None
         When the run was pulled, in seconds since 1970.
     n_artifacts : int or None
-        Artifacts that the run has logged at the backend, which a lake does not have; None if that
-        is unknown.
+        Artifacts that the run has logged at the backend; None if that is unknown.
+    n_missing_artifacts : int or None
+        Those of them whose files are not whole here; None if that is unknown.
     """
 
     run: RunPath
@@ -60,6 +64,7 @@ class Verdict:
     has_all_files: bool = False
     pulled_at: float | None = None
     n_artifacts: int | None = None
+    n_missing_artifacts: int | None = None
 
 
 def verify(root: Path, client: Client) -> pl.DataFrame:
@@ -80,18 +85,21 @@ def verify(root: Path, client: Client) -> pl.DataFrame:
                 for one in verdicts
             ],
             "n_artifacts": [one.n_artifacts for one in verdicts],
+            "n_missing_artifacts": [one.n_missing_artifacts for one in verdicts],
         },
         schema={
             **dict.fromkeys(("entity", "project", "run_id", "status", "reason"), pl.String),
             "has_all_files": pl.Boolean,
             "pulled_at": pl.Datetime("us", "UTC"),
             "n_artifacts": pl.Int64,
+            "n_missing_artifacts": pl.Int64,
         },
     )
 
 
 def _verdicts(root: Path, client: Client) -> Iterator[Verdict]:
     by_project: dict[tuple[str, str], dict[str, CachedRun]] = {}
+    damages = Damages()
     for cached in walk_runs(root):
         directory = cached.directory
         if directory.base_url != client.settings.base_url:
@@ -112,10 +120,12 @@ def _verdicts(root: Path, client: Client) -> Iterator[Verdict]:
             if listed is None:
                 yield _verdict(cached, GONE, "it is gone")
             else:
-                yield replace(_compare(cached, listed), n_artifacts=n_artifacts.get(run_id))
+                verdict = _compare(cached, listed, damages)
+                yield _with_artifacts(cached, verdict, n_artifacts.get(run_id), damages)
         for run_id, listed in there.items():
             verdict = Verdict(listed.path, ONLY_THERE, "it was never pulled")
-            yield replace(verdict, n_artifacts=n_artifacts.get(run_id))
+            n_logged = n_artifacts.get(run_id)
+            yield replace(verdict, n_artifacts=n_logged, n_missing_artifacts=n_logged)
 
 
 def _list(client: Client, entity: str, project: str) -> dict[str, Listed]:
@@ -154,7 +164,25 @@ def _count_artifacts(client: Client, entity: str, project: str) -> dict[str, int
         return {}
 
 
-def _compare(cached: CachedRun, listed: Listed) -> Verdict:
+def _with_artifacts(
+    cached: CachedRun, verdict: Verdict, n_logged: int | None, damages: Damages
+) -> Verdict:
+    """Return a verdict with the numbers of artifacts; the files of those on disk are read."""
+    if n_logged is None:
+        return verdict
+    n_whole = 0
+    with suppress(NotCached):
+        for row in read_list(cached.directory) or ():
+            is_logged = row.mode == LOGGED
+            n_whole += is_logged and (
+                is_history(row.version.node)
+                or damages.first(place_of(cached.directory), row.version) is None
+            )
+    n_missing = max(0, n_logged - n_whole)
+    return replace(verdict, n_artifacts=n_logged, n_missing_artifacts=n_missing)
+
+
+def _compare(cached: CachedRun, listed: Listed, damages: Damages) -> Verdict:
     manifest = cached.manifest
     if manifest.freshness is not None and manifest.freshness != listed.freshness:
         names = zip(("state", "heartbeat", "number of lines"), manifest.freshness, strict=True)
@@ -164,7 +192,7 @@ def _compare(cached: CachedRun, listed: Listed) -> Verdict:
             if before != now
         ]
         return _verdict(cached, CHANGED, "; ".join(changed))
-    lack = _lack(cached.directory, manifest, listed)
+    lack = _lack(cached.directory, manifest, listed, damages)
     if lack is not None:
         return _verdict(cached, INCOMPLETE, lack)
     if manifest.attrs != listed.attrs:
@@ -177,7 +205,9 @@ def _differing(stored: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     return sorted(name for name in {*stored, *now} if stored.get(name) != now.get(name))
 
 
-def _lack(directory: RunDirectory, manifest: StoredManifest, listed: Listed) -> str | None:
+def _lack(
+    directory: RunDirectory, manifest: StoredManifest, listed: Listed, damages: Damages
+) -> str | None:
     """Return what is missing on disk; None if all that was noted is there and intact."""
     reason = incomplete_reason(manifest)
     if reason is None and manifest.attrs is None:
@@ -185,11 +215,26 @@ def _lack(directory: RunDirectory, manifest: StoredManifest, listed: Listed) -> 
     if reason is None and has_system_metrics(listed) and SYSTEM not in manifest.beside:
         reason = "its system metrics were never pulled"
     if reason is None and not all(one.is_whole for one in manifest.beside.values()):
-        reason = "some of its files or system metrics could not be downloaded"
+        reason = "some of its files, artifacts or system metrics could not be downloaded"
     if reason is None:
         damaged = next(_damaged(directory, manifest), None)
         reason = None if damaged is None else f"the file {damaged!r} is damaged or gone"
-    return reason
+    return reason or _damaged_artifact(directory, manifest, damages)
+
+
+def _damaged_artifact(
+    directory: RunDirectory, manifest: StoredManifest, damages: Damages
+) -> str | None:
+    """Return which requested artifact is damaged on disk, in words; None if none is."""
+    companion = manifest.beside.get(ARTIFACTS)
+    if companion is None:
+        return None
+    try:
+        rows = read_list(directory) or ()
+    except NotCached as error:
+        return str(error)
+    asked = (row.version for row in rows if is_asked(row.version.node, companion.asked))
+    return next(filter(None, (damages.first(place_of(directory), one) for one in asked)), None)
 
 
 def _damaged(directory: RunDirectory, manifest: StoredManifest) -> Iterator[str]:

@@ -108,6 +108,17 @@ query ArtifactUsedBy($id: ID!) {{
 }}
 """
 
+# All that a pull needs of a version beside the fields in a list.
+ARTIFACT_TO_PULL = f"""
+query FetchArtifactManifest($id: ID!) {{
+  artifact(id: $id) {{
+    currentManifest {{ file {{ directUrl }} }}
+    createdBy {{ __typename ... on Run {{ id name {PROJECT} }} }}
+    usedBy {{ edges {{ node {{ id name {PROJECT} }} }} }}
+  }}
+}}
+"""
+
 ARTIFACT_TYPES = f"""
 query ProjectArtifactTypes($entity: String!, $project: String!, $cursor: String, $perPage: Int) {{
   project(name: $project, entityName: $entity) {{

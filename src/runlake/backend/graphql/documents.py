@@ -345,8 +345,13 @@ def runs_files() -> str:
 
 
 def runs_artifacts() -> str:
-    """Return the query for a page of runs with the number of artifacts that each has logged."""
-    return _runs("name outputArtifacts(first: 1) { totalCount }")
+    """Return the query for a page of runs with the numbers of artifacts that each logged and used.
+
+    No artifacts are selected: a page of them would be sent for each run.
+    """
+    return _runs(
+        "name outputArtifacts(first: 1) { totalCount } inputArtifacts(first: 1) { totalCount }"
+    )
 
 
 HISTORY_PAGE = """

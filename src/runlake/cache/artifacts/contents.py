@@ -1,4 +1,4 @@
-"""File contents by MD5: downloaded once, checked at every use, and copied to their destination.
+"""File contents by digest: downloaded once, checked at every use, and copied to their destination.
 
 Copies share blocks with the cache if the file system supports reflinks. They are never hard links,
 because then an edit of one downloaded file would also change the file in the cache, and every other
@@ -21,25 +21,31 @@ from runlake.backend.http.client import Client
 from runlake.backend.http.statuses import URL_EXPIRED
 from runlake.backend.http.transfer import download_file, make_directory
 from runlake.cache.disk.links import is_regular
-from runlake.cache.layout import ContentFile
+from runlake.cache.layout import ArtifactPlace
 from runlake.cache.locking.striped import file_lock
 from runlake.cache.upkeep.dead_attempts import ABANDONED_SECONDS
 from runlake.errors import CacheError, FileTransferError
+from runlake.settings import Settings
 
 Download = Callable[[Path], None]
 FindUrl = Callable[[bool], str]
+IsRight = Callable[[Path], bool]
 COPY_BYTES = 1 << 24
 
 
-def fetch_content(client: Client, md5: str, download: Download, *, what: str) -> Path:
+def fetch_content(
+    client: Client, name: str, is_right: IsRight, download: Download, *, what: str
+) -> Path:
     """Download the content of a file into the cache, unless another process has just done so.
 
     Parameters
     ----------
     client : Client
         Client of the backend; contents are not shared between backends.
-    md5 : str
-        MD5 in base64.
+    name : str
+        Name of the content, see `ContentFile`.
+    is_right : callable
+        Reads a file, and returns whether it is the content.
     download : callable
         Writes the verified content to a path, atomically.
     what : str
@@ -55,7 +61,7 @@ def fetch_content(client: Client, md5: str, download: Download, *, what: str) ->
     CacheError
         If the cache cannot be written.
     """
-    content = _content(client, md5)
+    content = artifact_place(client.settings).content(name)
     settings = client.settings
     with file_lock(
         content.lock,
@@ -65,7 +71,7 @@ def fetch_content(client: Client, md5: str, download: Download, *, what: str) ->
         locking=settings.locking,
         guarded=content.path,
     ):
-        if is_intact(content.path, md5):
+        if is_right(content.path):
             return content.path
         try:
             content.path.parent.mkdir(parents=True, exist_ok=True)
@@ -80,10 +86,34 @@ def fetch_content(client: Client, md5: str, download: Download, *, what: str) ->
     return content.path
 
 
-def find_content(client: Client, md5: str) -> Path | None:
-    """Return the cached file with a given MD5 (in base64); None if it is missing or damaged."""
-    path = _content(client, md5).path
-    return path if is_intact(path, md5) else None
+def store_content(client: Client, content: bytes, *, what: str) -> str:
+    """Store bytes in the cache, and return the name of the content.
+
+    Raises
+    ------
+    CacheError
+        If the cache cannot be written.
+    """
+    digest = hashlib.md5(content, usedforsecurity=False)
+    md5 = base64.b64encode(digest.digest()).decode()
+
+    def write(path: Path) -> None:
+        part = path.with_name(f".{secrets.token_hex(8)}.part")
+        try:
+            part.write_bytes(content)
+            part.replace(path)
+        finally:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+
+    name = digest.hexdigest()
+    fetch_content(client, name, lambda path: is_intact(path, md5), write, what=what)
+    return name
+
+
+def artifact_place(settings: Settings) -> ArtifactPlace:
+    """Return the paths of the artifacts of the backend in the settings."""
+    return ArtifactPlace(settings.cache_dir, settings.base_url)
 
 
 def download_checked(
@@ -176,11 +206,6 @@ def place_copy(source: Path, destination: Path) -> None:
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)
-
-
-def _content(client: Client, md5: str) -> ContentFile:
-    settings = client.settings
-    return ContentFile(settings.cache_dir, settings.base_url, base64.b64decode(md5).hex())
 
 
 def _copy(source: Path, destination: Path) -> None:

@@ -18,18 +18,20 @@ from runlake.backend.graphql.walk import Walk
 from runlake.backend.http.client import Client
 from runlake.backend.http.transfer import make_directory
 from runlake.cache.artifacts.contents import (
+    artifact_place,
     download_checked,
     fetch_content,
-    find_content,
     place_copy,
 )
 from runlake.cache.artifacts.digests import is_intact
-from runlake.cache.artifacts.manifest import Entry, Manifest, fetch_manifest
+from runlake.cache.artifacts.held import load_manifest
+from runlake.cache.artifacts.manifest import Entry, Manifest
 from runlake.cache.artifacts.references import copy_reference, parse_artifact_reference
 from runlake.errors import (
     ArtifactNotFoundError,
     CacheError,
     FileTransferError,
+    NotCached,
     RunlakeError,
 )
 from runlake.errors.user_line import for_thread, warn
@@ -218,18 +220,31 @@ class Fetcher:
         RunlakeError
             If the file cannot be downloaded.
         """
-        if entry.md5 is None:
-            raise FileTransferError(f"{self.named(entry)} has no MD5 to check it by.")
-        cached = find_content(self._client, entry.md5)
-        if cached is not None:
+        name = entry.content_name
+        if name is None:
+            raise FileTransferError(f"{self.named(entry)} has no digest to check it by.")
+        cached = artifact_place(self._client.settings).content(name).path
+        if is_intact(cached, entry):
             return cached
+        self._refuse_offline(entry, cached)
         fetcher, concrete = self.resolve(entry, MAX_REFERENCES)
-        if concrete.md5 != entry.md5:
+        if concrete.content_name != name:
             raise FileTransferError(
-                f"{self.named(entry)} refers to {fetcher.named(concrete)}, which has another MD5."
+                f"{self.named(entry)} refers to {fetcher.named(concrete)}, which has another "
+                "digest."
             )
         download = partial(fetcher.download, concrete)
-        return fetch_content(self._client, entry.md5, download, what=self.named(entry))
+        is_right = partial(is_intact, entry=entry)
+        return fetch_content(self._client, name, is_right, download, what=self.named(entry))
+
+    def _refuse_offline(self, entry: Entry, path: Path) -> None:
+        is_stored_there = entry.ref is None or parse_artifact_reference(entry.ref) is not None
+        if self._client.settings.offline and is_stored_there:
+            raise NotCached(
+                f"{self.named(entry)} was not pulled, or is damaged on disk. Pull the run that "
+                "logged or used it, with Lake.pull(..., artifacts=True).",
+                path=str(path),
+            )
 
     def place(self, entry: Entry, root: Path) -> None:
         """Put the file of an entry into a directory, unless a file with the right digest is there.
@@ -252,9 +267,11 @@ class Fetcher:
             ) from error
 
     def _place(self, entry: Entry, target: Path) -> None:
-        if entry.md5 is not None and not self._skip_cache:
+        if entry.content_name is not None and not self._skip_cache:
             try:
                 place_copy(self.fetch(entry), target)
+            except NotCached:
+                raise
             except CacheError as error:
                 warn(f"{error} It is downloaded without the cache.")
             else:
@@ -400,7 +417,7 @@ class Fetcher:
             skip_cache=self._skip_cache,
             counted=self._counted,
         )
-        return fetcher, fetch_manifest(self._client, artifact_id, fetcher.what)
+        return fetcher, load_manifest(self._client, artifact_id, fetcher.what)
 
     def named(self, entry: Entry) -> str:
         """Return the words that name an entry in messages."""

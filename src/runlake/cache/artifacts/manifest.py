@@ -69,6 +69,25 @@ class Entry:
             return None
         return self.digest if is_md5 and self.extra.get("alg", "MD5") == "MD5" else None
 
+    @property
+    def content_name(self) -> str | None:
+        """Name of the content in the cache; None if the digest is not one of the content.
+
+        Examples
+        --------
+        >>> Entry("a", "1B2M2Y8AsgTpgAmY7PhCfg==").content_name
+        'd41d8cd98f00b204e9800998ecf8427e'
+        """
+        if self.md5 is not None:
+            return base64.b64decode(self.md5).hex()
+        if self.ref is not None or self.algorithm != XXH128:
+            return None
+        try:
+            digest = base64.b64decode(self.digest, validate=True)
+        except ValueError:
+            return None
+        return f"{digest.hex()}.xxh128" if len(digest) == MD5_BYTES else None
+
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
@@ -93,7 +112,7 @@ class Manifest:
 
 
 def fetch_manifest(client: Client, artifact_id: str, what: str) -> Manifest:
-    """Fetch the manifest of an artifact version, with two requests.
+    """Fetch the manifest of an artifact version, with two requests; see `held.load_manifest`.
 
     Parameters
     ----------
@@ -117,8 +136,28 @@ def fetch_manifest(client: Client, artifact_id: str, what: str) -> Manifest:
         If the file is not a manifest, or a name in it leads out of the directory.
     """
     data = query(client, documents.FETCH_ARTIFACT_MANIFEST, {"id": artifact_id})
+    return parse_manifest(download_manifest(client, data.get("artifact"), what), what)
+
+
+def download_manifest(client: Client, artifact: Mapping[str, Any] | None, what: str) -> bytes:
+    """Download the manifest of an artifact version, by the URL in an answer.
+
+    Parameters
+    ----------
+    client : Client
+        Client of the backend.
+    artifact : mapping or None
+        The fields of the version, with ``currentManifest``.
+    what : str
+        The words that name the artifact in errors.
+
+    Raises
+    ------
+    ArtifactNotFoundError
+        If the version was deleted, or never committed.
+    """
     with answer_to(client, "FetchArtifactManifest", what):
-        manifest = (data.get("artifact") or {}).get("currentManifest")
+        manifest = (artifact or {}).get("currentManifest")
         url = manifest["file"]["directUrl"] if manifest else None
         if url is not None and not isinstance(url, str):
             raise TypeError("the URL of the manifest is not a string")
@@ -129,8 +168,7 @@ def fetch_manifest(client: Client, artifact_id: str, what: str) -> Manifest:
             operation="FetchArtifactManifest",
             origin=client.origin,
         )
-    content = download_bytes(client, url, what=f"the manifest of {what}")
-    return parse_manifest(content, what)
+    return download_bytes(client, url, what=f"the manifest of {what}")
 
 
 def parse_manifest(content: bytes, what: str) -> Manifest:

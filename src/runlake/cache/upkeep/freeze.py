@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from runlake.cache.artifacts.held import stored_names
 from runlake.cache.companions import FILES, prepare_directory, read_rows
 from runlake.cache.disk.file_state import FileState
 from runlake.cache.disk.links import is_regular
@@ -57,6 +58,10 @@ def freeze_run(settings: Settings, directory: RunDirectory, target: Path) -> Run
         }
         for file in _files_beside(directory, stored):
             _link(directory.path / file, frozen.path / file)
+        # Their contents never change under their names; what is written in place is a new file.
+        for names in stored_names(directory):
+            for name in names:
+                _link(directory.root / name, target / name)
         manifest = replace(stored, exports=exports, is_pinned=True)
         write_manifest(frozen, manifest, is_durable=False)
         _note_links(directory, stored, exports)

@@ -6,11 +6,16 @@ import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Any
 
 from runlake.backend.http.client import Client
 from runlake.backend.http.stop import Stop
+from runlake.cache.artifacts.contents import artifact_place
+from runlake.cache.artifacts.held import LOGGED, USED, find_version, names_of
 from runlake.cache.catalog import Catalog
+from runlake.cache.companions import ARTIFACTS
 from runlake.cache.held_run import HeldRun
+from runlake.cache.layout import ArtifactPlace
 from runlake.cache.paged_catalog import PagedCatalog
 from runlake.cache.store import read_manifest
 from runlake.errors import RunlakeError
@@ -22,6 +27,7 @@ from runlake.exports.offers import Offers
 from runlake.exports.progress import Traffic
 from runlake.history.plan import sizes
 from runlake.history.runs.open import side_by_side
+from runlake.lake.pulling.artifacts import PER_PAGE, has_files, is_asked, list_artifacts
 from runlake.lake.pulling.failures import failure_of
 from runlake.lake.pulling.files import FileNode, MetadataFiles, is_held, list_files
 from runlake.lake.pulling.held import directory_of, has_system_metrics
@@ -46,6 +52,9 @@ class Estimate:
         Length of the exports to download; None if a host does not tell a length.
     n_requests : int
         Requests for runs that are not unchanged.
+    n_artifacts : int
+        Versions of artifacts to download. Each counts with its whole size and a request per file,
+        although a content that is on disk already is not downloaded again.
     """
 
     new: list[str] = field(default_factory=list)
@@ -53,12 +62,14 @@ class Estimate:
     failed: dict[str, Failure] = field(default_factory=dict)
     n_bytes: int | None = 0
     n_requests: int = 0
+    n_artifacts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class _Cost:
     n_bytes: int | None
     n_requests: int
+    artifacts: tuple[dict[str, Any], ...] = ()
 
 
 def estimate(
@@ -90,14 +101,15 @@ def estimate(
     catalog = PagedCatalog(client.settings.cache_dir)
     executor = ThreadPoolExecutor(PAGES_AT_ONCE, thread_name_prefix="runlake-manifests")
 
-    def ask(listed: Listed) -> tuple[_Cost, _Cost] | RunlakeError:
+    def ask(listed: Listed) -> tuple[_Cost, ...] | RunlakeError:
         try:
             manifest = manifests.fetch(client, listed.path)
             history = _history_cost(client, catalog, listed, manifest, request, stop)
             known = None
             if has_metadata_only:
                 known = metadata.find(listed.path)
-            return history, _file_cost(client, listed, request, known)
+            files = _file_cost(client, listed, request, known)
+            return history, files, _artifact_cost(client, listed, request)
         except RunlakeError as error:
             return error
 
@@ -108,6 +120,7 @@ def estimate(
         costs = side_by_side(client, ask, needed)
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
+    versions: dict[str, dict[str, Any]] = {}
     for listed, cost in zip(needed, costs, strict=True):
         path = str(listed.path)
         if isinstance(cost, RunlakeError):
@@ -118,6 +131,9 @@ def estimate(
         for part in cost:
             found.n_requests += part.n_requests
             found.n_bytes = _sum(found.n_bytes, part.n_bytes)
+            versions |= {str(node["id"]): node for node in part.artifacts}
+    for node in versions.values():
+        _add_version(artifact_place(client.settings), found, node)
     return found
 
 
@@ -133,6 +149,34 @@ def _file_cost(
     missing = [node for node in nodes if not is_held(directory, node)]
     n_bytes = sum(int(node.get("sizeBytes") or 0) for node in missing)
     return _Cost(n_bytes, len(missing) + (known is None))
+
+
+def _artifact_cost(client: Client, listed: Listed, request: PullRequest) -> _Cost:
+    """Return the cost of listing the artifacts of a run, and those whose files are requested."""
+    directory = directory_of(client.settings, listed)
+    stored = read_manifest(directory).beside.get(ARTIFACTS)
+    asked = dict.fromkeys([*(stored.asked if stored else ()), *request.artifacts])
+    if not asked:
+        return _Cost(0, 0)
+    nodes: list[dict[str, Any]] = []
+    n_requests = 0
+    for at, mode in enumerate((LOGGED, USED)):
+        if listed.n_artifacts is None or listed.n_artifacts[at]:
+            found, _ = list_artifacts(client, listed.path, mode)
+            n_requests += math.ceil(max(1, len(found)) / PER_PAGE)
+            nodes += [node for node in found if is_asked(node, tuple(asked))]
+    return _Cost(0, n_requests, tuple(nodes))
+
+
+def _add_version(place: ArtifactPlace, found: Estimate, node: dict[str, Any]) -> None:
+    """Add the cost of the files of an artifact version."""
+    found.n_requests += 1
+    held = find_version(place, str(node["id"]), names_of(node))
+    if held is None or not has_files(place, held):
+        found.n_artifacts += 1
+        # The manifest, the URLs of the files, and the files.
+        found.n_requests += 2 + int(node.get("fileCount") or 0)
+        found.n_bytes = _sum(found.n_bytes, int(node.get("size") or 0))
 
 
 def _history_cost(

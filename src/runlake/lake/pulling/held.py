@@ -5,12 +5,13 @@ from __future__ import annotations
 from enum import Enum
 
 from runlake.cache.catalog import Catalog
-from runlake.cache.companions import FILES, SYSTEM, is_stored
+from runlake.cache.companions import ARTIFACTS, FILES, SYSTEM, is_stored
 from runlake.cache.held_run import HeldRun
 from runlake.cache.layout import RunDirectory
 from runlake.cache.store import LIVE, Companion, StoredManifest, read_manifest
 from runlake.cache.stored_files import ALL_FILES
 from runlake.lake.dropped import read_dropped
+from runlake.lake.pulling.artifacts import holds_artifacts
 from runlake.lake.pulling.listing import Listed
 from runlake.lake.pulling.request import PullRequest
 from runlake.settings import Settings
@@ -29,7 +30,13 @@ def directory_of(settings: Settings, listed: Listed) -> RunDirectory:
     return RunDirectory(settings.cache_dir, settings.base_url, listed.path)
 
 
-def find_need(settings: Settings, catalog: Catalog, listed: Listed, request: PullRequest) -> Need:
+def find_need(
+    settings: Settings,
+    catalog: Catalog,
+    listed: Listed,
+    request: PullRequest,
+    known: dict[str, bool],
+) -> Need:
     """Return what has to be done about a run, without a request.
 
     Parameters
@@ -42,6 +49,8 @@ def find_need(settings: Settings, catalog: Catalog, listed: Listed, request: Pul
         The run as the backend lists it now.
     request : PullRequest
         What is to be pulled.
+    known : dict of str to bool
+        As for `holds_artifacts`; the same for all runs of a pull.
 
     Returns
     -------
@@ -56,6 +65,8 @@ def find_need(settings: Settings, catalog: Catalog, listed: Listed, request: Pul
     if not _has_rows(settings, directory, catalog, stored, listed, request):
         return Need.PULL
     if not _has_companions(directory, stored, listed, request):
+        return Need.PULL
+    if not _has_artifacts(directory, stored, listed, request, known):
         return Need.PULL
     return Need.NOTHING if stored.attrs == listed.attrs else Need.NOTE_FIELDS
 
@@ -95,6 +106,24 @@ def _has_companions(
     if has_system_metrics(listed) and (system is None or not _is_whole(directory, system)):
         return False
     return ALL_FILES in files.asked or set(request.files) <= set(files.asked)
+
+
+def _has_artifacts(
+    directory: RunDirectory,
+    stored: StoredManifest,
+    listed: Listed,
+    request: PullRequest,
+    known: dict[str, bool],
+) -> bool:
+    artifacts = stored.beside.get(ARTIFACTS)
+    if artifacts is None or not artifacts.is_whole:
+        return artifacts is None and not request.artifacts
+    if ALL_FILES not in artifacts.asked and not set(request.artifacts) <= set(artifacts.asked):
+        return False
+    # What is on disk is looked at only if this pull is about artifacts: it takes time.
+    return not request.artifacts or holds_artifacts(
+        directory, artifacts.asked, listed.n_artifacts, known
+    )
 
 
 def _is_whole(directory: RunDirectory, companion: Companion) -> bool:

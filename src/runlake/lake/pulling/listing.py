@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from runlake.backend.graphql import documents
+from runlake.backend.graphql.query import query_project
+from runlake.backend.graphql.shapes import answer_to
 from runlake.backend.http.client import Client
+from runlake.errors import BackendError
 from runlake.exports.manifest import Freshness, freshness_of
 from runlake.lake.pulling.request import PullRequest, Selection
 from runlake.public.default_entity import DefaultEntity
@@ -30,11 +34,14 @@ class Listed:
         State, heartbeat and number of lines.
     attrs : dict
         The run's fields by the backend's names.
+    n_artifacts : tuple of int or None
+        How many artifacts the run has logged and used; None if that was not requested.
     """
 
     path: RunPath
     freshness: Freshness
     attrs: dict[str, Any]
+    n_artifacts: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +83,8 @@ def list_pages(client: Client, request: PullRequest) -> Iterator[ListedPage]:
     for selection in request.selections:
         entity = entities.of(selection)
         if not selection.run_ids:
-            yield from _pages(client, entity, selection, selection.filters)
+            for page in _pages(client, entity, selection, selection.filters):
+                yield _with_numbers(client, page) if request.artifacts else page
             continue
         for start in range(0, len(selection.run_ids), FIRST_PAGE):
             ids = selection.run_ids[start : start + FIRST_PAGE]
@@ -86,7 +94,7 @@ def list_pages(client: Client, request: PullRequest) -> Iterator[ListedPage]:
             for page in _pages(client, entity, selection, both):
                 for run in page.runs:
                     left.pop(run.path.run_id, None)
-                yield page
+                yield _with_numbers(client, page) if request.artifacts else page
             if left and not selection.filters:
                 missing = tuple(RunPath(entity, selection.project, run_id) for run_id in left)
                 yield ListedPage((), missing)
@@ -96,6 +104,39 @@ def _pages(client: Client, entity: str, selection: Selection, filters: Any) -> I
     listed = Runs(client, entity, selection.project, filters, selection.order, FIRST_PAGE)
     for nodes in listed._iter_nodes(MAX_PER_PAGE):  # noqa: SLF001 - lists raw fields
         yield ListedPage(tuple(_listed(entity, selection.project, node) for node in nodes))
+
+
+def _with_numbers(client: Client, page: ListedPage) -> ListedPage:
+    """Return the runs of a page with the numbers of their artifacts; one request."""
+    if not page.runs:
+        return page
+    place, ids = page.runs[0].path, [run.path.run_id for run in page.runs]
+    variables = {
+        "entity": place.entity,
+        "project": place.project,
+        "filters": json.dumps({"name": {"$in": ids}}),
+        "perPage": len(ids),
+        "cursor": None,
+        "order": None,
+        "isFirst": False,
+    }
+    try:
+        answer = query_project(client, documents.runs_artifacts(), variables)
+    except BackendError:
+        # An older backend; the artifacts of each run are listed.
+        return page
+    with answer_to(client, "Runs", "the artifacts of runs"):
+        nodes = [edge["node"] for edge in (answer.get("runs") or {}).get("edges") or ()]
+        numbers = {node["name"]: numbers_of(node) for node in nodes}
+    runs = [replace(run, n_artifacts=numbers.get(run.path.run_id)) for run in page.runs]
+    return replace(page, runs=tuple(runs))
+
+
+def numbers_of(node: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Return how many artifacts a run has logged and used; None if the backend does not say it."""
+    found = [node.get(name) for name in ("outputArtifacts", "inputArtifacts")]
+    n_logged, n_used = (None if one is None else one.get("totalCount") for one in found)
+    return None if n_logged is None or n_used is None else (int(n_logged), int(n_used))
 
 
 def _listed(entity: str, project: str, node: dict[str, Any]) -> Listed:

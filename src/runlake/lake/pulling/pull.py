@@ -31,6 +31,7 @@ from runlake.exports.process_identity import Process
 from runlake.lake.clusters.executors import is_in_process
 from runlake.lake.clusters.task_mark import standing_mark
 from runlake.lake.clusters.tasks import Elsewhere
+from runlake.lake.pulling.artifacts import ArtifactPulls
 from runlake.lake.pulling.crew import Ended, Threads
 from runlake.lake.pulling.estimate import estimate
 from runlake.lake.pulling.failures import failure_of
@@ -110,6 +111,7 @@ class _Done:
     incomplete: dict[str, str] = field(default_factory=dict)
     failed: dict[str, Failure] = field(default_factory=dict)
     n_bytes: int = 0
+    n_artifacts: int = 0
     # Of each client of an executor's tasks, its count before the first task and after the last one.
     counted: dict[str, tuple[int, int]] = field(default_factory=dict)
 
@@ -146,6 +148,8 @@ class _Pull:
         self._places: dict[str, int] = {}
         self._underway: dict[str, RunDirectory] = {}
         self._guards: dict[Path, threading.Lock] = {}
+        self._artifacts = ArtifactPulls(client, self._stop)
+        self._known: dict[str, bool] = {}
         self._n_running = 0
         self._is_listed = False
         self._n_bytes_before = 0
@@ -188,7 +192,7 @@ class _Pull:
         for page in list_pages(self._client, self._request):
             self._note_missing(page)
             for listed in self._new_in(page):
-                need = find_need(self._settings, self._catalog, listed, self._request)
+                need = find_need(self._settings, self._catalog, listed, self._request, self._known)
                 if need is Need.NOTHING:
                     done.unchanged.append(str(listed.path))
                 else:
@@ -203,6 +207,7 @@ class _Pull:
             report,
             n_bytes=found.n_bytes,
             n_requests=n_listing + found.n_requests,
+            n_artifacts=found.n_artifacts,
             is_dry_run=True,
         )
 
@@ -289,7 +294,7 @@ class _Pull:
         self._note_missing(listed)
         tasks = []
         for run in self._new_in(listed):
-            need = find_need(self._settings, self._catalog, run, self._request)
+            need = find_need(self._settings, self._catalog, run, self._request, self._known)
             if need is Need.NOTHING:
                 self._done.unchanged.append(str(run.path))
             else:
@@ -318,6 +323,7 @@ class _Pull:
             self._progress,
             manifests.fetch,
             metadata.find,
+            self._artifacts,
             self._guards,
         )
         for task in tasks:
@@ -333,7 +339,7 @@ class _Pull:
     def _task(self, run: Listed, need: Need) -> RunTask:
         request = self._request
         is_new = read_manifest(directory_of(self._settings, run)).pulled_at is None
-        return RunTask(run, need, request.question, request.files, is_new)
+        return RunTask(run, need, request.question, request.files, request.artifacts, is_new)
 
     def _ended(
         self, page: _Page, task: RunTask, done: PulledRun | None, failure: BaseException | None
@@ -372,6 +378,7 @@ class _Pull:
             self._fail(task, failure)
         elif done is not None:
             self._done.n_bytes += done.n_bytes
+            self._done.n_artifacts += done.n_artifacts
             if done.lacks is not None:
                 self._done.incomplete[run] = done.lacks
             else:
@@ -448,6 +455,7 @@ class _Pull:
             self._client.n_requests + done.n_requests_elsewhere,
             time.monotonic() - self._started,
             is_interrupted=is_interrupted,
+            n_artifacts=done.n_artifacts,
         )
 
 

@@ -74,6 +74,8 @@ class PullRequest:
         Keys and steps of the history.
     files : tuple of str
         Names and patterns of the files to pull.
+    artifacts : tuple of str
+        Names and patterns of the artifacts whose files to pull; empty pulls no artifacts.
     dry_run : bool
         Download nothing.
     n_workers : int or None
@@ -87,6 +89,7 @@ class PullRequest:
     selections: tuple[Selection, ...]
     question: Question
     files: tuple[str, ...]
+    artifacts: tuple[str, ...] = ()
     dry_run: bool = False
     n_workers: int | None = None
     executor: Executor | None = None
@@ -100,6 +103,7 @@ def check_pull(
     keys: list[str] | None = None,
     since: Since = None,
     files: bool | str | Sequence[str] = False,
+    artifacts: bool | str | Sequence[str] = False,
     dry_run: bool = False,
     workers: int | None = None,
     executor: Executor | None = None,
@@ -111,7 +115,7 @@ def check_pull(
     ----------
     settings : Settings
         Defaults for parts that paths leave out.
-    path_or_runs, filters, keys, since, files, dry_run, workers, executor, progress
+    path_or_runs, filters, keys, since, files, artifacts, dry_run, workers, executor, progress
         As for `Lake.pull`.
 
     Raises
@@ -128,6 +132,7 @@ def check_pull(
         tuple(_selections(settings, path_or_runs, conditions)),
         Question.from_arguments(keys, "any"),
         _files(files),
+        _artifacts(artifacts),
         dry_run,
         None if workers is None else check_count(workers, "workers"),
         executor,
@@ -256,11 +261,22 @@ def _moment(since: object) -> datetime:
 def _files(files: object) -> tuple[str, ...]:
     if isinstance(files, bool):
         return (ALL_FILES,) if files else (METADATA_FILE,)
-    names = [files] if isinstance(files, str) else files
-    if not isinstance(names, (list, tuple, set, frozenset)) or not all(
-        isinstance(name, str) and name for name in names
+    return tuple(dict.fromkeys([*_names(files, "files", "media/*"), METADATA_FILE]))
+
+
+def _artifacts(artifacts: object) -> tuple[str, ...]:
+    if isinstance(artifacts, bool):
+        return (ALL_FILES,) if artifacts else ()
+    return tuple(_names(artifacts, "artifacts", "model-*"))
+
+
+def _names(names: object, argument: str, example: str) -> list[str]:
+    found = [names] if isinstance(names, str) else names
+    if not isinstance(found, (list, tuple, set, frozenset)) or not all(
+        isinstance(name, str) and name for name in found
     ):
         raise InvalidType(
-            f"files must be True, False, or names and patterns such as 'media/*', not {files!r}."
+            f"{argument} must be True, False, or names and patterns such as {example!r}, not "
+            f"{names!r}."
         )
-    return tuple(dict.fromkeys([*sorted(names), METADATA_FILE]))
+    return sorted(found)

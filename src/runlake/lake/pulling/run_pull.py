@@ -10,6 +10,7 @@ from typing import Any
 
 from runlake.backend.http.client import Client
 from runlake.cache.companions import (
+    ARTIFACTS,
     FILES,
     SYSTEM,
     note_live_rows,
@@ -35,6 +36,7 @@ from runlake.history.live.source import BackendRows
 from runlake.history.opening import open_plan
 from runlake.history.reader import SYSTEM_ROWS
 from runlake.history.sample.by_server import fetch_system_rows
+from runlake.lake.pulling.artifacts import ArtifactPulls
 from runlake.lake.pulling.files import FileNode, pull_files
 from runlake.lake.pulling.held import Need, has_system_metrics
 from runlake.lake.pulling.listing import Listed
@@ -58,6 +60,8 @@ class RunTask:
         Keys and steps of the history.
     files : tuple of str
         Names and patterns of the files to pull.
+    artifacts : tuple of str
+        Names and patterns of the artifacts to pull.
     is_new : bool
         True if the run was not in the lake before. A task that is tried again finds what its first
         try has stored.
@@ -67,6 +71,7 @@ class RunTask:
     need: Need
     question: Question
     files: tuple[str, ...]
+    artifacts: tuple[str, ...] = ()
     is_new: bool = True
 
 
@@ -82,11 +87,14 @@ class PulledRun:
         Bytes that were downloaded.
     lacks : str or None
         What is missing, although nothing failed that would end the pull.
+    n_artifacts : int
+        Versions of artifacts whose files are on disk now, and were not before.
     """
 
     is_new: bool
     n_bytes: int = 0
     lacks: str | None = None
+    n_artifacts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +113,8 @@ class Means:
         Fetches the manifest of a run.
     metadata : callable or None
         Returns the metadata file of a run, see `MetadataFiles.find`.
+    artifacts : ArtifactPulls or None
+        Pulls artifacts, each once in the whole pull; None pulls them for each run.
     guards : dict of Path to Lock
         One lock for the threads that pull runs with the same lock file: waiting for it costs
         nothing, while waiting for the lock file means to look at it again and again.
@@ -115,6 +125,7 @@ class Means:
     progress: Progress | None = None
     fetch: Fetch = fetch_manifest
     metadata: Callable[[RunPath], list[FileNode] | None] | None = None
+    artifacts: ArtifactPulls | None = None
     guards: dict[Path, threading.Lock] = field(default_factory=dict)
 
 
@@ -138,11 +149,19 @@ def pull_one(means: Means, task: RunTask) -> PulledRun:
     stored = read_manifest(directory)
     if FILES in stored.beside:
         # What an earlier pull asked for stays in the lake.
-        task = replace(task, files=tuple(dict.fromkeys([*stored.beside[FILES].asked, *task.files])))
+        task = replace(task, files=_both(stored.beside[FILES], task.files))
+    if ARTIFACTS in stored.beside:
+        task = replace(task, artifacts=_both(stored.beside[ARTIFACTS], task.artifacts))
     if task.need is Need.NOTE_FIELDS:
         _note_fields(means, directory, listed.attrs)
         return PulledRun(task.is_new)
     beside, n_bytes, lacks = _pull_companions(means, task, directory, stored)
+    n_artifacts = 0
+    if task.artifacts:
+        artifacts = _pull_artifacts(means, task, directory, stored)
+        beside[ARTIFACTS], n_artifacts = artifacts.companion, artifacts.n_versions
+        n_bytes += artifacts.n_bytes
+        lacks += artifacts.lacks
     # A download that fails sets its flag, which must not end the other runs.
     guard = means.guards.setdefault(directory.lock, threading.Lock())
     with guard, means.keeping.stop.child() as stop:
@@ -159,7 +178,12 @@ def pull_one(means: Means, task: RunTask) -> PulledRun:
         lacks += _pull_live_rows(means, directory, pulled)
     if stored.pulled_at is not None:
         sweep_companions(directory)
-    return PulledRun(task.is_new, pulled.n_bytes + n_bytes, "; ".join(lacks) or None)
+    lacking = "; ".join(lacks) or None
+    return PulledRun(task.is_new, pulled.n_bytes + n_bytes, lacking, n_artifacts)
+
+
+def _both(companion: Companion, names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys([*companion.asked, *names]))
 
 
 def _note_fields(means: Means, directory: RunDirectory, attrs: Mapping[str, Any]) -> None:
@@ -199,6 +223,32 @@ def _pull_companions(
     if problem is not None:
         lacks.append(problem)
     return found, n_bytes, lacks
+
+
+@dataclass(frozen=True, slots=True)
+class _Artifacts:
+    companion: Companion
+    n_versions: int
+    n_bytes: int
+    lacks: list[str]
+
+
+def _pull_artifacts(
+    means: Means, task: RunTask, directory: RunDirectory, stored: StoredManifest
+) -> _Artifacts:
+    """Pull the artifacts of a run; what an earlier pull stored stays listed if that fails."""
+    pulls = means.artifacts or ArtifactPulls(means.client, means.keeping.stop)
+    found = pulls.pull(directory.run, task.artifacts, task.listed.n_artifacts)
+    rows = found.rows
+    if found.problem is not None and ARTIFACTS in stored.beside:
+        known = {(row["mode"], row.get("id")) for row in rows}
+        former = read_rows(directory, ARTIFACTS) or []
+        rows = [*(row for row in former if (row["mode"], row.get("id")) not in known), *rows]
+    companion = store_rows(directory, ARTIFACTS, rows, task.artifacts)
+    lacks = [] if found.problem is None else [found.problem]
+    return _Artifacts(
+        replace(companion, is_whole=found.problem is None), found.n_versions, found.n_bytes, lacks
+    )
 
 
 def _pull_live_rows(means: Means, directory: RunDirectory, pulled: PullResult) -> list[str]:

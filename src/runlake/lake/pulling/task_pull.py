@@ -19,6 +19,7 @@ from runlake.cache.store import read_manifest
 from runlake.errors import AuthenticationError
 from runlake.exports.manifests import Manifests
 from runlake.lake.clusters.task_mark import TaskMark
+from runlake.lake.pulling.artifacts import ArtifactPulls
 from runlake.lake.pulling.files import MetadataFiles
 from runlake.lake.pulling.held import Need
 from runlake.lake.pulling.run_pull import Means, PulledRun, RunTask, pull_one
@@ -87,7 +88,13 @@ def pull_elsewhere(
         manifests = Manifests(client, paths, pages)
         metadata = MetadataFiles(client, paths, pages)
         keeping = Keeping(catalog, Stop())
-        means = Means(client, keeping, fetch=manifests.fetch, metadata=metadata.find)
+        means = Means(
+            client,
+            keeping,
+            fetch=manifests.fetch,
+            metadata=metadata.find,
+            artifacts=ArtifactPulls(client, keeping.stop),
+        )
         results = tuple(threads.map(partial(_pulled, means), tasks))
     if not mark.is_standing:
         # Nobody waits for the result any more.

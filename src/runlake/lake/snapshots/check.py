@@ -33,9 +33,10 @@ def verify_snapshot(root: Path, name: str) -> pl.DataFrame:
     place = snapshot_root(root, name)
     damaged = [path for path, one in record.packed.items() if file_digest(root / path) != one]
     rows = []
+    known: dict[Path, str] = {}
     for recorded in record.runs:
         directory = RunDirectory(place, recorded.backend, recorded.run)
-        reason = _difference(recorded, record_run(directory))
+        reason = _difference(recorded, record_run(directory, known))
         if reason is None and damaged and not all(recorded.digests.values()):
             reason = f"the packed file {damaged[0]!r}, with its rows, is damaged or gone"
         manifest = read_manifest(directory)

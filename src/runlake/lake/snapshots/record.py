@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from runlake.cache.artifacts.held import stored_names
 from runlake.cache.companions import FILES, read_rows
 from runlake.cache.disk.sealed import BrokenSeal, seal_document, unseal_document
 from runlake.cache.layout import RunDirectory
@@ -34,7 +35,8 @@ class RecordedRun:
         The run.
     digests : mapping of str to str
         SHA-256 in hex of each export, by its identity (of one that is on disk in part, of the bytes
-        on disk), and of each file beside the exports, by its path in the run's directory.
+        on disk), of each file beside the exports, by its path in the run's directory, and of each
+        file of its artifacts, by its path in the cache.
         ``fields`` is the digest of config, summary and the other fields.
     """
 
@@ -112,8 +114,17 @@ def read_record(root: Path) -> Record | None:
         return None
 
 
-def record_run(directory: RunDirectory) -> RecordedRun:
-    """Read all files of a run, and return their digests."""
+def record_run(directory: RunDirectory, known: dict[Path, str] | None = None) -> RecordedRun:
+    """Read all files of a run, and return their digests.
+
+    Parameters
+    ----------
+    directory : RunDirectory
+        The run's directory in the snapshot.
+    known : dict of Path to str, optional
+        Digests of files of artifacts, which runs may share; they are read once.
+    """
+    known = {} if known is None else known
     manifest = read_manifest(directory)
     digests = {FIELDS: hashlib.sha256(_canonical(_fields(manifest))).hexdigest()}
     for export in manifest.exports.values():
@@ -126,6 +137,11 @@ def record_run(directory: RunDirectory) -> RecordedRun:
         path = directory.path / name
         if path.is_file():
             digests[name] = file_digest(path)
+    for name in stored_names(directory)[1]:
+        path = directory.root / name
+        if path not in known:
+            known[path] = file_digest(path)
+        digests[name] = known[path]
     return RecordedRun(directory.base_url, directory.run, digests)
 
 

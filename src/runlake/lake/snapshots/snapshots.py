@@ -68,7 +68,8 @@ def take_snapshot(settings: Settings, name: str) -> Record:
         raise InvalidArgument(f"The lake at {str(root)!r} has no runs. Pull some first.")
     with _writing(root, final) as part:
         frozen = _freeze_all(settings, runs, part)
-        recorded = _in_order([record_run(directory) for directory in frozen.values()])
+        known: dict[Path, str] = {}
+        recorded = _in_order([record_run(directory, known) for directory in frozen.values()])
         tables = tag_tables(settings, name)
         if tables:
             point_to_tables(part, name)

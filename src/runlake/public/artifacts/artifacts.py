@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +14,17 @@ from runlake.backend.graphql import artifact_documents as documents
 from runlake.backend.graphql.query import query
 from runlake.backend.graphql.shapes import answer_to
 from runlake.backend.http.client import Client
+from runlake.cache.artifacts.contents import artifact_place
 from runlake.cache.artifacts.digests import is_intact
 from runlake.cache.artifacts.files import Fetcher
-from runlake.cache.artifacts.manifest import Manifest, fetch_manifest, leads_out
+from runlake.cache.artifacts.held import (
+    HeldVersion,
+    find_named,
+    find_version,
+    load_manifest,
+    not_pulled,
+)
+from runlake.cache.artifacts.manifest import Manifest, leads_out
 from runlake.errors import (
     ArtifactEntryNotFound,
     ArtifactFileMissing,
@@ -22,6 +32,7 @@ from runlake.errors import (
     ArtifactNotFoundError,
     FileTransferError,
     InvalidArgument,
+    NotCached,
     ProtocolError,
 )
 from runlake.errors.screen import line_for_screen
@@ -323,13 +334,21 @@ class Artifact(ArtifactLinks):
 
     def logged_by(self) -> Run | None:
         """Return the run that logged the artifact; None if no run did, or the run was deleted."""
+        if self._client.settings.offline:
+            creator = self._held().created_by
+            return None if creator is None else self._run(dict(creator))
         data = query(self._client, documents.ARTIFACT_CREATED_BY, {"id": self.id})
         with answer_to(self._client, "ArtifactCreatedBy", f"'{self.qualified_name}'"):
             creator = (data.get("artifact") or {}).get("createdBy") or {}
             return self._run(creator) if creator.get("__typename") == "Run" else None
 
     def used_by(self) -> list[Run]:
-        """Return the runs that used the artifact, in the order in which they used it."""
+        """Return the runs that used the artifact, in the order in which they used it.
+
+        Offline, these are the runs of which fields are on disk, as of the artifact's last pull.
+        """
+        if self._client.settings.offline:
+            return self._held_users()
         data = query(self._client, documents.ARTIFACT_USED_BY, {"id": self.id})
         with answer_to(self._client, "ArtifactUsedBy", f"'{self.qualified_name}'"):
             edges = ((data.get("artifact") or {}).get("usedBy") or {}).get("edges") or []
@@ -378,8 +397,24 @@ class Artifact(ArtifactLinks):
     def _fetch_contents(self) -> Manifest:
         if self._contents is None:
             name = f"'{self.qualified_name}'"
-            self._contents = fetch_manifest(self._client, self.id, name)
+            self._contents = load_manifest(self._client, self.id, name)
         return self._contents
+
+    def _held(self) -> HeldVersion:
+        """Return what a pull has stored of the version."""
+        found = find_version(artifact_place(self._client.settings), self.id)
+        if found is None or found.manifest is None:
+            raise not_pulled(artifact_place(self._client.settings), f"'{self.qualified_name}'")
+        return found
+
+    def _held_users(self) -> list[Run]:
+        nodes = {node["id"]: dict(node) for node in self._held().used_by}
+        found = []
+        for node in nodes.values():
+            # The artifact may have been used by runs that were not pulled.
+            with suppress(NotCached):
+                found.append(self._run(node))
+        return [run for run in found if run is not None]
 
     def _run(self, node: dict[str, Any]) -> Run | None:
         project = node.get("project")
@@ -431,6 +466,10 @@ def fetch_artifact(client: Client, path: ArtifactPath) -> Artifact:
     ArtifactNotFoundError
         If there is no such project, collection or version.
     """
+    if client.settings.offline:
+        held = find_named(artifact_place(client.settings), path)
+        if held is not None:
+            return from_membership(client, _membership(held), path)
     variables = {"entity": path.entity, "project": path.project, "name": path.name}
     data = query(client, documents.ARTIFACT_BY_NAME, variables)
     with answer_to(client, "ArtifactMembershipByName", f"'{path}'"):
@@ -447,6 +486,17 @@ def fetch_artifact(client: Client, path: ArtifactPath) -> Artifact:
             origin=client.origin,
         )
     return from_membership(client, membership, path)
+
+
+def _membership(held: HeldVersion) -> dict[str, Any]:
+    """Return a stored version as a member of the collection to which it was logged."""
+    node = deepcopy(dict(held.node))
+    return {
+        "versionIndex": node["versionIndex"],
+        "aliases": [{"alias": alias} for alias in held.aliases],
+        "artifactCollection": node["artifactSequence"],
+        "artifact": node,
+    }
 
 
 def from_membership(client: Client, membership: dict[str, Any], path: ArtifactPath) -> Artifact:

@@ -209,6 +209,10 @@ class ArtifactManifest:
         """Return one digest of the names and digests of all files, in hex."""
         return manifest_digest(self._manifest)
 
+    def stored_entry(self, path: str) -> Entry:
+        """Return the entry of the manifest with a name; internal."""
+        return self._manifest.entries[path]
+
     def get_entry_by_path(self, path: str) -> ArtifactManifestEntry | None:
         """Return the file that has the given name; None if there is no such file."""
         return self._entries.get(path)

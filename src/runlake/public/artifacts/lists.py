@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 from runlake.backend.graphql import artifact_documents as documents
 from runlake.backend.graphql.query import query, query_run
 from runlake.backend.http.client import Client
-from runlake.cache.artifacts.contents import download_checked
-from runlake.cache.artifacts.files import fetch_file_page
+from runlake.cache.artifacts.contents import download_checked, place_copy
+from runlake.cache.artifacts.files import Fetcher, fetch_file_page
+from runlake.cache.artifacts.held import read_list
+from runlake.cache.layout import RunDirectory
 from runlake.errors import ArtifactNotFoundError, FileTransferError, InvalidArgument
 from runlake.errors.screen import line_for_screen
 from runlake.exports.progress import Count
 from runlake.public.artifacts.artifacts import Artifact
+from runlake.public.artifacts.entries import ArtifactManifestEntry
 from runlake.public.artifacts.values import check_names
 from runlake.public.files import File
 from runlake.public.lists.filters import checked_filters
@@ -133,6 +137,10 @@ class ArtifactsOfRun(SizedPages[Artifact]):
         return f"the artifacts {self.mode} by run '{self._run}'"
 
     def _fetch(self, cursor: str | None) -> Page[Artifact]:
+        if self._client.settings.offline:
+            held = self._held()
+            if held is not None:
+                return Page(held, None, has_next=False, total=len(held))
         is_output = self.mode == "logged"
         document = documents.RUN_OUTPUT_ARTIFACTS if is_output else documents.RUN_INPUT_ARTIFACTS
         found = query_run(
@@ -144,6 +152,16 @@ class ArtifactsOfRun(SizedPages[Artifact]):
             perPage=self.per_page,
         ).get("artifacts")
         return self._page(found, (found or {}).get("totalCount"))
+
+    def _held(self) -> list[Artifact] | None:
+        """Return the artifacts that a pull has stored; None if those of the run were not pulled."""
+        settings = self._client.settings
+        directory = RunDirectory(settings.cache_dir, settings.base_url, self._run)
+        rows = read_list(directory)
+        if rows is None:
+            return None
+        nodes = [deepcopy(dict(row.version.node)) for row in rows if row.mode == self.mode]
+        return [Artifact.from_attrs(self._client, node) for node in nodes]
 
     def _open(self, edge: dict[str, Any]) -> Artifact | None:
         # The backend leaves out the project of collections that this API key must not read.
@@ -189,6 +207,10 @@ class ArtifactFile(File):
 
     def _download(self, client: Client, destination: Path, counted: Count) -> None:
         try:
+            if client.settings.offline:
+                entry = self._artifact.manifest.stored_entry(self.name)
+                place_copy(Fetcher(client, self._artifact.place).fetch(entry), destination)
+                return
             download_checked(
                 client,
                 self._find_url,
@@ -252,6 +274,13 @@ class ArtifactFiles(Pages[ArtifactFile]):
         return [self.artifact.entity, self.artifact.project, self.artifact.name]
 
     def _fetch(self, cursor: str | None) -> Page[ArtifactFile]:
+        if self._client.settings.offline:
+            held = [
+                ArtifactFile(self._client, self.artifact, _held_file(entry))
+                for name, entry in self.artifact.manifest.entries.items()
+                if self._names is None or name in self._names
+            ]
+            return Page(held, None, has_next=False, total=len(held))
         return self._page(
             fetch_file_page(
                 self._client, self.artifact.place, self._names, cursor=cursor, limit=self.per_page
@@ -272,6 +301,23 @@ class ArtifactFiles(Pages[ArtifactFile]):
 
     def __repr__(self) -> str:
         return line_for_screen(f"<ArtifactFiles {'/'.join(self.path)} ({len(self)})>")
+
+
+def _held_file(entry: ArtifactManifestEntry) -> dict[str, Any]:
+    """Return the fields of a file by the backend's names, from the stored manifest."""
+    is_md5 = entry.ref is None and entry.digest_algorithm() == "MANIFEST_MD5"
+    return {
+        "id": entry.path,
+        "name": entry.path,
+        "url": None,
+        "directUrl": None,
+        "sizeBytes": entry.size,
+        "storagePath": None,
+        "mimetype": None,
+        "updatedAt": None,
+        "digest": entry.digest,
+        "md5": entry.digest if is_md5 else None,
+    }
 
 
 def known_length(pages: SizedPages[Any]) -> str:

@@ -1,0 +1,358 @@
+"""Pull the artifacts that runs logged and used: their fields, manifests and files."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+from runlake.backend.graphql import artifact_documents as documents
+from runlake.backend.graphql.query import query, query_run
+from runlake.backend.graphql.shapes import answer_to
+from runlake.backend.graphql.walk import Walk
+from runlake.backend.http.client import Client
+from runlake.backend.http.stop import Stop
+from runlake.cache.artifacts.contents import artifact_place, store_content
+from runlake.cache.artifacts.digests import is_intact
+from runlake.cache.artifacts.files import Fetcher
+from runlake.cache.artifacts.held import (
+    LOGGED,
+    TOTALS,
+    USED,
+    HeldVersion,
+    find_version,
+    names_of,
+    place_of,
+    read_list,
+    read_manifest_of,
+    store_version,
+    stored_entries,
+)
+from runlake.cache.artifacts.manifest import Entry, Manifest, download_manifest, parse_manifest
+from runlake.cache.companions import ARTIFACTS, read_rows
+from runlake.cache.layout import ArtifactPlace, RunDirectory
+from runlake.errors import (
+    BackendError,
+    CacheError,
+    FileTransferError,
+    MissingExtra,
+    NotCached,
+)
+from runlake.exports.progress import Count, FileCount
+from runlake.lake.pulling.request import matches
+from runlake.values import RunPath
+
+PER_PAGE = 100
+FILES_AT_ONCE = 4
+COMMITTED = "COMMITTED"
+# A backend may offer exports as artifacts of this type; their rows are pulled with the history.
+HISTORY_TYPE = "wandb-history"
+DOCUMENTS = {LOGGED: documents.RUN_OUTPUT_ARTIFACTS, USED: documents.RUN_INPUT_ARTIFACTS}
+Numbers = tuple[int, int]
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PulledArtifacts:
+    """What a pull has stored of the artifacts of a run.
+
+    Parameters
+    ----------
+    rows : list of dict
+        The list of the run's artifacts, for the file beside its exports.
+    n_bytes : int
+        Bytes that were downloaded.
+    n_versions : int
+        Versions whose files are on disk now, and were not before.
+    problem : str or None
+        Why something is missing.
+    """
+
+    rows: list[Row]
+    n_bytes: int = 0
+    n_versions: int = 0
+    problem: str | None = None
+
+
+class ArtifactPulls:
+    """Pulls the artifacts of the runs of one pull; each version once, whichever runs have it.
+
+    Parameters
+    ----------
+    client : Client
+        The backend.
+    stop : Stop
+        When set, no further file is downloaded.
+    """
+
+    def __init__(self, client: Client, stop: Stop) -> None:
+        self._client = client
+        self._place = artifact_place(client.settings)
+        self._stop = stop
+        self._guard = threading.Lock()
+        self._guards: dict[str, threading.Lock] = {}
+        # What is missing of the versions that were stored, by id and whether with their files.
+        self._done: dict[tuple[str, bool], str | None] = {}
+
+    def pull(self, run: RunPath, asked: Sequence[str], numbers: Numbers | None) -> PulledArtifacts:
+        """Pull the artifacts of a run.
+
+        Parameters
+        ----------
+        run : RunPath
+            The run.
+        asked : sequence of str
+            Names and patterns of the artifacts whose files are pulled; the fields of all are.
+        numbers : tuple of int or None
+            How many artifacts the run logged and used, if the backend has said that.
+        """
+        rows: list[Row] = []
+        problems: list[str] = []
+        totals = [0, 0]
+        counted = _Received()
+        n_versions = 0
+        for at, mode in enumerate((LOGGED, USED)):
+            if numbers is not None and numbers[at] == 0:
+                continue
+            try:
+                nodes, totals[at] = list_artifacts(self._client, run, mode)
+            except BackendError as error:
+                problems.append(f"the artifacts that it {mode} could not be listed ({error})")
+                continue
+            for node in nodes:
+                self._stop.check()
+                is_new, problem = self._store(node, is_asked(node, asked), counted)
+                n_versions += is_new
+                if problem is not None:
+                    problems.append(problem)
+                rows.append(_row(mode, node))
+        # As the backend counts them in its list of runs, to see later whether there are more.
+        rows.append({"mode": TOTALS, LOGGED: totals[0], USED: totals[1]})
+        more = f" and {len(problems) - 1:,} more" if len(problems) > 1 else ""
+        problem = f"artifacts could not be pulled: {problems[0]}{more}" if problems else None
+        return PulledArtifacts(rows, counted.n_bytes, n_versions, problem)
+
+    def _store(
+        self, node: Mapping[str, Any], with_files: bool, counted: _Received
+    ) -> tuple[bool, str | None]:
+        """Store a version; return whether its files were not there before, and what is missing."""
+        artifact_id = str(node["id"])
+        with self._guard:
+            guard = self._guards.setdefault(artifact_id, threading.Lock())
+        with guard:
+            for known in ((artifact_id, True), (artifact_id, with_files)):
+                if known in self._done:
+                    return False, self._done[known]
+            try:
+                is_new, problem = self._store_once(node, with_files, counted), None
+            except (BackendError, FileTransferError, MissingExtra) as error:
+                is_new, problem = False, str(error)
+            self._done[artifact_id, with_files] = problem
+            return is_new, problem
+
+    def _store_once(self, node: Mapping[str, Any], with_files: bool, counted: _Received) -> bool:
+        former = find_version(self._place, str(node["id"]), names_of(node))
+        if former is not None and former.node.get("digest") != node.get("digest"):
+            former = None
+        held = replace(former or HeldVersion(node), node=node, listed_at=time.time())
+        if not with_files:
+            self._write(held)
+            return False
+        data = query(self._client, documents.ARTIFACT_TO_PULL, {"id": held.id})
+        found = data.get("artifact") or {}
+        what = f"'{held.path}'"
+        with answer_to(self._client, "FetchArtifactManifest", what):
+            creator = found.get("createdBy") or {}
+            edges = (found.get("usedBy") or {}).get("edges") or []
+            held = replace(
+                held,
+                created_by=creator if creator.get("__typename") == "Run" else None,
+                used_by=tuple(edge["node"] for edge in edges if edge.get("node")),
+            )
+        if has_files(self._place, held):
+            self._write(held)
+            return False
+        # Not compared with the artifact's digest: of a version that was logged as a change of the
+        # one before, that is the digest of the change alone.
+        content = download_manifest(self._client, found, what)
+        manifest = parse_manifest(content, what)
+        name = store_content(self._client, content, what=f"The manifest of {what}")
+        counted.add(len(content))
+        self._fetch(held, manifest, counted)
+        self._write(replace(held, manifest=name))
+        return True
+
+    def _write(self, held: HeldVersion) -> None:
+        try:
+            store_version(self._place, held)
+        except OSError as error:
+            raise CacheError(
+                f"The fields of artifact '{held.path}' cannot be stored in the cache at "
+                f"{str(self._place.root)!r} ({error.strerror or error}).",
+                path=str(self._place.root),
+            ) from error
+
+    def _fetch(self, held: HeldVersion, manifest: Manifest, counted: _Received) -> None:
+        fetcher = Fetcher(self._client, held.path, counted=FileCount(Count(counted)))
+
+        def fetch(entry: Entry) -> None:
+            self._stop.check()
+            fetcher.fetch(entry)
+
+        with ThreadPoolExecutor(FILES_AT_ONCE, thread_name_prefix="runlake-artifact") as pool:
+            futures = [pool.submit(fetch, entry) for entry in stored_entries(manifest)]
+            try:
+                for future in futures:
+                    future.result()
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+
+
+class _Received:
+    """Sums up the bytes that arrive; a progress that shows nothing."""
+
+    def __init__(self) -> None:
+        self.n_bytes = 0
+
+    def add(self, n_bytes: int) -> None:
+        self.n_bytes += n_bytes
+
+    def start(self, what: str, total: int | None, unit: str) -> None:
+        """Ignore the beginning."""
+
+    def advance(self, n_done: int) -> None:
+        """Count bytes."""
+        self.n_bytes += n_done
+
+    def finish(self) -> None:
+        """Ignore the end."""
+
+
+def list_artifacts(client: Client, run: RunPath, mode: str) -> tuple[list[dict[str, Any]], int]:
+    """Return the artifacts that a run logged or used, in the backend's order, and their number.
+
+    The number also counts artifacts in projects that the API key must not read.
+    """
+    nodes: dict[str, dict[str, Any]] = {}
+    walk = Walk(client, f"the artifacts {mode} by run '{run}'")
+    cursor = None
+    while True:
+        walk.check()
+        run_fields = query_run(
+            client, DOCUMENTS[mode], run, run_variable="run", cursor=cursor, perPage=PER_PAGE
+        )
+        with answer_to(client, "RunOutputArtifacts", f"'{run}'"):
+            page = run_fields.get("artifacts") or {}
+            n_known = len(nodes)
+            for edge in page.get("edges") or ():
+                node = edge["node"]
+                if node["artifactSequence"].get("project") and node["state"] == COMMITTED:
+                    nodes[str(node["id"])] = node
+            info = page.get("pageInfo") or {}
+            cursor, has_next = info.get("endCursor"), bool(info.get("hasNextPage"))
+            total = page.get("totalCount")
+        if not has_next:
+            return list(nodes.values()), len(nodes) if total is None else int(total)
+        walk.note(cursor, len(nodes) - n_known, has_next=has_next)
+
+
+def is_asked(node: Mapping[str, Any], asked: Sequence[str]) -> bool:
+    """Return whether the files of an artifact are to be pulled."""
+    if is_history(node):
+        return False
+    collection = names_of(node)[2]
+    return any(
+        matches(name, asked) for name in (collection, f"{collection}:v{node['versionIndex']}")
+    )
+
+
+def is_history(node: Mapping[str, Any]) -> bool:
+    """Return whether an artifact consists of exports of a run's history."""
+    return bool(node["artifactType"]["name"] == HISTORY_TYPE)
+
+
+def _row(mode: str, node: Mapping[str, Any]) -> Row:
+    version = f"v{node['versionIndex']}"
+    return {"mode": mode, "id": node["id"], "names": names_of(node), "version": version}
+
+
+def has_files(place: ArtifactPlace, held: HeldVersion) -> bool:
+    """Return whether the manifest of a version, and all its files by their lengths, are on disk."""
+    manifest = read_manifest_of(place, held)
+    return manifest is not None and all(
+        _has_length(place, entry) for entry in stored_entries(manifest)
+    )
+
+
+def _has_length(place: ArtifactPlace, entry: Entry) -> bool:
+    try:
+        n_bytes = place.content(str(entry.content_name)).path.stat().st_size
+    except OSError:
+        return False
+    # The size of a reference may be 0 in the manifest, whatever the file's is.
+    return entry.ref is not None or entry.size is None or n_bytes == entry.size
+
+
+class Damages:
+    """Finds out what is damaged of artifacts; each version is read once."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[ArtifactPlace, str], str | None] = {}
+
+    def first(self, place: ArtifactPlace, held: HeldVersion) -> str | None:
+        """Return in words what of a version is damaged or gone; None if nothing is."""
+        if (place, held.id) not in self._known:
+            self._known[place, held.id] = _first_damage(place, held)
+        return self._known[place, held.id]
+
+
+def _first_damage(place: ArtifactPlace, held: HeldVersion) -> str | None:
+    manifest = read_manifest_of(place, held)
+    if manifest is None:
+        return f"the manifest of artifact '{held.path}' is damaged or gone"
+    for entry in stored_entries(manifest):
+        if not is_intact(place.content(str(entry.content_name)).path, entry):
+            return f"the file {entry.path!r} of artifact '{held.path}' is damaged or gone"
+    return None
+
+
+def holds_artifacts(
+    directory: RunDirectory,
+    asked: Sequence[str],
+    numbers: Numbers | None,
+    known: dict[str, bool],
+) -> bool:
+    """Return whether the artifacts of a run are on disk as far as they were requested.
+
+    Parameters
+    ----------
+    directory : RunDirectory
+        The run's directory.
+    asked : sequence of str
+        Names and patterns of the artifacts whose files were requested.
+    numbers : tuple of int or None
+        How many artifacts the run has logged and used until now, if that is known.
+    known : dict of str to bool
+        Whether versions have their files on disk, by id; many runs may use one version.
+    """
+    rows = read_rows(directory, ARTIFACTS)
+    if rows is None:
+        return False
+    totals = next((row for row in rows if row["mode"] == TOTALS), None)
+    if totals is None or (numbers is not None and numbers != (totals[LOGGED], totals[USED])):
+        return False
+    try:
+        listed = read_list(directory) or []
+    except NotCached:
+        return False
+    for held in (one.version for one in listed):
+        if is_asked(held.node, asked):
+            if held.id not in known:
+                known[held.id] = has_files(place_of(directory), held)
+            if not known[held.id]:
+                return False
+    return True
