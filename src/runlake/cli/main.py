@@ -27,6 +27,7 @@ from runlake.cli.completion import (
 from runlake.cli.demo import demo
 from runlake.cli.plot import plot
 from runlake.cli.pull import pull
+from runlake.cli.push import push
 from runlake.cli.run import query, show
 from runlake.errors import InvalidArgument, RunlakeError
 from runlake.errors.screen import without_controls
@@ -79,7 +80,7 @@ app = typer.Typer(
 )
 
 
-for _command in (pull, show, query, plot, demo):
+for _command in (pull, push, show, query, plot, demo):
     app.command()(_command)
 app.add_typer(cache.app, name="cache")
 app.add_typer(lake.app, name="lake")

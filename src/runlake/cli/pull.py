@@ -37,7 +37,7 @@ def pull(
     from runlake.lake.lake import Lake
 
     options = {
-        "filters": _parsed(filters),
+        "filters": parsed_filters(filters),
         "keys": _names(keys),
         "since": since,
         "files": files,
@@ -152,7 +152,8 @@ def _show(report: PullReport | None, *, as_json: bool) -> None:
         sys.stdout.write((report.to_json() if as_json else str(report)) + "\n")
 
 
-def _parsed(filters: str | None) -> Any:
+def parsed_filters(filters: str | None) -> Any:
+    """Return the filter in a command line; None if there is none."""
     from runlake.errors import InvalidArgument
 
     if filters is None:

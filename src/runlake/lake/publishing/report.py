@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import html
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from runlake.errors.screen import for_screen, one_line
 
@@ -42,6 +44,24 @@ class PublishReport:
     left_out: Mapping[str, str] = field(default_factory=dict)
     redacted: Sequence[str] = ()
     tables: Mapping[str, str] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as plain JSON values."""
+        return {
+            "url": self.url,
+            "n_runs": self.n_runs,
+            "n_files": self.n_files,
+            "n_bytes": self.n_bytes,
+            "n_uploaded": self.n_uploaded,
+            "n_uploaded_bytes": self.n_uploaded_bytes,
+            "left_out": dict(self.left_out),
+            "redacted": list(self.redacted),
+            "tables": dict(self.tables),
+        }
+
+    def to_json(self) -> str:
+        """Return the report as JSON."""
+        return json.dumps(self.to_dict())
 
     def __str__(self) -> str:
         first = (
