@@ -21,9 +21,9 @@ EXPECTED = [
 @pytest.fixture(scope="module")
 def paths(backend):
     """The same rows, all live, all in an export, and one more beyond 1,000 exported ones."""
-    live = LoggedRun(backend, "live", "empty").log(*ROWS).close()
-    exported = LoggedRun(backend, "exported", "empty").log(*ROWS).finish()
-    partly = LoggedRun(backend, "partly", "empty").log(*ROWS, *steps(4, 1000))
+    live = LoggedRun(backend, "live", "empty-values").log(*ROWS).close()
+    exported = LoggedRun(backend, "exported", "empty-values").log(*ROWS).finish()
+    partly = LoggedRun(backend, "partly", "empty-values").log(*ROWS, *steps(4, 1000))
     partly.log({"_step": 1000, "a": {}}).close()
     return {"live": live.path, "exported": exported.path, "partly": partly.path}
 

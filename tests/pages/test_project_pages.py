@@ -197,8 +197,8 @@ def test_runs_are_selected_by_keyboard_and_keep_their_colours(site, open_page):
 
 def test_rows_change_while_runs_go_on(backend, site, open_page):
     rows = [{"_step": step, "loss": 1 / (step + 1)} for step in range(3)]
-    running = LoggedRun(backend, "first", "moving").log(*rows).summarize({"loss": 0.5})
-    opened = open_page(f"{site}/moving/workspace?column=summary.loss")
+    running = LoggedRun(backend, "first", "going-on").log(*rows).summarize({"loss": 0.5})
+    opened = open_page(f"{site}/going-on/workspace?column=summary.loss")
     page = opened.page
     wait_for_charts(page)
     page.evaluate("window.isSame = document.querySelector('.grid figure')")
@@ -207,7 +207,7 @@ def test_rows_change_while_runs_go_on(backend, site, open_page):
     running.summarize({"loss": 0.25})
     come_back(page)
     expect(page.locator("tr[data-run=first] td.number")).to_have_text("0.25")
-    LoggedRun(backend, "second", "moving").log(*rows).finish()
+    LoggedRun(backend, "second", "going-on").log(*rows).finish()
     come_back(page)
     expect(page.locator("#runs tbody tr")).to_have_count(2)
     expect(page.locator("#runs .line span").first).to_have_text("2 runs")
