@@ -17,6 +17,9 @@ def push(
     entity: Annotated[str | None, typer.Option(help="Owner of the copies.")] = None,
     project: Annotated[str | None, typer.Option(help="Project of the copies.")] = None,
     filters: Annotated[str | None, typer.Option(help="Only runs that match, as JSON.")] = None,
+    artifacts: Annotated[
+        bool, typer.Option("--artifacts/--no-artifacts", help="Also send artifacts, with the SDK.")
+    ] = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what to do.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -29,7 +32,12 @@ def push(
     if chosen is not None and paths:
         raise InvalidArgument("Name runs by paths or by --filters, not by both.")
     report = Lake().push(
-        base_url, chosen or paths or None, entity=entity, project=project, dry_run=dry_run
+        base_url,
+        chosen or paths or None,
+        entity=entity,
+        project=project,
+        dry_run=dry_run,
+        artifacts=artifacts,
     )
     sys.stdout.write((report.to_json() if as_json else str(report)) + "\n")
     if report.failed or report.differing:

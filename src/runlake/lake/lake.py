@@ -326,14 +326,16 @@ class Lake(Snapshots, LakeRuns):
         api_key: str | None = None,
         dry_run: bool = False,
         incomplete: str = WARN,
+        artifacts: bool = True,
     ) -> PushReport:
         """Copy runs of the lake to a W&B backend, and check each by reading it back.
 
         A run keeps its id, name, config, summary, tags, notes, group, job type, state, history with
         steps and times, system metrics, and all files that the lake has of it, also media and
-        tables. The report lists for each run what a backend cannot be given. A run whose id exists
-        there is refused. A run that fails does not stop the others, and is deleted there if a part
-        of it was sent.
+        tables. The artifacts that it logged are sent with the W&B SDK, version by version; those
+        that it used are linked. The report lists for each run what a backend cannot be given. A
+        run whose id exists there is refused. A run that fails does not stop the others, and is
+        deleted there if a part of it was sent.
 
         Parameters
         ----------
@@ -352,6 +354,9 @@ class Lake(Snapshots, LakeRuns):
             Send nothing, and only report what would be done.
         incomplete : {"warn", "raise", "skip"}
             What to do with runs that lack keys or steps on disk; see the class.
+        artifacts : bool
+            Also send artifacts that were pulled with their files. The extra ``local`` is needed,
+            if there are any.
 
         Returns
         -------
@@ -364,6 +369,8 @@ class Lake(Snapshots, LakeRuns):
             If an argument is wrong; no request has been made then.
         NotCached
             If the lake does not have a run; or if ``incomplete`` is "raise", and a run lacks rows.
+        MissingExtra
+            If there are artifacts to send, and the SDK is not installed; nothing was sent then.
         OfflineError
             If offline mode is on.
         Unreachable, AuthenticationError
@@ -375,6 +382,7 @@ class Lake(Snapshots, LakeRuns):
 
         check_names(entity, project)
         check_flag(dry_run, "dry_run")
+        check_flag(artifacts, "artifacts")
         check_word(incomplete, "incomplete", POLICIES)
         if isinstance(base_url, str):
             base_url = Api(
@@ -387,7 +395,7 @@ class Lake(Snapshots, LakeRuns):
             fixed = self.where(runs)._fixed(incomplete)  # noqa: SLF001 - of this class
         else:
             fixed = choose(self._fixed(incomplete), runs)
-        return push(client, fixed, entity, project, dry_run=dry_run)
+        return push(client, fixed, entity, project, artifacts=artifacts, dry_run=dry_run)
 
     @property
     def path(self) -> Path:

@@ -108,22 +108,26 @@ def directory(named: object, source: str) -> Path:
         ) from error
 
 
-def child_environment(extra: Mapping[str, str]) -> dict[str, str]:
+def child_environment(extra: Mapping[str, str], *, has_proxies: bool = False) -> dict[str, str]:
     """Return the environment for a child process that must not inherit the user's settings.
 
     Parameters
     ----------
     extra : mapping of str to str
         Variables to set.
+    has_proxies : bool
+        True if the process is to use the proxies that the environment names.
 
     Returns
     -------
     dict of str to str
-        The current variables without ``WANDB_*``, ``RUNLAKE_*`` and proxies, then ``extra``.
+        The current variables without ``WANDB_*`` and ``RUNLAKE_*``, and without proxies unless
+        ``has_proxies``; then ``extra``.
     """
     kept = {
         name: value
         for name, value in os.environ.items()  # noqa: TID251
-        if not name.startswith(("WANDB_", "RUNLAKE_")) and not name.lower().endswith("_proxy")
+        if not name.startswith(("WANDB_", "RUNLAKE_"))
+        and (has_proxies or not name.lower().endswith("_proxy"))
     }
     return {**kept, **extra}

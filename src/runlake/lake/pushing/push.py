@@ -1,4 +1,4 @@
-"""Copy runs of a lake to a backend, one after the other, and check each by reading it back."""
+"""Copy runs of a lake to a backend, then their artifacts, and check all by reading it back."""
 
 from __future__ import annotations
 
@@ -26,11 +26,22 @@ from runlake.errors import (
 from runlake.history.runs.open import ListedRun
 from runlake.lake.disk_source import Lacking
 from runlake.lake.fixed_runs import FixedRuns
+from runlake.lake.pulling.artifacts import Damages
 from runlake.lake.pulling.request import names_run
+from runlake.lake.pushing.artifacts import (
+    RunArtifacts,
+    VersionKey,
+    artifacts_to_send,
+    check_contents,
+    logs_artifacts,
+    send_artifacts,
+)
+from runlake.lake.pushing.artifacts_read_back import artifact_differences
 from runlake.lake.pushing.losses import losses_of
 from runlake.lake.pushing.read_back import differences, reading_client
 from runlake.lake.pushing.report import PushReport
-from runlake.lake.pushing.sending import send
+from runlake.lake.pushing.sdk import has_sdk, missing_sdk
+from runlake.lake.pushing.sending import Sent, remove, send, send_rows
 from runlake.lake.query.selection import LakeRun
 from runlake.public.run.run import Run
 from runlake.values import ProjectPath, Question, Row, RunPath
@@ -44,6 +55,7 @@ def push(
     entity: str | None,
     project: str | None,
     *,
+    artifacts: bool,
     dry_run: bool,
 ) -> PushReport:
     """Copy runs to a backend; see `Lake.push`.
@@ -56,11 +68,15 @@ def push(
         The runs.
     entity, project : str or None
         Their owner and project there; None keeps those of the lake, if the API key may write there.
+    artifacts : bool
+        Send the artifacts that the runs logged, and link those that they used.
     dry_run : bool
         Send nothing.
 
     Raises
     ------
+    MissingExtra
+        If there are artifacts to send, and the SDK is not installed; nothing was sent then.
     OfflineError
         If offline mode is on.
     Unreachable, AuthenticationError
@@ -75,10 +91,14 @@ def push(
         )
     started = time.monotonic()
     runs = _without_lacking(runs)
+    if artifacts and not has_sdk() and any(logs_artifacts(run.directory) for run in runs.runs):
+        raise missing_sdk()
     with reading_client(client) as reader:
-        pushing = _Pushing(client, reader, runs, entity, project, dry_run)
+        pushing = _Pushing(client, reader, runs, entity, project, artifacts, dry_run)
         for run, listed in zip(runs.runs, runs.listed(), strict=True):
-            pushing.push_one(run, listed)
+            pushing.send_one(run, listed)
+        pushing.send_artifacts()
+        pushing.read_back()
     runs.source.warn_of_lacking()
     return PushReport(
         pushing.pushed,
@@ -91,6 +111,7 @@ def push(
         client.n_requests,
         time.monotonic() - started,
         is_dry_run=dry_run,
+        n_artifacts=pushing.n_artifacts,
     )
 
 
@@ -104,6 +125,17 @@ def _without_lacking(runs: FixedRuns) -> FixedRuns:
 
 
 @dataclass(slots=True)
+class _Sent:
+    """A run that was sent and is not compared yet; in a dry run, one that would be sent."""
+
+    run: LakeRun
+    listed: ListedRun
+    there: RunPath
+    artifacts: RunArtifacts
+    sent: Sent | None
+
+
+@dataclass(slots=True)
 class _Pushing:
     """What was done until now; the fields are those of `PushReport`."""
 
@@ -112,6 +144,7 @@ class _Pushing:
     runs: FixedRuns
     entity: str | None
     project: str | None
+    has_artifacts: bool
     is_dry_run: bool
     pushed: dict[str, str] = field(default_factory=dict)
     differing: dict[str, str] = field(default_factory=dict)
@@ -120,44 +153,109 @@ class _Pushing:
     n_rows: int = 0
     n_files: int = 0
     n_bytes: int = 0
+    n_artifacts: int = 0
+    _sent: dict[str, _Sent] = field(default_factory=dict)
     _taken: set[RunPath] = field(default_factory=set)
+    _counted: set[VersionKey] = field(default_factory=set)
+    _damages: Damages = field(default_factory=Damages)
     _own: tuple[str | None, frozenset[str]] | None = None
 
-    def push_one(self, run: LakeRun, listed: ListedRun) -> None:
-        """Copy one run; its failure does not stop the others."""
+    def send_one(self, run: LakeRun, listed: ListedRun) -> None:
+        """Copy one run without its artifacts; its failure does not stop the others."""
         name = str(run.path)
         name = name if name not in self._done() else run.run_id
         try:
-            there = RunPath(
-                self._entity_for(run.path.entity), self.project or run.path.project, run.path.run_id
-            )
+            there = RunPath(*self._place_for(run.path.entity, run.path.project), run.path.run_id)
             self._refuse_known(there)
             self._taken.add(there)
+            artifacts = self._artifacts_of(run)
+            sent = None
             if self.is_dry_run:
                 self._estimate(run, listed)
-                differing = None
             else:
-                sent = send(self.client, run.directory, there, self._rows(listed))
+                check_contents(artifacts, self._damages)
+                # A backend may begin the history again when the SDK opens the run.
+                rows = None if artifacts.logged else self._rows(listed)
+                sent = send(self.client, run.directory, there, rows)
                 self.n_rows += sent.n_rows
                 self.n_files += sent.n_files
                 self.n_bytes += sent.n_bytes
                 there = sent.path
-                found = differences(self.reader, run.directory, there, self._rows(listed))
-                differing = "; ".join(found) or None
+            self._count(artifacts)
         except (RunlakeError, OSError) as error:
             if isinstance(error, (Unreachable, AuthenticationError)) and not self._done():
                 # So would be the answer for each of the other runs.
                 raise
             self.failed[name] = str(error)
             return
-        self.lost[name] = tuple(losses_of(run.directory, read_manifest(run.directory)))
-        if differing is None:
-            self.pushed[name] = str(there)
-        else:
-            self.differing[name] = differing
+        self._sent[name] = _Sent(run, listed, there, artifacts, sent)
+
+    def send_artifacts(self) -> None:
+        """Send the artifacts of all runs, then the rows of those that have logged any.
+
+        Of all runs, because a collection may have versions of several runs.
+        """
+        if self.is_dry_run:
+            return
+        runs = {sent.there: sent.artifacts for sent in self._sent.values()}
+        waiting = {name: one for name, one in self._sent.items() if one.artifacts.logged}
+        try:
+            send_artifacts(self.client, runs, self._place_for)
+            for name in list(waiting):
+                self._send_rows(name, waiting[name])
+                del waiting[name]
+        except BaseException:
+            for one in waiting.values():
+                if one.sent is not None:
+                    remove(self.client, one.sent)
+            raise
+
+    def _send_rows(self, name: str, one: _Sent) -> None:
+        if one.sent is None:
+            return
+        try:
+            send_rows(self.client, one.run.directory, one.sent, self._rows(one.listed))
+        except (RunlakeError, OSError) as error:
+            self.failed[name] = str(error)
+            del self._sent[name]
+        self.n_rows += one.sent.n_rows
+
+    def read_back(self) -> None:
+        """Compare each run that was sent with the lake."""
+        for name, sent in self._sent.items():
+            found = [] if self.is_dry_run else [*sent.artifacts.problems, *self._differing(sent)]
+            stored = read_manifest(sent.run.directory)
+            self.lost[name] = (*losses_of(sent.run.directory, stored), *sent.artifacts.lost)
+            if found:
+                self.differing[name] = "; ".join(found)
+            else:
+                self.pushed[name] = str(sent.there)
+
+    def _differing(self, sent: _Sent) -> list[str]:
+        rows = self._rows(sent.listed)
+        try:
+            return [
+                *differences(self.reader, sent.run.directory, sent.there, rows),
+                *artifact_differences(self.reader, sent.artifacts, sent.there),
+            ]
+        except (RunlakeError, OSError) as error:
+            return [f"it was sent, and could not be read back: {error}"]
+
+    def _artifacts_of(self, run: LakeRun) -> RunArtifacts:
+        if self.has_artifacts:
+            return artifacts_to_send(run.directory)
+        return RunArtifacts(run.directory, lost=["its artifacts (artifacts=False)"])
+
+    def _count(self, artifacts: RunArtifacts) -> None:
+        for held in artifacts.logged:
+            key = artifacts.key(held.id)
+            if key not in self._counted:
+                self._counted.add(key)
+                self.n_artifacts += 1
+                self.n_bytes += artifacts.n_bytes_of(held)
 
     def _done(self) -> set[str]:
-        return {*self.pushed, *self.differing, *self.failed}
+        return {*self._sent, *self.failed}
 
     def _rows(self, listed: ListedRun) -> Iterable[Row]:
         (reading,) = self.runs.source.open([listed], Question())
@@ -186,6 +284,10 @@ class _Pushing:
                 operation="UpsertBucket",
                 origin=self.client.origin,
             )
+
+    def _place_for(self, entity: str, project: str) -> tuple[str, str]:
+        """Return owner and project at the backend for those in the lake."""
+        return self._entity_for(entity), self.project or project
 
     def _entity_for(self, entity: str) -> str:
         """Return the owner of a run at the backend: the same, if the API key may write there."""

@@ -30,13 +30,16 @@ class PushReport:
     lost : mapping of str to tuple of str
         For each run, what a backend cannot be given.
     n_rows, n_files, n_bytes : int
-        Rows of the histories, files, and bytes of the files that were sent.
+        Rows of the histories, files, and bytes of the files that were sent, also of those of
+        artifacts.
     n_requests : int
-        Requests, with retries and those that read back.
+        Requests, with retries and those that read back, without those of the SDK.
     seconds : float
         Duration.
     is_dry_run : bool
         True if nothing was sent; ``pushed`` then has the runs that would be.
+    n_artifacts : int
+        Versions of artifacts, each counted once.
     """
 
     pushed: Mapping[str, str] = field(default_factory=dict)
@@ -49,6 +52,7 @@ class PushReport:
     n_requests: int = 0
     seconds: float = 0.0
     is_dry_run: bool = False
+    n_artifacts: int = 0
 
     @property
     def n_runs(self) -> int:
@@ -65,6 +69,7 @@ class PushReport:
             "n_runs": self.n_runs,
             "n_rows": self.n_rows,
             "n_files": self.n_files,
+            "n_artifacts": self.n_artifacts,
             "n_bytes": self.n_bytes,
             "n_requests": self.n_requests,
             "seconds": round(self.seconds, 3),
@@ -77,9 +82,12 @@ class PushReport:
 
     def _summary(self) -> str:
         verb = "Would push" if self.is_dry_run else "Pushed"
+        counts = f"{self.n_rows:,} rows, {self.n_files:,} files"
+        if self.n_artifacts:
+            counts += f", {self.n_artifacts:,} artifacts"
         return (
             f"{verb} {len(self.pushed):,} of {self.n_runs:,} runs: {len(self.differing):,} differ, "
-            f"{len(self.failed):,} failed; {self.n_rows:,} rows, {self.n_files:,} files, "
+            f"{len(self.failed):,} failed; {counts}, "
             f"{self.n_bytes:,} bytes, {self.n_requests:,} requests, {self.seconds:.1f} s."
         )
 

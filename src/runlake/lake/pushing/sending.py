@@ -41,18 +41,23 @@ class Sent:
     ----------
     path : RunPath
         The run at the backend.
+    id : str
+        Its id for mutations.
     n_rows, n_files, n_bytes : int
         Rows of the history, files, and their bytes.
     """
 
     path: RunPath
+    id: str
     n_rows: int = 0
     n_files: int = 0
     n_bytes: int = 0
 
 
-def send(client: Client, directory: RunDirectory, there: RunPath, rows: Iterable[Row]) -> Sent:
-    """Create a run at a backend and send all that the lake has of it.
+def send(
+    client: Client, directory: RunDirectory, there: RunPath, rows: Iterable[Row] | None
+) -> Sent:
+    """Create a run at a backend and send all that the lake has of it but artifacts.
 
     Parameters
     ----------
@@ -62,8 +67,8 @@ def send(client: Client, directory: RunDirectory, there: RunPath, rows: Iterable
         The run's directory in the lake.
     there : RunPath
         Path of the run at the backend, which has no such run.
-    rows : iterable of dict
-        Its history.
+    rows : iterable of dict or None
+        Its history; None if `send_rows` is called later.
 
     Raises
     ------
@@ -81,30 +86,58 @@ def send(client: Client, directory: RunDirectory, there: RunPath, rows: Iterable
             operation="UpsertBucket",
             origin=client.origin,
         )
-    sent = Sent(path)
+    sent = Sent(path, run_id)
     try:
         for name in files:
             source = directory.path / str(name["content"])
             send_run_file(client, path, source, str(name["name"]))
             sent.n_files += 1
             sent.n_bytes += source.stat().st_size
-        _send_rows(client, directory, stored, sent, rows)
     except BaseException:
-        # A part of a run would look like the run, and keep the next push from sending it.
-        with suppress(RunlakeError):
-            remove_run(client, run_id)
+        remove(client, sent)
         raise
+    if rows is not None:
+        send_rows(client, directory, sent, rows)
     return sent
 
 
-def _send_rows(
-    client: Client,
-    directory: RunDirectory,
-    stored: StoredManifest,
-    sent: Sent,
-    rows: Iterable[Row],
-) -> None:
-    path = sent.path
+def remove(client: Client, sent: Sent) -> None:
+    """Delete a run of which only a part was sent.
+
+    It would look like the run, and keep the next push from sending it.
+    """
+    with suppress(RunlakeError):
+        remove_run(client, sent.id)
+
+
+def send_rows(client: Client, directory: RunDirectory, sent: Sent, rows: Iterable[Row]) -> None:
+    """Send the history of a run, its system metrics and summary, and how it ended.
+
+    Parameters
+    ----------
+    client : Client
+        The backend.
+    directory : RunDirectory
+        The run's directory in the lake.
+    sent : Sent
+        What `send` has returned; the rows are counted in it.
+    rows : iterable of dict
+        The history.
+
+    Raises
+    ------
+    BackendError
+        If the backend refuses. The run is deleted there then.
+    """
+    try:
+        _send_lines(client, directory, sent, rows)
+    except BaseException:
+        remove(client, sent)
+        raise
+
+
+def _send_lines(client: Client, directory: RunDirectory, sent: Sent, rows: Iterable[Row]) -> None:
+    stored, path = read_manifest(directory), sent.path
     for at, lines in _batches(map(line_of, rows)):
         send_lines(client, path, {HISTORY: (at, lines)})
         sent.n_rows = at + len(lines)

@@ -1,0 +1,137 @@
+"""Log artifacts with the W&B SDK; this is the main module of a process of its own.
+
+In a process of its own the SDK has the backend and the API key of a push, whatever the environment
+names, and the user's own runs in the SDK are not touched. A request is a line of JSON on standard
+input, the answer a line on standard output::
+
+    {"entity": ..., "project": ..., "run_id": ..., "name": ..., "type": ..., "description": ...,
+     "metadata": {...}, "algorithm": "MD5", "aliases": [...], "tags": [...],
+     "entries": [{"path": ..., "digest": ..., "size": ..., "ref": ..., "extra": {...},
+                  "local_path": ...}]}
+    {"id": ...}    or    {"error": ...}
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections import OrderedDict
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+# Runs that the SDK has open at the same time: each takes some threads.
+MAX_RUNS = 8
+RunKey = tuple[str, str, str]
+
+
+def main() -> None:
+    """Answer the requests on standard input until it ends, then close the runs."""
+    # What the SDK prints must not stand among the answers.
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    logger = _Logger(Path(sys.argv[1]))
+    try:
+        for line in sys.stdin:
+            try:
+                answer = {"id": logger.log(json.loads(line))}
+            except Exception as error:  # noqa: BLE001 - the other artifacts go on
+                answer = {"error": f"{type(error).__name__}: {error}"}
+            answers.write(json.dumps(answer) + "\n")
+            answers.flush()
+    finally:
+        logger.close()
+
+
+class _Logger:
+    """Logs artifacts as outputs of runs that exist at the backend.
+
+    Parameters
+    ----------
+    directory : Path
+        Where the SDK writes its files.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._runs: OrderedDict[RunKey, Any] = OrderedDict()
+        # An attempt to open a run may take a minute to fail: one is enough.
+        self._failed: dict[RunKey, Exception] = {}
+
+    def log(self, request: dict[str, Any]) -> str:
+        """Log one version, and return its id when the backend has committed it."""
+        run = self._run((request["entity"], request["project"], request["run_id"]))
+        artifact = _artifact(request)
+        logged = run.log_artifact(artifact, aliases=request["aliases"], tags=request["tags"])
+        logged.wait()
+        return str(logged.id)
+
+    def _run(self, key: RunKey) -> Any:
+        if key in self._failed:
+            raise self._failed[key]
+        if key in self._runs:
+            self._runs.move_to_end(key)
+            return self._runs[key]
+        if len(self._runs) >= MAX_RUNS:
+            self._runs.popitem(last=False)[1].finish()
+        try:
+            self._runs[key] = self._opened(*key)
+        except Exception as error:
+            self._failed[key] = error
+            raise
+        return self._runs[key]
+
+    def _opened(self, entity: str, project: str, run_id: str) -> Any:
+        """Return a run of the SDK that sends nothing but artifacts."""
+        wandb = import_module("wandb")
+        # As one of several writers of the run, and not the first of them, the SDK changes neither
+        # its config, summary and files, nor how it ended. Unless it resumes the run, a backend
+        # takes this for a second start.
+        settings = wandb.Settings(
+            mode="shared",
+            x_label="runlake",
+            x_primary=False,
+            x_update_finish_state=False,
+            x_disable_stats=True,
+            x_disable_meta=True,
+            x_save_requirements=False,
+            disable_git=True,
+            disable_code=True,
+            console="off",
+            silent=True,
+            reinit="create_new",
+            resume="allow",
+            root_dir=str(self._directory),
+        )
+        return wandb.init(entity=entity, project=project, id=run_id, settings=settings)
+
+    def close(self) -> None:
+        """Close all runs."""
+        for run in self._runs.values():
+            with suppress(Exception):
+                run.finish()
+
+
+def _artifact(request: dict[str, Any]) -> Any:
+    # The class that the SDK itself uses for artifacts of types that it reserves, such as those of
+    # logged tables.
+    internal = import_module("wandb.sdk.artifacts._internal_artifact")
+    entries = import_module("wandb.sdk.artifacts.artifact_manifest_entry")
+    artifact = internal.InternalArtifact(
+        request["name"],
+        request["type"],
+        description=request["description"],
+        metadata=request["metadata"],
+        digest_algorithm=request["algorithm"],
+    )
+    for entry in request["entries"]:
+        # With the digests as they are, also those of references, whose targets the SDK would
+        # look up again.
+        artifact.manifest.add_entry(entries.ArtifactManifestEntry(**entry, skip_cache=True))
+    return artifact
+
+
+if __name__ == "__main__":
+    main()
