@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from runlake.history.plan.key_columns import KeyColumns
 from runlake.history.plan.key_facts import KeyFacts
@@ -49,20 +49,21 @@ class PackedRows(ABC):
         """Return kind, count, steps, minimum and maximum of each key of a run."""
 
     @abstractmethod
-    def known_values(self, key: str, choice: str) -> Mapping[int, tuple[Any, ...]]:
-        """Return the row of a key of each run by number, as far as it is known without reading.
+    def known_values(self, key: str, choice: str) -> pl.DataFrame:
+        """Return the row of a key of each run, as far as it is known without reading.
 
         Parameters
         ----------
         key : str
-            The key.
+            The key; its values are numbers.
         choice : {"min", "max", "last"}
             Which row.
 
         Returns
         -------
-        mapping of int to tuple
-            The step and the value; both None if the run has no such row.
+        DataFrame
+            ``run``, the number; ``_step`` and ``value``, a float that is equal to the value. Both
+            are null if the run has no such row. Runs of which the row is not known are left out.
         """
 
 

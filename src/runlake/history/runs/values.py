@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,13 +17,15 @@ from runlake.errors import InvalidArgument
 from runlake.history.decode.expressions import pick, polars_type
 from runlake.history.frames.sources import Types
 from runlake.history.plan.arrow_types import is_number
-from runlake.history.runs.packed import PackedReading
+from runlake.history.runs.packed import PackedReading, PackedRows
 from runlake.history.runs.run_rows import RunRows, read_opened
 from runlake.history.runs.scan import AnyReading, OpenedRun, open_runs
 from runlake.values import STEP, Projection
 
 Mode = Literal["min", "max"]
 SHOWN_RUNS = 5
+# Rows that are known without reading: the place of the run in the answer, and its row.
+_NOTHING = pl.DataFrame(schema={"place": pl.Int64(), STEP: pl.Int64(), "value": pl.Float64()})
 # For each run, the position of the chosen row; -1 if there is none.
 Places = npt.NDArray[np.int64]
 
@@ -117,16 +119,22 @@ def value_per_run(
     token = (choice.name, x, key, types[key], types.get(x))
     is_kept = choice.name is not None and all(map(_is_simple, dtypes.values()))
     memory = [_memory(one) if is_kept else {} for one in opened]
-    if is_kept and x == STEP and dtypes[key].is_numeric():
-        _recall_packed(opened, memory, token)
-    unknown = [place for place, known in enumerate(memory) if token not in known]
+    is_numeric = is_kept and x == STEP and dtypes[key].is_numeric()
+    known = _packed_values(opened, key, choice.name or "") if is_numeric else _NOTHING
+    others = np.setdiff1d(np.arange(len(opened)), known["place"].to_numpy()).tolist()
+    unknown = [place for place in others if token not in memory[place]]
     rows = read_opened([opened[place] for place in unknown], types, projection)
     read = _picked(pick(rows.frame, names), choice.place(rows, x, key))
-    for place, row in zip(unknown, read.iter_rows() if is_kept else (), strict=False):
-        memory[place][token] = row
     if len(unknown) == len(opened):
         return read
-    return pl.DataFrame([known[token] for known in memory], schema=dtypes, orient="row")
+    for place, row in zip(unknown, read.iter_rows() if is_kept else (), strict=False):
+        memory[place][token] = row
+    rest = pl.DataFrame([memory[place][token] for place in others], schema=dtypes, orient="row")
+    if known.is_empty():
+        return rest
+    packed = known.select(pl.col(STEP), pl.col("value").cast(dtypes[key]).alias(key))
+    order = np.argsort(np.concatenate([known["place"].to_numpy(), others]), kind="stable")
+    return pl.concat([packed, rest])[order]
 
 
 def _no_numbers(opened: Sequence[OpenedRun], where: str, key: str) -> InvalidArgument:
@@ -157,23 +165,23 @@ def _memory(opened: OpenedRun) -> dict[Any, tuple[Any, ...]]:
     return plan.pulled.exports.stored(_memory, dict)
 
 
-def _recall_packed(
-    opened: Sequence[OpenedRun], memory: Sequence[dict[Any, tuple[Any, ...]]], token: Any
-) -> None:
-    """Take the rows of packed runs from their statistics, where these have them."""
-    choice, _, key, dtype, _ = token
-    found: dict[int, Mapping[int, tuple[Any, ...]]] = {}
-    for one, known in zip(opened, memory, strict=True):
-        if one.packed is None or not isinstance(one.reading, PackedReading):
-            continue
-        place = id(one.packed)
-        if place not in found:
-            found[place] = one.packed.known_values(key, choice)
-        row = found[place].get(one.reading.number)
-        if row is not None:
-            step, value = row
-            is_float = value is not None and pa.types.is_floating(dtype)
-            known[token] = (step, float(value) if is_float else value)
+def _packed_values(opened: Sequence[OpenedRun], key: str, choice: str) -> pl.DataFrame:
+    """Return the rows of packed runs that their statistics know: place, ``_step`` and value."""
+    groups: dict[int, tuple[PackedRows, list[int], list[int]]] = {}
+    for place, one in enumerate(opened):
+        if isinstance(one.reading, PackedReading):
+            _, places, numbers = groups.setdefault(id(one.reading.rows), (one.reading.rows, [], []))
+            places.append(place)
+            numbers.append(one.reading.number)
+    frames = [_NOTHING]
+    for rows, places, numbers in groups.values():
+        asked = pl.DataFrame(
+            {"place": places, "run": numbers}, {"place": pl.Int64, "run": pl.Int32}
+        )
+        known = rows.known_values(key, choice)
+        found = asked.join(known, on="run", maintain_order="left").select(_NOTHING.columns)
+        frames.append(found)
+    return pl.concat(frames)
 
 
 def _is_simple(dtype: pl.DataType) -> bool:

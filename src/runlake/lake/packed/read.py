@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import polars as pl
@@ -265,26 +265,27 @@ class PackedRead(PackedRows):
             found.setdefault(run, {})[key] = KeyFacts(key, kind, count, first, last, *bounds)
         return found
 
-    def known_values(self, key: str, choice: str) -> Mapping[int, tuple[Any, ...]]:
+    def known_values(self, key: str, choice: str) -> pl.DataFrame:
         """Return the lowest, highest or last number of a key of each run, and its step."""
+        numbers = np.fromiter(self._numbers.values(), np.int32, len(self._numbers))
         if not self._question.steps.is_unbounded:
-            return {}
+            numbers = numbers[:0]
         value, step = ("last", "at_step") if choice == "last" else (choice, f"{choice}_step")
-        rows = self._view.stats(
-            ("run", "type", "n", value, step), [key], list(self._numbers.values())
+        rows = self._view.stats(("run", "type", "n", value, step), [key], numbers)
+        has_row = (pl.col("n") > 0) & pl.col(step).is_not_null()
+        text = pl.col("type").cast(pl.String)
+        is_integer = text.str.contains("^u?int") & (pl.col(value).abs() < EXACT)
+        is_known = text.is_in(["float", "double"]) | is_integer
+        marked = rows.filter(has_row).select(
+            "run",
+            pl.col(step).alias(STEP),
+            pl.col(value).alias("value"),
+            is_known.alias("is_known"),
         )
-        nothing: tuple[Any, ...] = (None, None)
-        found = dict.fromkeys(self._numbers.values(), nothing)
-        for run, text, n, one, at in rows.iter_rows():
-            if n == 0 or at is None:
-                continue
-            if text in ("float", "double"):
-                found[run] = (at, one)
-            elif text.startswith(("int", "uint")) and abs(one) < EXACT:
-                found[run] = (at, int(one))
-            else:
-                del found[run]
-        return found
+        every = pl.DataFrame({"run": numbers}).join(
+            marked, on="run", how="left", maintain_order="left"
+        )
+        return every.filter(pl.col("is_known").fill_null(value=True)).drop("is_known")
 
 
 _NO_COLUMNS = KeyColumns(())

@@ -10,6 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 from cachetools import LRUCache
 
@@ -23,6 +25,8 @@ from runlake.lake.packed.table import Tables, open_tables
 
 logger = logging.getLogger("runlake.lake")
 MAX_READS = 32
+# Up to this share of all runs, the wanted runs are named to the reader of the files.
+FEW = 0.05
 _known: LRUCache[tuple[Path, str], PackedView | None] = LRUCache(4)
 _guard = threading.Lock()
 
@@ -122,7 +126,7 @@ class PackedView:
         return pl.scan_parquet(list(paths), glob=False, storage_options=options)
 
     def stats(
-        self, columns: Sequence[str], keys: Sequence[str] | None, numbers: Sequence[int]
+        self, columns: Sequence[str], keys: Sequence[str] | None, numbers: npt.ArrayLike
     ) -> pl.DataFrame:
         """Return rows of the table ``stats``.
 
@@ -132,13 +136,14 @@ class PackedView:
             Its columns to read.
         keys : sequence of str or None
             The keys; None means all.
-        numbers : sequence of int
+        numbers : array of int
             The numbers of the runs.
         """
+        wanted = np.asarray(numbers, np.int32)
         files = self.files[STATS]
         if keys is not None:
             files = tuple(one for one in files if any(map(one.may_hold, keys)))
-        if not files or not numbers:
+        if not files or not wanted.size:
             from runlake.lake.packed.stats import empty_stats
 
             return empty_stats().select(columns)
@@ -147,16 +152,19 @@ class PackedView:
             rows = rows.filter(pl.col("key") == keys[0])
         elif keys is not None:
             rows = rows.filter(pl.col("key").is_in(list(keys)))
-        if len(numbers) < len(self.runs):
-            wanted = pl.Series(numbers, dtype=pl.Int32)
-            rows = rows.filter(
-                pl.col("run").is_between(wanted.min(), wanted.max())
-                & pl.col("run").is_in(wanted.implode())
-            )
-        else:
-            alive = pl.Series([one.number for one in self.runs.values()], dtype=pl.Int32)
-            rows = rows.filter(pl.col("run").is_in(alive.implode()))
-        return rows.select(columns).collect()
+        low, high = int(wanted.min()), int(wanted.max())
+        if wanted.size <= FEW * len(self.runs):
+            is_wanted = pl.col("run").is_in(pl.Series(wanted).implode())
+            rows = rows.filter(pl.col("run").is_between(low, high) & is_wanted)
+            return rows.select(columns).collect()
+        # Looking up the rows of many runs in an array costs a fraction of `is_in`.
+        found = rows.select(list(dict.fromkeys([*columns, "run"]))).collect()
+        lookup = np.zeros(high - low + 1, np.bool_)
+        lookup[wanted - low] = True
+        run = found["run"].to_numpy()
+        is_in = (run >= low) & (run <= high)
+        is_in &= lookup[np.where(is_in, run - low, 0)]
+        return (found if is_in.all() else found.filter(pl.Series(is_in))).select(columns)
 
 
 def open_view(root: Path) -> PackedView | None:
