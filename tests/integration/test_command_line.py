@@ -271,11 +271,15 @@ def test_a_project_in_place_of_a_run_is_an_error_that_lists_its_runs(backend, sh
 
 def test_an_interrupted_command_is_quiet(shell):
     asked = threading.Event()
+    clients = []
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        clients = []
-        threading.Thread(
-            target=lambda: (clients.append(silent.accept()[0]), asked.set()), daemon=True
-        ).start()
+
+        def take_request():
+            clients.append(silent.accept()[0])
+            clients[0].recv(1)
+            asked.set()
+
+        threading.Thread(target=take_request, daemon=True).start()
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         environment = bare_environment() | {"WANDB_BASE_URL": url, "WANDB_API_KEY": "x" * 40}
         with subprocess.Popen(
