@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import statistics
 import threading
@@ -108,8 +109,12 @@ def memory_of(pid: int) -> float:
 
 
 def _children(pid: int) -> list[int]:
-    threads = Path(f"/proc/{pid}/task").glob("*/children")
-    return [int(child) for file in threads for child in file.read_text().split()]
+    children: list[int] = []
+    for file in Path(f"/proc/{pid}/task").glob("*/children"):
+        # The thread may have ended meanwhile.
+        with contextlib.suppress(OSError):
+            children += map(int, file.read_text().split())
+    return children
 
 
 def repeated(server: RunningServer, acts: Sequence[Callable[[], object]]) -> Spread:
