@@ -6,7 +6,6 @@ import gzip
 import hashlib
 import json
 import re
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -17,6 +16,7 @@ from typing import Any
 import google_crc32c
 
 from runlake.cache.catalog import Catalog
+from runlake.cache.disk.abandoned import is_abandoned
 from runlake.cache.disk.links import read_small_file, refuse_links
 from runlake.cache.layout import RunDirectory
 from runlake.cache.locking.striped import run_lock
@@ -35,7 +35,6 @@ SYSTEM, FILES, ARTIFACTS = "system", "files", "artifacts"
 FILE_NAME = re.compile(r"(?:live|system|files|artifacts)-[0-9a-f]{8}\.jsonl\.gz")
 MAX_BYTES = 1 << 30
 LEVEL = 1
-ABANDONED_SECONDS = 24 * 3600.0
 Row = Mapping[str, Any]
 
 
@@ -194,5 +193,5 @@ def sweep_companions(directory: RunDirectory) -> None:
         is_attempt = path.suffix == ".part"
         if is_attempt or (path.parent == directory.path and path.name not in named):
             with suppress(OSError):
-                if time.time() - path.stat().st_mtime > ABANDONED_SECONDS:
+                if is_abandoned(path):
                     path.unlink()

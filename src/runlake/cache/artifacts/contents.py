@@ -12,7 +12,6 @@ import hashlib
 import os
 import secrets
 import shutil
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -20,10 +19,10 @@ from pathlib import Path
 from runlake.backend.http.client import Client
 from runlake.backend.http.statuses import URL_EXPIRED
 from runlake.backend.http.transfer import download_file, make_directory
+from runlake.cache.disk.abandoned import is_abandoned
 from runlake.cache.disk.links import is_regular
 from runlake.cache.layout import ArtifactPlace
 from runlake.cache.locking.striped import file_lock
-from runlake.cache.upkeep.dead_attempts import ABANDONED_SECONDS
 from runlake.errors import CacheError, FileTransferError
 from runlake.settings import Settings
 
@@ -229,7 +228,7 @@ def _sweep(directory: Path) -> None:
     """Delete partial files of downloads that were killed more than a day ago."""
     for part in directory.glob(".*.part"):
         with suppress(OSError):
-            if time.time() - part.stat().st_mtime > ABANDONED_SECONDS:
+            if is_abandoned(part):
                 part.unlink()
 
 

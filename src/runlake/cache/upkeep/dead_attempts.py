@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import os
-import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from runlake.cache.disk.abandoned import is_abandoned
 from runlake.exports.download.attempt_file import AttemptName, is_under_way
 from runlake.exports.process_identity import UNKNOWN_BOOT, this_machine
-
-# For files of other machines, whose processes cannot be checked.
-ABANDONED_SECONDS = 24 * 3600.0
 
 
 def find_dead_attempts(directory: Path) -> Mapping[str, Sequence[Path]]:
@@ -58,7 +55,7 @@ def sweep_attempts(directory: Path) -> None:
     """
     for path in _attempts(directory):
         name = AttemptName.parse(path.name)
-        if (name is not None and not is_under_way(path) and _is_dead(name)) or _is_old(path):
+        if (name is not None and not is_under_way(path) and _is_dead(name)) or is_abandoned(path):
             with suppress(OSError):
                 path.unlink()
 
@@ -75,10 +72,3 @@ def _attempts(directory: Path) -> list[Path]:
 def _is_dead(name: AttemptName) -> bool:
     # Attempts of this process that are under way were excluded by `is_under_way` before.
     return name.process.pid == os.getpid() or name.process.is_gone()
-
-
-def _is_old(path: Path) -> bool:
-    try:
-        return time.time() - path.stat().st_mtime > ABANDONED_SECONDS
-    except OSError:
-        return False
