@@ -1,4 +1,4 @@
-"""Settings of offline clients of the backends from which runs of a lake came."""
+"""Settings for offline clients of the backends from which the runs of a lake were pulled."""
 
 from __future__ import annotations
 

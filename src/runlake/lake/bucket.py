@@ -27,7 +27,7 @@ HINT = (
 
 
 class Conflict(Exception):
-    """An object is no longer in the version that was to be replaced."""
+    """An object was not replaced, because it has another version than expected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +61,8 @@ class Bucket:
     Parameters
     ----------
     url : str
-        ``s3://bucket/prefix``, or that of another storage; or ``file://`` and a path. Without a
-        slash at its end.
+        ``s3://bucket/prefix``, the URL of another object storage, or ``file://`` and a path. It
+        does not end with a slash.
     options : mapping of str to str
         Options of the storage, as polars takes them; they replace those of the environment.
     """
@@ -86,7 +86,7 @@ class Bucket:
         InvalidType
             If an argument is of a wrong type.
         InvalidArgument
-            If the URL names no bucket, or the path is none that a file system allows.
+            If the URL names no bucket, or no file system allows the path.
         """
         if options is not None and not isinstance(options, Mapping):
             raise InvalidType(f"storage_options must be a dict, not {options!r}.")
@@ -134,14 +134,14 @@ class Bucket:
                 return None
 
     def write(self, name: str, content: bytes | Path) -> None:
-        """Write an object, in place of one that has its name."""
+        """Write an object; an object with the same name is replaced."""
         import obstore
 
         with self._reading(name, "written"):
             obstore.put(self._store(), name, content)
 
     def replace(self, name: str, content: bytes, version: str | None) -> None:
-        """Replace one version of an object; without a version, write an object that is new.
+        """Replace one version of an object; without a version, write a new object.
 
         Raises
         ------
@@ -183,7 +183,7 @@ class Bucket:
                     yield Stored(one["path"], one["size"], modified_at)
 
     def delete(self, names: Sequence[str]) -> None:
-        """Delete objects; those that do not exist are left out."""
+        """Delete objects; names of objects that do not exist are ignored."""
         import obstore
 
         for name in names:
@@ -215,7 +215,7 @@ class Bucket:
 
     @contextmanager
     def _reading(self, name: str, done: str = "read") -> Iterator[None]:
-        """Turn the errors of obstore, whose texts have URLs, into ours."""
+        """Convert errors of obstore to errors of runlake, without the URLs in their texts."""
         try:
             yield
         except Conflict:
@@ -234,6 +234,6 @@ class Bucket:
 
 
 def _is_of_storage(error: Exception) -> bool:
-    """Return whether an error is of obstore, which raises some built-in errors too."""
+    """Return whether obstore raised an error; some errors of obstore are built-in ones."""
     names = {one.__name__ for one in type(error).__mro__}
     return BASE_ERROR in names or isinstance(error, (OSError, ValueError))

@@ -1,4 +1,4 @@
-"""Which runs of a lake a pack is about."""
+"""Find the runs of a lake that the argument of a pack names."""
 
 from __future__ import annotations
 

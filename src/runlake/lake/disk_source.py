@@ -1,4 +1,4 @@
-"""Read runs of a lake from disk alone, and collect what their files lack."""
+"""Read runs of a lake from disk, without requests, and note which keys and steps are missing."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class DiskSource:
         question: Question,
         progress: Progress | None = None,
     ) -> list[AnyReading]:
-        """Plan a read of each run: of its packed rows if these are current, else as `open`."""
+        """Plan a read of each run: of its packed rows if they are current; else as `open` does."""
         chosen = {} if self.packed is None else self.packed.readings(runs, question)
         others = [run for run in runs if run.run_id not in chosen]
         opened = iter(self.open(others, question, progress))

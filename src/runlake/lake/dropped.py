@@ -1,4 +1,4 @@
-"""Which runs have had their exports dropped: a pull does not download them again."""
+"""Runs whose exports were dropped; a pull does not download these exports again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def packed_directory(root: Path) -> Path:
 
 
 def read_dropped(root: Path) -> Mapping[str, str]:
-    """Return the directories of the runs whose exports were dropped, and what these were."""
+    """Return the `Source.text` of each run whose exports were dropped, by its directory."""
     path = packed_directory(root) / DROPPED
     try:
         found = path.stat()

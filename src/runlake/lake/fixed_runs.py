@@ -1,4 +1,4 @@
-"""`FixedRuns`: the runs of a lake that one read is about, listed once."""
+"""`FixedRuns`: the runs of a lake for one read, listed once."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class FixedRuns(RunHistories, RunsPlots, RunAttachments):
-    """The runs of a lake that one read is about; they are listed once, at their first use.
+    """The runs of a lake for one read; they are listed once, at their first use.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ class FixedRuns(RunHistories, RunsPlots, RunAttachments):
         return self.source
 
     def listed(self) -> list[ListedRun]:
-        """Return the runs in the form in which they are read."""
+        """Return the runs as the code for many runs reads them."""
         return [ListedRun(run.path, None, run.run_id) for run in self.runs]
 
     def prepared(self, asked: RowRequest) -> tuple[list[ListedRun], RowRequest, pl.DataFrame]:

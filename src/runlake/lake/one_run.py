@@ -31,7 +31,7 @@ def find_one(runs: Sequence[LakeRun], path: str, root: Path) -> LakeRun:
     Raises
     ------
     InvalidArgument
-        If several runs have this id, or the path has another form.
+        If several runs have this id, or ``path`` has none of these forms.
     NotCached
         If the lake has no such run.
     """

@@ -1,4 +1,4 @@
-"""Make a frame of Dask of the parts of a scan; the only module that imports Dask."""
+"""Make a Dask frame from the parts of a scan; only this module imports Dask."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pack runs on the workers of an executor; the caller commits what they wrote."""
+"""Pack runs on the workers of an executor; the caller commits the files that they wrote."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LOST = "each worker that packed it ended: it was killed, or its memory was too s
 def writer_of(
     executor: Executor | None, root: Path
 ) -> Callable[[Sequence[RunToPack]], Iterator[Segment]] | None:
-    """Return the function that writes segments on an executor; None without an executor."""
+    """Return the function that writes segments on an executor; None if there is no executor."""
     return None if executor is None else partial(segments_elsewhere, executor, PackedPlace(root))
 
 
@@ -33,8 +33,8 @@ def segments_elsewhere(
 ) -> Iterator[Segment]:
     """Write runs into segments on an executor, and yield them as they are complete.
 
-    A task that is tried again writes its files under other names; those of the first try are
-    removed with all files that no snapshot names.
+    A task that is tried again writes its files under other names. The files of the first try are
+    deleted later, like all files that no snapshot names.
 
     Parameters
     ----------
@@ -67,6 +67,6 @@ def write_elsewhere(place: PackedPlace, mark: TaskMark, runs: Sequence[RunToPack
 
 
 def divided(runs: Sequence[RunToPack]) -> list[Sequence[RunToPack]]:
-    """Return parts of the runs of a task, each with at least one run."""
+    """Divide the runs of a task into parts, each with at least one run."""
     size = -(-len(runs) // PARTS)
     return [runs[at : at + size] for at in range(0, len(runs), size)]

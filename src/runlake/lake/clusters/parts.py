@@ -37,7 +37,7 @@ MAX_RUNS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class RunPart:
-    """A run of which a part is read.
+    """A run, some of whose rows are read.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class RunPart:
     run_id : str
         The run's name in the column ``run_id``.
     digest : str
-        Of the files of the run; if they have changed, the part cannot be read any more.
+        Digest of the run's files. If the files have changed, the part can no longer be read.
     """
 
     directory: RunDirectory
@@ -119,7 +119,7 @@ class ScanPart:
 
 
 def digest_of(directory: RunDirectory) -> str:
-    """Return a digest that is another one if other files have the rows of the run."""
+    """Return a digest that changes if the rows of the run are in other files."""
     stored = read_manifest(directory)
     offered = {} if stored.offer is None else stored.offer.identities
     live = stored.beside.get(LIVE)
@@ -130,7 +130,7 @@ def digest_of(directory: RunDirectory) -> str:
 def plan_parts(
     runs: FixedRuns, asked: RowRequest, settings: Settings, n_rows: int
 ) -> list[ScanPart]:
-    """Divide a scan; the parts one after the other are its rows in order.
+    """Divide a scan into parts; the rows of all parts, in order, are the rows of the scan.
 
     Parameters
     ----------
@@ -205,7 +205,7 @@ def _n_rows(opened: OpenedRun) -> int:
 
 
 def _step_ranges(opened: OpenedRun, steps: StepRange, n_rows: int) -> Iterator[StepRange]:
-    """Yield ranges of steps with about ``n_rows`` rows each; of exports, whole row groups."""
+    """Yield ranges of steps with about ``n_rows`` rows; in exports, ranges of whole row groups."""
     reading = opened.reading
     if isinstance(reading, PackedReading):
         bounds = _even_bounds(reading, n_rows)

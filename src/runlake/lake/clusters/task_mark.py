@@ -1,4 +1,4 @@
-"""A file by which tasks elsewhere find the lake, and see that somebody waits for them."""
+"""A file by which tasks in other processes find the lake, and see that a process waits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from runlake.exports.process_identity import Process
 
 @dataclass(frozen=True, slots=True)
 class TaskMark:
-    """Exists on disk as long as a process waits for its tasks.
+    """A file that exists as long as a process waits for its tasks.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class TaskMark:
 
 @contextmanager
 def standing_mark(root: Path) -> Iterator[TaskMark]:
-    """Create a mark while the context is open, and delete those of processes that were killed."""
+    """Create a mark while the context is open; delete the marks of killed processes."""
     mark = TaskMark(root, secrets.token_hex(8))
     path = task_mark(root, mark.token)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -31,10 +31,10 @@ def _undivided(task: Any) -> list[Any]:
 class Elsewhere:
     """Runs tasks in an executor that the user gave.
 
-    If a worker ends, an executor reports every task that the worker had as failed, also those
-    that were not the reason. So what has failed like this is divided, and the parts are submitted
-    again, one at a time, while no other task runs: only a part that fails alone, and cannot be
-    divided, has failed.
+    If a worker ends, an executor reports every task that the worker had as failed, also those that
+    were not the reason. So such a task is divided, and its parts are submitted again, one at a
+    time, while no other task runs. Only a part that fails alone, and cannot be divided, is reported
+    as failed.
 
     Parameters
     ----------
@@ -44,7 +44,8 @@ class Elsewhere:
         Called with each task. A function of a module, with its first arguments bound, if the
         executor runs tasks in other processes.
     divide : callable
-        Returns the parts of a task, which are tasks too; the task itself if it has none.
+        Returns the parts of a task, which are tasks too. If the task cannot be divided, the task
+        itself is the only part.
     """
 
     def __init__(

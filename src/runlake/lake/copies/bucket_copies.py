@@ -1,4 +1,4 @@
-"""The files of an export in object storage: written here, and uploaded one by one."""
+"""Write the files of an export on this machine, and upload them one by one."""
 
 from __future__ import annotations
 

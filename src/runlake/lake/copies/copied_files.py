@@ -26,7 +26,7 @@ class Copied:
     run : str
         The name of the run in the column ``run_id``.
     identity : str
-        Digest of all that decides the content of the file.
+        Digest of everything that determines the content of the file.
     file : str
         Path of the file relative to the export, with slashes.
     """
@@ -133,7 +133,7 @@ class Copies:
             (self.root / self._copied.pop(run).file).unlink(missing_ok=True)
 
     def finish(self) -> None:
-        """Nothing is left to do: the journal has every file from the moment when it is there."""
+        """Do nothing: the journal already lists every complete file."""
 
 
 def read_journal(text: str) -> tuple[Any, dict[str, Copied]]:

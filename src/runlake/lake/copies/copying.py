@@ -65,7 +65,7 @@ def copy_out(
 
 
 def _as_named(dest: str | os.PathLike[str], directory: Path) -> Path:
-    """Return a path as the caller named it: relative, if it was; of a ``file://`` URL the path."""
+    """Return a path as the caller wrote it; for a ``file://`` URL, return its path."""
     named = local_path(dest, "dest")
     return named if named.absolute() == directory else directory
 
@@ -83,7 +83,7 @@ def place_outside(
     Raises
     ------
     InvalidArgument
-        If it is neither.
+        If the argument names neither.
     """
     if not isinstance(dest, (str, os.PathLike)) or not str(dest):
         raise InvalidType(f"dest must be a path or the URL of a bucket, not {dest!r}.")

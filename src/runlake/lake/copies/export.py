@@ -54,7 +54,7 @@ class Outline:
 
     @property
     def options(self) -> dict[str, Any]:
-        """The outline as JSON values: only an export of the same outline continues another one."""
+        """The outline as JSON values; an export continues only one with the same outline."""
         question = self.question
         keys = None if question.keys is None else list(question.keys)
         return {
@@ -80,7 +80,7 @@ class ExportReport:
     n_files, n_bytes : int
         Number of files with rows, and their bytes.
     n_kept : int
-        How many of these files an earlier export of the same runs had written already.
+        Number of these files that an earlier export of the same runs had written.
     incomplete : mapping of str to str
         What runs lacked on disk; the keys are the names of the column ``run_id``.
     """
@@ -202,7 +202,7 @@ def _batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
 
 
 def _identity(reading: Reading, cells: Mapping[str, pl.Series], types: Types) -> str:
-    """Return a digest of all that decides the content of a run's file."""
+    """Return a digest of everything that determines the content of a run's file."""
     own = {key: str(types[key]) for key in plan_keys(reading.plan, reading.live_rows())}
     live = hashlib.sha256()
     for page in reading.live_rows():

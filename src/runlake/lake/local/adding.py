@@ -1,4 +1,4 @@
-"""Make runs of a lake of the runs in directories of the W&B SDK."""
+"""Add runs in directories of the W&B SDK to a lake."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def add(settings: Settings, path: object) -> PullReport:
 
 
 def _by_run(sources: Iterable[Source], failed: dict[str, Failure]) -> list[list[Source]]:
-    """Group the files by the run that they name; a resumed run has one for each start."""
+    """Group the files by the run that they name; a resumed run has a file for each start."""
     groups: dict[object, list[Source]] = {}
     for source in sources:
         try:
@@ -147,7 +147,7 @@ class _Adding:
     n_bytes: int = 0
 
     def add_run(self, sources: Sequence[Source]) -> None:
-        """Store a run, unless its files are those that were read before."""
+        """Store a run, unless its files have not changed since they were last read."""
         path = _head(sources[0]).path
         directory = RunDirectory(self.settings.cache_dir, BACKEND, path)
         try:
@@ -248,12 +248,13 @@ def _reason(stored: StoredManifest) -> str | None:
 def _with_former(
     stored: StoredManifest, sources: Sequence[Source]
 ) -> tuple[Sequence[Source], list[Source]]:
-    """Add the files of the run that were read before, and are elsewhere.
+    """Add the files that an earlier call read of the run, and that this call does not name.
 
     Returns
     -------
     tuple of list of Source and list of Source
-        The files; and former files that are gone, so that what is stored of them must be kept.
+        All files that exist, in order; and earlier files that no longer exist, whose stored rows
+        must be kept.
     """
     known = {source.name for source in sources}
     former, gone = [], []
@@ -269,7 +270,7 @@ def _with_former(
 
 
 def _last_steps(sources: Sequence[Source]) -> list[int | None]:
-    """Return the last step of each file that later files have not deleted; None means all."""
+    """Return the last step of each file that no later file has rewound; None means all steps."""
     found: list[int | None] = []
     last: int | None = None
     for source in reversed(sources):
@@ -285,7 +286,7 @@ def _last_steps(sources: Sequence[Source]) -> list[int | None]:
 
 
 def _object_of(source: Source) -> str:
-    """Return with what the names of a file's exports begin: later files have higher names."""
+    """Return the prefix of the names of a file's exports; later files have higher prefixes."""
     return f"{OBJECTS}/{source.in_order}"
 
 
@@ -319,7 +320,7 @@ def _is_unchanged(
 def _stored_run(
     directory: RunDirectory, stored: StoredManifest, exports: Sequence[StoredExport]
 ) -> RecordedRun:
-    """Return what is stored of a run, one of whose files is gone."""
+    """Return the stored rows and fields of a run, one of whose files no longer exists."""
     attrs = stored.attrs or {}
     config = json.loads(attrs.get("config") or "{}")
     facts = [export.facts for export in exports]

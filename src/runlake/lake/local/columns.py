@@ -1,4 +1,4 @@
-"""Make Arrow columns of the rows of a run, with the types that exports have."""
+"""Convert rows of a run to Arrow columns with the types that exports have."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _fit(values: Sequence[int]) -> bool:
 
 
 def _type_of(values: Sequence[Any], depth: int = 0) -> pa.DataType | None:
-    """Return the type that all values have in common; None if there is none that Parquet stores."""
+    """Return the common type of values; None if there is none that Parquet can store."""
     kinds = set(map(type, values))
     if depth > MAX_NESTING:
         return None

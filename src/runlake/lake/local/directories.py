@@ -16,7 +16,7 @@ SUFFIX = ".wandb"
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One ``.wandb`` file, as it was when it was looked at.
+    """One ``.wandb`` file, with its size and time when its state was read.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class Source:
 
     @classmethod
     def of(cls, path: Path) -> Source:
-        """Look at a file."""
+        """Read size and time of a file."""
         found = path.stat()
         return cls(path, found.st_size, found.st_mtime_ns)
 
@@ -75,7 +75,7 @@ def find_sources(path: object) -> list[Source]:
     Raises
     ------
     InvalidType
-        If ``path`` is no path.
+        If ``path`` is not a path.
     LocalFileNotFoundError
         If it does not exist.
     InvalidArgument

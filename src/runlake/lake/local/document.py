@@ -13,8 +13,8 @@ Name: TypeAlias = str | tuple[str, ...]
 class Document:
     """Nested values that are changed name by name.
 
-    Of a name that is changed many times, only the last value is parsed: the summary of a run is
-    written again with every row.
+    If a name is changed many times, only its last value is parsed, because the SDK writes the
+    summary again with every row.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class Document:
         Raises
         ------
         ValueError, RecursionError
-            If a value is no JSON; the next call leaves it out.
+            If a value is not valid JSON; the next call leaves it out.
         """
         changes, self._changes = self._changes, {}
         broken: Exception | None = None

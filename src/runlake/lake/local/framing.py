@@ -20,7 +20,7 @@ KIND_CHECKSUMS = {kind: zlib.crc32(bytes([kind])) for kind in (FULL, FIRST, MIDD
 
 
 class NotRecorded(ValueError):
-    """A file is empty, or is no ``.wandb`` file; the text says why."""
+    """A file is empty or not a ``.wandb`` file; the text says which."""
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""Make a run of the records that the W&B SDK has written to its ``.wandb`` files."""
+"""Build a run from the records that the W&B SDK wrote to its ``.wandb`` files."""
 
 from __future__ import annotations
 
@@ -47,8 +47,9 @@ class RecordedRun:
     started_at, last_at : float
         When the run began, and the time of its last record, in seconds since 1970.
     first_step : int or None
-        What is added to the steps of the file that was read last: an offline run that is resumed
-        counts from 0 again, and a backend continues its steps. None if the file has no rows.
+        Number that is added to the steps of the file that was read last. If an offline run is
+        resumed, the SDK counts from 0 again, while a backend continues the steps. None if the file
+        has no rows.
     is_resumed : bool
         True if that file continues the run, if there is one.
     rewound_to : int or None
@@ -282,7 +283,7 @@ def written_time(moment: float) -> str:
 
 
 def _messages() -> tuple[Any, type[Exception]]:
-    """Return the SDK's class of records, and the error of bytes that are no record."""
+    """Return the SDK's class of records, and the exception that it raises for other bytes."""
     try:
         # Neither module has types.
         errors = import_module("google.protobuf.message")

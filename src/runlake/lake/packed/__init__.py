@@ -1,6 +1,6 @@
 """Packed tables: the histories of pulled runs in long form, as Iceberg tables.
 
-One key of thousands of runs lies together in few files, so that a read costs its own bytes. The
-exports stay the truth of what was pulled: runs that are not packed, or have changed since, are read
-from them.
+The values of one key of thousands of runs are adjacent in few files, so a read needs few other
+bytes. The exports remain the authoritative copy. Runs that are not packed, or have changed since,
+are read from their exports.
 """

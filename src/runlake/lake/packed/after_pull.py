@@ -1,4 +1,4 @@
-"""Pack at the end of a pull, if enough runs came since the last pack."""
+"""Pack at the end of a pull, if enough runs were pulled since the last pack."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ PULLED_SINCE = "SELECT count(*) FROM runs WHERE is_complete AND pulled_at > ?"
 def pack_after_pull(settings: Settings) -> None:
     """Pack the lake if as many runs were pulled since the last pack as the settings say.
 
-    The pull is done in any case: without the extra ``lake``, and if packing fails, the runs stay in
-    their exports, from which they are read.
+    The pull succeeds in any case. If the extra ``lake`` is not installed, or packing fails, the
+    runs are still read from their exports.
 
     Parameters
     ----------

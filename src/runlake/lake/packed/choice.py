@@ -1,4 +1,4 @@
-"""Which runs of a read come from packed tables: those that have not changed since."""
+"""Choose the runs of a read that packed tables have: those that have not changed since."""
 
 from __future__ import annotations
 

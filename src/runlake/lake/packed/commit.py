@@ -1,12 +1,13 @@
-"""Make written files a part of the packed tables.
+"""Commit written files to the packed tables.
 
-The order of the steps is what makes a reader see one moment, and a killed process harmless:
+The order of these steps ensures that a reader sees one moment, and that a killed process does no
+harm:
 
 1. The files of values and statistics are registered in their tables. No reader looks at them yet,
    because no run names their numbers.
 2. One commit to ``runs`` names the numbers that are live now, and the snapshots of all other
-   tables. It succeeds only if ``runs`` is still as it was when the new state was made; else the
-   state is made again.
+   tables. It succeeds only if ``runs`` has not changed since the new state was computed. Otherwise
+   the new state is computed again.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class Change:
 
 
 def commit(tables: Tables, change: Change) -> Moment:
-    """Commit a change; return the moment from which on readers see it.
+    """Commit a change; return the first moment at which readers see it.
 
     Raises
     ------
@@ -98,7 +99,7 @@ def commit_state(tables: Tables, change: Change | None = None) -> Moment:
 def _check_registered(
     tables: Tables, heads: Mapping[str, int | None], files: Sequence[WrittenFile]
 ) -> None:
-    """Raise an error if new files are not in the snapshots that ``runs`` is about to name."""
+    """Raise an error if new files are missing in the snapshots that ``runs`` will name."""
     for table in (*METRICS, STATS):
         mine = {one.path for one in files if one.table == table}
         if mine and not mine <= {one.path for one in tables.files_of(table, heads[table])}:

@@ -1,4 +1,4 @@
-"""Merge small data files, and leave out rows that no run names any more."""
+"""Merge small data files, and drop rows whose number no run has any more."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ CHUNK_ROWS = 2_000_000
 
 
 def compact(tables: Tables, batch_seconds: float = BATCH_SECONDS) -> int:
-    """Compact the tables where it is worth it; return the number of files that were replaced.
+    """Compact small files and files with many dead rows; return the number of replaced files.
 
-    Rows are left out only if nobody can still commit them: their numbers were live once, or their
-    process is dead. So a pack in another process loses nothing, even if the lock does not hold.
+    Rows are dropped only if no process can still commit them: their numbers were live once, or
+    their process is dead. So a pack in another process loses nothing, even if the lock fails.
 
     Parameters
     ----------
     tables : Tables
         The tables.
     batch_seconds : float
-        Age from which numbers that were never committed are dead.
+        Age in seconds. Numbers of this age that were never committed are dead.
     """
     tables.reload()
     live = read_packed_runs(tables, tables.snapshot_ids(), ("run",))["run"].to_numpy()

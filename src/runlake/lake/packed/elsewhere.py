@@ -1,4 +1,4 @@
-"""Packed tables that are not below the root of the lake that reads them.
+"""Packed tables that are outside of the directory of the lake that reads them.
 
 A published lake is read through a directory of its own, which has the catalog of its runs and a
 file that names the tables. A snapshot of a lake reads the tables of the lake as they were.
@@ -40,7 +40,7 @@ class Elsewhere:
     options: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def write(self, root: Path) -> None:
-        """Note for the lake at a root where its tables are."""
+        """Write into the directory of a lake where its tables are."""
         document = {
             "root": None if self.root is None else str(self.root),
             "tag": self.tag,

@@ -1,8 +1,9 @@
 """Drop old snapshots, and delete files that no snapshot names any more.
 
-A snapshot stays for a day after the next one, so that a reader which has just opened it can finish,
-and for as long as a tag names it. A file is deleted a day after it was first found that no snapshot
-names it: pyiceberg drops snapshots, not files, so the directories are listed here.
+A snapshot is kept for a day after it was replaced, so that a reader which has just opened it can
+finish. It is also kept as long as a tag names it. A file is deleted a day after this module first
+found that no snapshot names it. pyiceberg drops snapshots but no files, so this module lists the
+directories.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def expire(tables: Tables, grace_seconds: float = DAY_SECONDS) -> int:
     tables : Tables
         The tables.
     grace_seconds : float
-        Time for which a replaced snapshot stays, and then again its files.
+        Time for which a replaced snapshot is kept. Its files are kept as long again.
 
     Returns
     -------
@@ -99,7 +100,7 @@ def _files(place: PackedPlace) -> Iterator[Path]:
 
 
 def _read_note(note: Path) -> dict[str, float]:
-    """Return since when files have been known to be unnamed."""
+    """Return when each file was first found to be in no snapshot."""
     try:
         found = json.loads(note.read_text())
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Where the rows of a key are in a data file: footers are read once, as data files never change."""
+"""Find the rows of a key in a data file; footers are cached, because data files never change."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def footer_of(path: str) -> Footer:
     Raises
     ------
     OSError
-        If the file cannot be read; `pyarrow.ArrowInvalid`, a ValueError, if it is damaged.
+        If the file cannot be read. A damaged file raises `pyarrow.ArrowInvalid`, a ValueError.
     """
     with _guard:
         known = _known.get(path)

@@ -1,4 +1,4 @@
-"""Which table holds values of a type, and how the type is written down there."""
+"""Choose the table for values of a type, and convert types to text and back."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def text_of(dtype: pa.DataType | None, *, is_json: bool = False) -> str | None:
     dtype : pyarrow.DataType or None
         The type; None means JSON text.
     is_json : bool
-        Whether JSON text is what the exports have.
+        Whether the values are JSON text in the exports.
 
     Examples
     --------
@@ -66,7 +66,7 @@ def type_of(text: str) -> pa.DataType:
 
 
 def table_of(text: str) -> str | None:
-    """Return the table with the values of a type; None if there are no values."""
+    """Return the table for values of a type; None for the type null."""
     return DOCUMENTS if text.startswith("[") else _SCALARS[text][1]
 
 

@@ -14,11 +14,11 @@ PREFIX = "runlake.snapshot."
 
 
 def newest_metadata(place: PackedPlace) -> dict[str, str]:
-    """Return the newest metadata file of each table, such that together they are one moment.
+    """Return the newest metadata files, one per table, that together describe one moment.
 
     A process that was killed, or was slower than another one, can leave metadata that the catalog
-    never named. So the newest file of ``runs`` is taken for which every other table has a file with
-    the snapshot that ``runs`` names.
+    never named. So the newest file of ``runs`` is chosen whose named snapshots all exist: each
+    other table has a metadata file with the snapshot that ``runs`` names.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def _snapshots(document: Mapping[str, Any]) -> set[int]:
 
 
 def _named(document: Mapping[str, Any]) -> dict[str, int]:
-    """Return the snapshots of other tables that the current snapshot of ``runs`` names."""
+    """Return the snapshot of each other table that the current snapshot of ``runs`` names."""
     current = document.get("current-snapshot-id")
     for one in document.get("snapshots") or ():
         if one["snapshot-id"] == current:

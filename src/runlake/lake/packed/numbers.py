@@ -1,8 +1,8 @@
-"""Numbers of packed runs: each version of a run gets one, and none is ever given twice.
+"""Numbers of packed runs: each version of a run gets a number, which is never used again.
 
 A number must not be given again even if the process that took it was killed, because rows under it
-may be in a file already. So it is taken from a database of its own before the first write. If the
-database is lost, the names of the data files tell the highest number.
+may be in a file already. So numbers are taken from a separate database before the first write. If
+this database is lost, the highest number is read from the names of the data files.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MAX_NUMBER = 2**31 - 1
 
 
 def take_numbers(place: PackedPlace, count: int) -> int:
-    """Take ``count`` numbers that nobody has had; return the first of them.
+    """Reserve ``count`` consecutive numbers that were never used; return the first of them.
 
     Raises
     ------
@@ -55,14 +55,14 @@ def end_batch(place: PackedPlace, first: int) -> None:
 
 
 def open_batches(place: PackedPlace, younger_than: float) -> list[tuple[int, int]]:
-    """Return the numbers, from and to, of which a process may write rows now.
+    """Return the ranges of numbers under which a process may write rows now.
 
     Parameters
     ----------
     place : PackedPlace
         The directory of the tables.
     younger_than : float
-        A process that took its numbers this many seconds ago, and has not ended, is dead.
+        Seconds. A process that took its numbers longer ago, and did not end its batch, is dead.
     """
     with _changing(place) as connection:
         query = "SELECT first, last FROM batches WHERE NOT is_done AND at > ? ORDER BY first"

@@ -1,4 +1,4 @@
-"""Pack runs: read them from their exports, write segments, commit, and tidy up."""
+"""Pack runs: read them from their exports, write segments, commit, compact and expire."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Todo:
     names : dict of str to str
         The path of each run, by its directory.
     change : Change
-        What else is to be changed in the table ``runs``.
+        Other changes of the table ``runs``.
     """
 
     runs: list[Source]

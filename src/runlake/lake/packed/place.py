@@ -1,4 +1,4 @@
-"""Where the packed tables of a lake are, and their names."""
+"""Names and paths of the packed tables of a lake."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class PackedPlace:
 
     @property
     def lock(self) -> Path:
-        """The lock file of those who change the tables."""
+        """The lock file of the processes that change the tables."""
         return self.path / LOCK
 
     def table(self, name: str) -> Path:
@@ -75,7 +75,7 @@ class PackedPlace:
     def head(self) -> str | None:
         """Return the file with the current metadata of the table ``runs``; None if unknown.
 
-        It changes with each commit, and costs no import of pyiceberg.
+        The file changes with each commit. This function does not import pyiceberg.
         """
         if not self.catalog.exists():
             return None

@@ -1,4 +1,4 @@
-"""Read rows of runs from the packed tables, as a lazy frame that polars pushes projections into."""
+"""Read rows of runs from the packed tables as a lazy frame."""
 
 from __future__ import annotations
 
@@ -60,11 +60,11 @@ class PackedRead(PackedRows):
 
     @cached_property
     def types(self) -> pl.DataFrame:
-        """The keys that the question is about, of each run: key, run, type and place."""
+        """The keys to read of each run: columns for key, run, type and place."""
         return self._remembered("types", self._read_types)
 
     def _remembered(self, name: str, find: Callable[[], T]) -> T:
-        """Return what an earlier read of the same keys and runs has found, if any did."""
+        """Return the cached result of an earlier read of the same keys and runs."""
         keys = self._question.keys
         if keys is None or len(keys) > MAX_KEYS:
             return find()
@@ -107,7 +107,7 @@ class PackedRead(PackedRows):
         }
 
     def _touched(self) -> Collection[int]:
-        """Return the runs with steps in the range: files out of the range give a key no type."""
+        """Return the runs with steps in the range; the others must not affect the types of keys."""
         steps = self._question.steps
         if steps.is_unbounded:
             return self._n_rows

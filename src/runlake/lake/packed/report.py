@@ -24,7 +24,7 @@ class PackReport:
     unchanged : list of str
         Paths of the runs that were packed before, and have not changed.
     left_out : dict of str to str
-        Why a run stays in its exports only, by path.
+        Why a run was not packed, by path.
     n_files, n_bytes : int
         Files of the packed tables, and their bytes.
     n_compacted : int
@@ -32,7 +32,7 @@ class PackReport:
     n_dropped_exports, n_dropped_bytes : int
         Exports that were deleted, and their bytes.
     seconds : float
-        Time that it took.
+        Duration of the pack.
     """
 
     packed: list[str]
@@ -47,7 +47,7 @@ class PackReport:
 
     @property
     def n_runs(self) -> int:
-        """Number of runs that are packed now."""
+        """Number of the runs that are packed after this call."""
         return len(self.packed) + len(self.unchanged)
 
     def to_dict(self) -> dict[str, Any]:

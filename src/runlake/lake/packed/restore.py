@@ -1,4 +1,4 @@
-"""Give a packed run whose exports were dropped a temporary export, for reads that need one."""
+"""Write a temporary export of a packed run whose exports were dropped."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def restored(
     number : int
         Its number.
     pulled : PullResult
-        What is on disk of the run otherwise.
+        The pull result of the run, without exports.
     """
     read = PackedRead(view, Question(), {relative: number})
     reading = read.readings({relative: run})[relative]

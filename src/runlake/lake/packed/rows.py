@@ -1,4 +1,4 @@
-"""Read a run from its exports, as the columns of the packed tables."""
+"""Read a run from its exports into the columns of the packed tables."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CELLS = "value"
 
 
 class Unpackable(Exception):
-    """A run stays in its exports; the text says why."""
+    """A run cannot be packed; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class KeyValues:
 
 @dataclass(frozen=True, slots=True)
 class RunValues:
-    """A run as columns; the first is ``_step`` itself, with one value per row of the run."""
+    """The columns of a run; the first is ``_step``, with one value per row of the run."""
 
     run: RunToPack
     n_rows: int
@@ -135,7 +135,7 @@ def _collected(reading: Reading) -> tuple[pl.DataFrame, Types]:
 
 
 def _filled_cells(frame: pl.DataFrame) -> list[tuple[pl.Series, pl.Series | None]]:
-    """Return the columns after the first, each with the mask of its values if it has nulls."""
+    """Return the columns after ``_step``; a column with nulls also with the mask of its values."""
     columns = frame.get_columns()[1:]
     # Under other names: polars takes some names of columns for patterns.
     sparse = {str(n): one.alias(str(n)) for n, one in enumerate(columns) if one.null_count()}

@@ -1,8 +1,8 @@
-"""Write runs into data files: sorted by key, run and step, a segment of runs at a time.
+"""Write runs into data files, segment by segment, sorted by key, run and step.
 
-A segment is bounded by its bytes in memory, not by its number of runs. Files are written under
-another name and get their own when they are complete, so that no file with the name of a data file
-is ever cut off.
+A segment is bounded by its bytes in memory, not by its number of runs. A file is written under a
+temporary name and renamed when it is complete. So a file with the name of a data file is always
+whole.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class PackedRun:
 
 @dataclass(slots=True)
 class Segment:
-    """Files with all values of some runs; picklable, as other machines may write it.
+    """Files with all values of some runs; picklable, because other machines may write them.
 
     Parameters
     ----------
@@ -296,7 +296,7 @@ def _encoding(column: pa.Field) -> str | None:
 
 
 def _finished(table: str, path: Path, partial: Path) -> WrittenFile:
-    """Give a complete file its name, once its bytes are on the disk."""
+    """Flush a complete file to the disk, and rename it to its final name."""
     with partial.open("rb") as file:
         os.fsync(file.fileno())
     partial.rename(path)

@@ -1,4 +1,4 @@
-"""What each run is read from, as one short text: a packed run with another text is outdated."""
+"""Describe what each run is read from; a packed run with another description is outdated."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class Source:
     names : tuple of str
         Backend, entity, project and id of the run.
     text : str or None
-        Changes if the rows of the run can have changed. None if the run is not complete on disk, so
-        that it is not packed.
+        A text that changes whenever the rows of the run may have changed. None if the run is not
+        complete on disk; such a run is not packed.
     fields : tuple
         The run's `FIELDS`, if they were requested.
     """

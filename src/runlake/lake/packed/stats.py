@@ -1,4 +1,4 @@
-"""The table ``stats``: what is known of each key of each run without its values."""
+"""The table ``stats``: type, counts, extremes and last value of each key of each run."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ OF_VALUES = ("n", "nan", "min", "min_step", "max", "max_step", "last", "at_step"
 
 @dataclass(frozen=True, slots=True)
 class KeyStats:
-    """Statistics of the values of a key, a place per run.
+    """Statistics of the values of a key, one entry per run.
 
     Parameters
     ----------
@@ -40,8 +40,8 @@ class KeyStats:
     numbers : array of int
         The number of each run.
     columns : mapping of str to array
-        The columns of `OF_VALUES` that are known. Of values that are no numbers, these are ``n``
-        and ``at_step``. NaN stands for no minimum or maximum.
+        The columns of `OF_VALUES` that are known; for values that are not numbers, only ``n`` and
+        ``at_step``. NaN means that there is no minimum or maximum.
     """
 
     key: str
@@ -61,8 +61,8 @@ def stats_of(
     numbers, counts : array of int
         The number of each run, and its number of values, at least 1.
     steps, values : Series
-        The values of all runs, run by run, ascending by step. A minimum is the first of equal
-        values, and NaN is none.
+        The values of all runs, run by run, ascending by step. The step of an extreme is that of the
+        first of equal values; NaN is never an extreme.
     """
     stops = np.cumsum(counts)
     starts = stops - counts
@@ -114,7 +114,7 @@ def joined_stats(found: Sequence[KeyStats], runs: Sequence[RunValues]) -> pl.Dat
     found : sequence of KeyStats
         Statistics from `stats_of`.
     runs : sequence of RunValues
-        The runs; also their keys without values have a row.
+        The runs. Keys without values have a row too.
     """
     rows = [
         (

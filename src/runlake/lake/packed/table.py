@@ -1,8 +1,8 @@
 """The packed tables as Iceberg tables; the only module that knows pyiceberg.
 
-A file of data is written by `runlake.lake.packed.segments` and registered here without a copy. The
-snapshots of ``runs`` carry the snapshot ids of all other tables, so that one snapshot of ``runs``
-is one moment of the whole lake.
+`runlake.lake.packed.segments` writes data files; this module registers them without a copy. Each
+snapshot of ``runs`` names a snapshot of every other table, so it describes one moment of the whole
+lake.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ OF_RUNS = {"commit.retry.num-retries": "0"}
 
 
 class Outdated(Exception):
-    """Another process changed a table meanwhile; the caller reads it again and tries again."""
+    """Another process changed a table meanwhile; the caller reads the table again and retries."""
 
 
 class Tables:
@@ -86,7 +86,7 @@ class Tables:
         return {name: self._table(name).metadata_location for name in TABLES}
 
     def heads(self) -> dict[str, int | None]:
-        """Return the newest snapshot of each table; not all of it may be named by ``runs``."""
+        """Return the newest snapshot of each table; ``runs`` may not name all of its files yet."""
         return {name: _head(self._table(name)) for name in TABLES}
 
     def snapshot_ids(self, tag: str | None = None) -> Moment:
@@ -134,7 +134,7 @@ class Tables:
         table : str
             The table.
         snapshot_id : int or None
-            The snapshot; None has no files.
+            The snapshot; None means no files.
         key : str, optional
             Leave out files that cannot have rows of this key.
         """
@@ -476,7 +476,7 @@ def _failures() -> tuple[type[Exception], ...]:
 
 
 def _reason(error: Exception) -> str:
-    """Return what failed, without the SQL and the links that SQLAlchemy adds."""
+    """Return the reason of an error, without the SQL and the links that SQLAlchemy adds."""
     return str(getattr(error, "orig", None) or error)
 
 
@@ -488,7 +488,7 @@ def _way_out(error: Exception) -> str:
 
 
 def _complete(place: PackedPlace, catalog: Catalog, *, creates: bool) -> None:
-    """Register tables that only lost their catalog, and create tables that never existed."""
+    """Register tables that the catalog has lost, and create tables that never existed."""
     from pyiceberg.exceptions import NamespaceAlreadyExistsError, TableAlreadyExistsError
 
     if not catalog.namespace_exists(NAMESPACE):

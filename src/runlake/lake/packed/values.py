@@ -48,7 +48,7 @@ class Numbered:
 
     @cached_property
     def places(self) -> np.ndarray:
-        """For each number from the lowest on, its place in the answer; -1 if it has none."""
+        """The place in the answer for each number, from the lowest on; -1 if it is not read."""
         found = np.full(max(self.numbers) - self.lowest + 1, -1, np.int64)
         found[np.asarray(self.numbers) - self.lowest] = np.arange(len(self.numbers))
         return found
@@ -60,7 +60,7 @@ class Numbered:
         return np.where(is_in, self.places[np.where(is_in, offsets, 0)], -1)
 
     def holds(self, numbers: np.ndarray) -> np.ndarray:
-        """Return which of the numbers are read."""
+        """Return a mask of the numbers that are read."""
         return self.places_of(numbers) >= 0
 
 
@@ -108,7 +108,7 @@ def read_values(
 
 
 def _is_one_cast(kinds: Mapping[str, np.ndarray], target: pa.DataType | None) -> bool:
-    """Return whether a cast gives values of all the types the type of the answer."""
+    """Return whether one cast converts the values of all stored types to the answer's type."""
     if target is None or not all(map(is_simple, kinds)):
         return False
     return len(kinds) == 1 or "bool" not in kinds
@@ -150,7 +150,7 @@ def _read(
 def _own_rows(
     view: PackedView, paths: Sequence[str], key: str, steps: StepRange
 ) -> tuple[list[pl.DataFrame], list[str]]:
-    """Return the rows of the files in which the key has row groups of its own, and other files."""
+    """Return the rows of row groups that have only this key, and the files without such groups."""
     if view.storage_options is not None:
         return [], list(paths)
     groups = {path: footer_of(path).own_groups(key) for path in paths}
@@ -217,7 +217,7 @@ def _in_order(frames: Sequence[pl.DataFrame], part: Numbered, only: Numbered | N
 
 
 def _runs_of(columns: Sequence[pl.Series]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the number of each run, in the order of the rows, and how many rows it has."""
+    """Return the numbers of the runs, in the order of the rows, and the row count of each run."""
     heads, counts = [], []
     for chunk in (chunk for column in columns for chunk in column.get_chunks() if len(chunk)):
         run = chunk.to_numpy()

@@ -1,4 +1,4 @@
-"""What readers know of the packed tables: one moment, opened once and remembered."""
+"""Open the packed tables at one moment for readers; opened moments are cached."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class PackedView:
     storage_options : mapping or None
         Options of the object storage with the files; None if they are on this machine.
     is_published : bool
-        True if the tables are a published lake: there are no exports beside them.
+        True if the tables are those of a published lake, which has no exports.
     """
 
     place: PackedPlace
@@ -73,7 +73,7 @@ class PackedView:
 
     @classmethod
     def at(cls, tables: Tables, moment: Moment) -> PackedView:
-        """Return the view of a moment."""
+        """Return the packed tables at a moment."""
         rows = read_packed_runs(tables, moment)
         runs = {
             directory: PackedVersion(number, source, n_rows)
@@ -107,7 +107,7 @@ class PackedView:
         return found
 
     def files_of(self, table: str, key: str, numbers: Sequence[int] | None = None) -> list[str]:
-        """Return the paths of the files that can have rows of a key, of some runs."""
+        """Return the paths of the files that can have rows of a key of some runs."""
         found = [one for one in self.files[table] if one.may_hold(key)]
         if numbers is not None and len(numbers):
             low, high = min(numbers), max(numbers)
@@ -170,8 +170,9 @@ class PackedView:
 def open_view(root: Path) -> PackedView | None:
     """Return the packed tables as they are now; None if there are none that can be read.
 
-    Without the extra ``lake``, and if the tables are damaged, runs are read from their exports. A
-    snapshot that has no tables of its own reads those of its lake as they were.
+    If the extra ``lake`` is not installed, or the tables are damaged, the result is None, and runs
+    are read from their exports. A snapshot that has no tables of its own reads those of its lake as
+    they were.
     """
     place, tag = PackedPlace(root), None
     there = None if place.is_there else find_elsewhere(root)
