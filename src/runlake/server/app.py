@@ -40,7 +40,7 @@ from runlake.server.runs.wire_json import read_body, read_stream
 from runlake.server.store.database import Database
 from runlake.server.store.objects import BrokenUpload, ObjectGone, Storage
 
-# Start of runlake's User-Agent. runlake identifies exports by their objects, the SDK by positions.
+# Start of runlake's User-Agent. Unlike the SDK, runlake identifies exports by their objects.
 OUR_CLIENT = "runlake/"
 
 
@@ -89,7 +89,21 @@ def open_backend(
     url_expiry: float,
     regions: Collection[str] = REGIONS,
 ) -> Backend:
-    """Open the stores in a directory, which is created if it does not exist."""
+    """Open the stores in a data directory; create the directory if it does not exist.
+
+    Parameters
+    ----------
+    data_dir : Path
+        The data directory.
+    storage_url : str
+        Origin that serves the stored objects.
+    limits : Limits
+        Limits of runs and their exports.
+    url_expiry : float
+        Seconds for which a signed URL is valid.
+    regions : collection of str
+        Names of storage regions that new artifacts may ask for; every name means this storage.
+    """
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     database = Database(data_dir / DATABASE)
     storage = Storage(database, data_dir / STORAGE, storage_url, url_expiry)
@@ -163,7 +177,7 @@ class _Api:
         )
 
     async def _graphql(self, request: Request) -> Response:
-        # Without a key, fields that need no user are answered; a wrong key is always refused.
+        # A request without a key may ask for fields that need no user; a wrong key is refused.
         user = await self._intake.admit(request)
         async with self._intake.body(request, user) as content:
             budget = Budget(self._intake.limits.query_timeout)

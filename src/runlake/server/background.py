@@ -21,7 +21,8 @@ def repeated(seconds: float, act: Callable[[], object], purpose: str) -> Iterato
     act : callable
         The action.
     purpose : str
-        The words that follow "Could not" in the log, if the action fails.
+        What the action does, such as "remove leftovers"; if it fails, the log says "Could not
+        remove leftovers".
     """
 
     def repeat(over: threading.Event) -> None:

@@ -116,7 +116,7 @@ def serve(
             termination.stops(server)
             if not quiet:
                 _announce(address, data_dir)
-            # Requests wait this long for a thread that parses long lines, many times each.
+            # While a thread parses long lines, a request waits this long for each of its turns.
             sys.setswitchinterval(SWITCH_SECONDS)
             server.run(sockets=sockets)
     except AccountError as error:
@@ -262,7 +262,7 @@ def _say_what_was_copied(done: str, copied: Copied, place: Path) -> None:
 
 @contextlib.contextmanager
 def _explained(data_dir: Path) -> Iterator[None]:
-    """Turn failures of the disk and of SQLite into one sentence."""
+    """Print one sentence if the disk or SQLite fails in the block, and exit."""
     import sqlite3
 
     from runlake.server.data_directory.custody import DirectoryError

@@ -104,11 +104,11 @@ class Termination:
 
 @contextlib.contextmanager
 def exit_on_sigterm() -> Iterator[Termination]:
-    """End the block by `SystemExit` on SIGTERM, so that all that the block opened is closed.
+    """Raise `SystemExit` in the block on SIGTERM, so that all that the block opened is closed.
 
     uvicorn handles the signal first, and sends the signal again once no request is under way.
     Python discards an exception that is raised while it runs a finalizer or a weakref's callback;
-    so the signal is noted too.
+    so the signal is also recorded in the `Termination` that the block gets.
     """
     termination = Termination()
 
@@ -132,7 +132,7 @@ def prepare_server(
     Parameters
     ----------
     options : Options
-        Port 0 chooses a free port.
+        The options; port 0 means any free port.
 
     Yields
     ------

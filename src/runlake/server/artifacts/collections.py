@@ -157,14 +157,14 @@ class CollectionStore:
     def tags(self, column: str, owner_id: int) -> list[sqlite3.Row]:
         """Return the tags of a collection or a version.
 
-        ``column`` states whether ``owner_id`` is the number of a collection or of a version.
+        ``column`` is ``collection_id`` or ``version_id``; it states what ``owner_id`` is.
         """
         return self._database.rows(
             f"SELECT * FROM artifact_tags WHERE {column} = ? ORDER BY id", owner_id
         )
 
     def add_tags(self, column: str, owner_id: int, names: Iterable[str]) -> None:
-        """Tag a collection or a version."""
+        """Tag a collection or a version; the arguments are those of `tags`."""
         tags = list(names)
         for name in tags:
             if not re.fullmatch(r"[-\w]+( +[-\w]+)*", name) or len(name) > MAX_NAME_LENGTH:
@@ -176,7 +176,7 @@ class CollectionStore:
             )
 
     def delete_tags(self, column: str, owner_id: int, names: Iterable[str]) -> None:
-        """Remove tags from a collection or a version."""
+        """Remove tags from a collection or a version; the arguments are those of `tags`."""
         with self._database.transaction() as connection:
             connection.executemany(
                 f"DELETE FROM artifact_tags WHERE {column} = ? AND name = ?",

@@ -1,8 +1,8 @@
 """The content of artifact versions: manifests, and the files that manifests name.
 
-A file is stored under its MD5, once per entity: versions share unchanged files, and content that is
-stored already is not uploaded again. An upload is refused if its MD5 is not the announced MD5. When
-the last version that contains an object is deleted, the object is deleted too.
+A file is stored under its MD5, once per entity. So versions share unchanged files, and content that
+is already stored is not uploaded again. An upload is refused if it has another MD5 than announced.
+When the last version that contains an object is deleted, the object is deleted too.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from runlake.server.store.objects import Storage
 
 MANIFEST_HEADER = b"wandb-artifact-manifest-v1\n"
 MD5_HEX_LENGTH = 32
-# Allowed sizes of files: sums of sizes are returned as Int64.
+# Allowed sizes of files in bytes. The protocol returns sums of sizes as Int64.
 SIZES = range(1 << 50)
-# Scripts read these names in W&B's URLs. Objects of older versions of runlake have other names.
+# Start of the names of objects, as in W&B's URLs: some scripts look for it. Objects that older
+# versions of runlake stored have other names.
 FOLDER = "wandb_artifacts"
 Entries = dict[str, dict[str, Any]]
 
@@ -204,7 +205,7 @@ class ArtifactContents:
         return stored_as if row and self._storage.find(stored_as) else None
 
     def release(self, version_id: int) -> None:
-        """Delete a version's manifests and list of files, and objects that no other version has."""
+        """Delete the manifests and the list of files of a version, and objects that only it has."""
         with self._database.transaction() as connection:
             own = connection.execute(
                 "SELECT DISTINCT object FROM artifact_files WHERE version_id = ? "

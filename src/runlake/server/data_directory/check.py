@@ -47,8 +47,8 @@ class Finding:
 
 
 def check_directory(data_dir: Path) -> Iterator[Finding]:
-    """Yield the damage of a data directory, while a server may use it."""
-    # No file is removed meanwhile. Otherwise a file that was just replaced would seem missing.
+    """Yield each damage of a data directory; a server may use the directory at the same time."""
+    # No server removes a file during the check: a file that was just replaced would seem missing.
     with no_removals(data_dir):
         is_readable = True
         for damage in find_database_damage(data_dir):
@@ -66,7 +66,7 @@ def check_directory(data_dir: Path) -> Iterator[Finding]:
 
 
 def repair_directory(data_dir: Path, backup: Path | None = None) -> Iterator[Finding]:
-    """Repair and yield each damage of a data directory; `DirectoryError` if it is in use.
+    """Repair and yield each damage of a data directory.
 
     Parameters
     ----------
@@ -74,6 +74,11 @@ def repair_directory(data_dir: Path, backup: Path | None = None) -> Iterator[Fin
         The directory.
     backup : Path, optional
         A backup to take intact files from.
+
+    Raises
+    ------
+    DirectoryError
+        If a server or another command uses the directory.
     """
     for path in open_to_others(data_dir):
         yield Finding(_opened(path), "It was closed to them.", is_repaired=True)

@@ -27,13 +27,23 @@ from runlake.server.data_directory.custody import (
 )
 from runlake.server.store.digests import READ_BYTES, Digests
 
-# Further files of a data directory that are copied unchanged.
+# Files that are copied unchanged, besides the database and the files of objects.
 OTHERS = ("storage-port",)
 
 
 @dataclass(slots=True)
 class Copied:
-    """The result of a copy; ``damaged`` has the names of objects whose file is lost or damaged."""
+    """The result of a copy.
+
+    Parameters
+    ----------
+    n_objects : int
+        Number of objects that have a file.
+    n_copied, n_bytes : int
+        Number of objects whose file was copied now, and the length of these files in bytes.
+    damaged : list of str
+        Names of objects whose file is lost or damaged.
+    """
 
     n_objects: int = 0
     n_copied: int = 0

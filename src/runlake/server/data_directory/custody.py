@@ -22,7 +22,7 @@ from runlake.server.store.database import MIGRATIONS, Database
 from runlake.server.store.objects import removal_lock
 
 DATABASE, STORAGE, LOCK, GENERATION = "runlake.sqlite", "storage", "server.lock", "generation"
-# What the folders of a data directory are called, or begin with.
+# Names of the folders of a data directory, or how these names begin.
 OWN_FOLDERS = (STORAGE, "damaged")
 # Pause between checkpoints. The write-ahead log, which has the commits between two of them, slows
 # reads if it grows beyond some 100 MB.
@@ -36,7 +36,7 @@ class DirectoryError(Exception):
 
 @contextlib.contextmanager
 def hold_directory(data_dir: Path, *, is_changed: bool = True) -> Iterator[None]:
-    """Keep other servers, repairs and restores out of a directory.
+    """Keep other servers, repairs and restores out of a directory during the block.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def hold_directory(data_dir: Path, *, is_changed: bool = True) -> Iterator[None]
 
 
 def make_private(data_dir: Path) -> None:
-    """Create a directory or close it to other users, as it contains the key that signs URLs."""
+    """Create a data directory and close it to other users: it has the secret that signs URLs."""
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     data_dir.joinpath(STORAGE).mkdir(mode=0o700, exist_ok=True)
     for path in open_to_others(data_dir):
@@ -79,9 +79,9 @@ def make_private(data_dir: Path) -> None:
 def open_to_others(data_dir: Path) -> list[Path]:
     """Return the paths of a data directory that other users may access.
 
-    Only the directory itself, its storage folder and the files of its database are examined. A
-    directory that has other folders too, such as a project, is not: it may be shared for good
-    reasons, and what is secret in it is closed by itself.
+    Only the directory itself, its storage folder and the files of its database are examined. If the
+    directory has other folders too, as the folder of a project has, it may be shared for good
+    reasons. Then only the storage folder and the database files are examined.
     """
     names = (STORAGE, DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm")
     found = [data_dir / name for name in names]
@@ -198,7 +198,7 @@ class Generations:
             self._begin()
 
     def end(self) -> None:
-        """Move all commits from the write-ahead log to the database; called when a server ends."""
+        """Move all commits from the write-ahead log to the database, when the server ends."""
         self._database.checkpoint(is_last=True)
 
 

@@ -1,4 +1,4 @@
-"""At a server's start, clear up what crashes and older versions left in its data directory."""
+"""Removes unused files and adds missing checksums when a server starts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def remove_parts(data_dir: Path) -> None:
 def remove_unnamed_files(data_dir: Path, database: Database) -> None:
     """Remove old files that belong to no object.
 
-    If the server crashes before it acknowledges an upload, the uploaded file belongs to no object.
+    A file belongs to no object if the server crashed before it acknowledged the upload of the file.
     """
     latest = time.time() - UNNAMED_SECONDS
     for file in unnamed_files(data_dir, database):

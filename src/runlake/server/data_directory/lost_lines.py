@@ -1,4 +1,4 @@
-"""Finds exported lines that are lost or damaged, and makes them again from the exports."""
+"""Finds exported lines that are lost or damaged, and restores them from the exports."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class LostLines:
         return find_spans(self._database, HAS_FILE)
 
     def compare(self, export: ExportSpan) -> Compared | None:
-        """Compare an export with its lines; None if one of both cannot be read, or was dropped."""
+        """Compare an export with its lines; None if one of them is missing or damaged."""
         file = self._file(export)
         # The server may compress the lines at this moment.
         with self._database.snapshot():
@@ -73,7 +73,7 @@ class LostLines:
         return Compared(n_exported, n_kept)
 
     def find(self) -> Iterator[Damage]:
-        """Yield damaged blocks of lines, and exports that have more rows than lines are kept."""
+        """Yield damaged blocks of lines, and exports some of whose lines are lost."""
         damaged: set[tuple[int, int]] = set()
         for block in self._database.each("SELECT * FROM line_blocks WHERE content IS NOT NULL"):
             if checksum(block["shape"], block["content"]) != block["crc32c"]:
@@ -99,7 +99,7 @@ class LostLines:
         raise NotRepairable("No export has their rows: they were deleted.")
 
     def _refill(self, export: ExportSpan) -> str:
-        """Replace the lines of an export by lines that are made of its rows."""
+        """Replace the lines of an export by lines that are made from its rows."""
         try:
             with self._intact(export).open("rb") as content:
                 rows = list(read_lines(content, 0, NO_LIMIT))
@@ -134,9 +134,10 @@ class LostLines:
         return f"They were made again from the rows of {export.name!r}."
 
     def _lines_beyond(self, export: ExportSpan) -> list[Line]:
-        """Return the lines before and after an export in blocks that reach into it.
+        """Return the lines outside an export that are in a block with lines of the export.
 
-        If lines arrive late for a gap, exports are written again; blocks are not.
+        A block can overlap two exports: if lines arrive late for a gap, exports are written again,
+        but blocks are not.
         """
         found: list[Line] = []
         for block in self._database.rows(

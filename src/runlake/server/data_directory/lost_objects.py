@@ -20,7 +20,7 @@ from runlake.server.store.database import Database
 from runlake.server.store.digests import Digests, read_digests
 from runlake.server.store.objects import Storage
 
-# Objects that must be complete, because something that was acknowledged needs them.
+# Objects that must have a file: those of exports and of committed artifact versions.
 NEEDED = """
 SELECT object AS name FROM exports UNION
 SELECT f.object FROM artifact_files f JOIN artifact_versions v ON v.id = f.version_id
@@ -54,8 +54,8 @@ class LostObjects:
     def find(self) -> Iterator[Damage]:
         """Yield the lost or damaged objects.
 
-        The file of such an object is missing, or has other bytes than those that were stored. Or
-        the object is needed, but the database has no file for it.
+        The file of such an object is missing or has other bytes than were stored; or the object is
+        needed, but the database has no file for it.
         """
         for row in self._database.rows("SELECT * FROM objects WHERE file IS NOT NULL"):
             fault = self._fault(row)
@@ -97,7 +97,7 @@ class LostObjects:
         return self._accept_or_drop(name, row)
 
     def _intact_copy(self, name: str, row: sqlite3.Row | None) -> Path | None:
-        """Return an intact copy of an object, from the backup or from files that no object has."""
+        """Return an intact copy of an object: in the backup, or a file that no object has."""
         md5 = row["md5"] if row is not None else None
         md5 = self._announced_md5(name) or md5
         found = [self._in_backup(name)] if self._backup is not None else []
@@ -151,7 +151,7 @@ class LostObjects:
         is_of_older_version = row is not None and row["crc32c"] is None
         if file is not None and is_of_older_version and self._announced_md5(name) is None:
             with contextlib.suppress(OSError):
-                # Older versions could note the digest of another upload of the same file.
+                # Older versions could store the digests of another upload of the same file.
                 self._storage.write(name, partial(shutil.copyfile, file))
                 return "An older version noted other digests: they were computed again."
         kept = ""

@@ -25,7 +25,7 @@ def columns_of(lines: Iterable[str], *, nested_as_text: bool = False) -> dict[st
     lines : iterable of str
         Consecutive lines of one run; lines without ``_step`` are skipped.
     nested_as_text : bool
-        Return structs and lists as JSON text, for types that Parquet cannot store.
+        Return all structs and lists as JSON text, because Parquet cannot store some of their types.
 
     Returns
     -------
@@ -73,7 +73,7 @@ def _typed(key: str, cells: list[Any]) -> pa.Array:
 
 
 def _members(cells: list[Any]) -> set[str]:
-    # By type first: a call per cell takes longer than everything else.
+    # Look at the types first: calling `_member` for each cell would take most of the time.
     kinds = set(map(type, cells)) - {type(None)}
     members = {MEMBERS[kind] for kind in kinds - {int}}
     if int in kinds:
@@ -92,7 +92,7 @@ def _plain(member: str, cells: list[Any]) -> pa.Array:
     if member in simple:
         return pa.array(cells, simple[member])
     if _mixes_bools(cells):
-        # pyarrow would make numbers of them.
+        # pyarrow would convert the bools to numbers.
         return _as_json(cells)
     try:
         array = pa.array(cells)
@@ -102,7 +102,7 @@ def _plain(member: str, cells: list[Any]) -> pa.Array:
 
 
 def _mixes_bools(values: Iterable[Any]) -> bool:
-    """Return whether bools and numbers are in the same place of some nested values."""
+    """Return whether nested values have a bool and a number at the same place."""
     values = [value for value in values if value is not None]
     kinds = set(map(type, values))
     if bool in kinds and kinds & {int, float}:

@@ -14,7 +14,8 @@ from runlake.server.store.database import Database
 from runlake.server.store.objects import Storage
 
 LOGGER = logging.getLogger(__name__)
-# The block at an export's own position is made last. So if there is one, the export is done.
+# The block at the first position of an export is stored last. If it exists, all lines of the export
+# are compressed.
 NOT_COMPRESSED = (
     "NOT EXISTS (SELECT 1 FROM line_blocks AS b WHERE b.run_id = e.run_id "
     "AND b.position = e.position)"
@@ -33,7 +34,11 @@ COUNT = (
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """The lines of a block: from position ``first`` to ``stop``; the block begins at ``start``."""
+    """Lines that become one block.
+
+    The lines are from position ``first``, inclusive, to ``stop``, exclusive. The block begins at
+    ``start``, which is before ``first`` if the first positions of an export have no lines.
+    """
 
     start: int
     first: int
@@ -50,8 +55,8 @@ class LineCompressor:
     storage : Storage
         Contains the exports.
     drops : bool
-        Drop the compressed lines of an export too. Lines after a gap are kept: if lines arrive late
-        for the gap, the exports after it are written again.
+        Drop the lines of an export after they are compressed. Lines after a gap are kept: if lines
+        arrive late for the gap, the exports after it are written again from these lines.
 
     Notes
     -----
@@ -67,7 +72,7 @@ class LineCompressor:
         self._drops = drops
 
     def find_runs(self) -> list[int]:
-        """Return the runs that have exported lines to compress or drop."""
+        """Return the numbers of the runs that have exported lines to compress or drop."""
         condition = NOT_DROPPED if self._drops else NOT_COMPRESSED
         rows = self._database.rows(f"SELECT DISTINCT run_id FROM exports AS e WHERE {condition}")
         return [row["run_id"] for row in rows]
@@ -104,7 +109,10 @@ class LineCompressor:
         return False
 
     def _compress(self, export: ExportSpan, pieces: list[_Piece]) -> bool:
-        """Move the lines of an export to blocks, the last ones first; False if it was withdrawn."""
+        """Move the lines of an export to blocks, the last lines first.
+
+        Return False if the export was withdrawn meanwhile.
+        """
         for piece in reversed(pieces):
             lines = list(self._kept.each(export.run_id, piece.first, piece.stop))
             packed = pack(lines)
@@ -120,10 +128,10 @@ class LineCompressor:
         return True
 
     def _pieces(self, export: ExportSpan) -> list[_Piece]:
-        """Divide the lines of an export; none if blocks were made of earlier lines already.
+        """Divide the lines of an export into one piece per block.
 
-        In that case lines arrived late for a gap, and exports were written again. Such lines are
-        few, and stay as they are.
+        The result is empty if some lines come after the start of a block. These lines arrived late
+        for a gap, and exports were written again. They are few, and stay as they are.
         """
         sizes = self._database.rows(
             "SELECT position, length(content) AS n_chars FROM lines WHERE run_id = ? "

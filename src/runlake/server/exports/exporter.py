@@ -82,7 +82,8 @@ class Exporter:
         columns, lines = self._convert(run_id, lines)
         # The name has a random part, so that a run that starts again gets new objects.
         name = f"exports/{run_id}/{lines.start:012d}-{secrets.token_hex(4)}.parquet"
-        # Before the transaction: it takes long, and nobody else can write meanwhile.
+        # Compared before the transaction: this takes long, and nobody else can write during a
+        # transaction.
         is_unchanged = self._is_unchanged(run_id, lines)
         with (
             self._storage.writing(name, partial(write_export, columns, lines.texts)) as written,
@@ -168,7 +169,7 @@ class Exporter:
         columns, n_lines = convert_lines(lines.texts)
         if n_lines == len(lines.texts):
             return columns, lines
-        # The positions after a gap are not known here.
+        # Without a gap the positions are consecutive.
         stop = lines.start + n_lines
         if lines.has_gap:
             stop = self._position_after(run_id, lines.start, n_lines)

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from runlake.server.exports.columns import columns_of
 
 ROW_GROUP_ROWS = 4096
-# Below this, the import of polars takes longer than to read the lines without it.
+# Below this size, importing polars takes longer than reading the lines without it.
 BYTES_FOR_POLARS = 1 << 18
 # Lines that need a Python object per value take about ten times their length in memory.
 MAX_BYTES_OF_OBJECTS = 16 << 20

@@ -54,7 +54,7 @@ def read_plain(lines: list[str]) -> dict[str, pa.Array] | None:
         return None
     rows = pl.DataFrame(columns).drop_nulls("_step")
     rows = rows if rows["_step"].is_sorted() else rows.sort("_step")
-    # A float of a line without a step would make a key of integers a key of floats.
+    # A float in a line without a step would change the type of a key from integers to floats.
     may_be_integers = len(rows) < len(frame) and pl.Float64 in rows.dtypes
     if may_be_integers or rows["_step"].n_unique() < len(rows):
         return None
@@ -78,7 +78,7 @@ def _is_faithful(frame: pl.DataFrame, text: str) -> bool:
             n_strings += n_values
         if column.dtype == pl.Struct:
             holders += column.struct.unnest().iter_columns()
-    # A string with such a text makes the numbers of quotes differ.
+    # If a string contains such a text, the numbers of quotes differ.
     n_keys += text.count('":null') + text.count('": null')
     return n_keys == text.count('":') and text.count('"') == 2 * (n_keys + n_strings)
 

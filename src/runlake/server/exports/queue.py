@@ -20,20 +20,22 @@ LOGGER = logging.getLogger(__name__)
 # The tasks of the worker process, and its answers.
 EXPORT, COMPRESS = "export", "compress"
 MORE, DONE, FAILED = "more", "done", "failed"
-# A reader that waits keeps one of the few requests that the server executes for a user at a time.
+# Readers that may wait at the same time. The server executes few requests of a user at a time, and
+# a waiting reader is one of them.
 MAX_READERS = 2
 READER_SECONDS = 30.0
-# Pause between tries to export runs whose export failed, or was cut off with an earlier server.
+# Pause between attempts to export runs whose export failed, or was interrupted when an earlier
+# server ended.
 RETRY_SECONDS = 30.0
 # After each further failure, the pause before the run is tried again is twice as long, up to this.
 LONGEST_PAUSE = 3600.0
-# A process that takes longer for one export hangs, in the disk or in a library, and is killed.
+# A process that takes longer than this for one task is killed: the disk or a library hangs.
 HANG_SECONDS = 300.0
 # Pause before a process that ended is started again.
 END_SECONDS = 1.0
 STOP_SECONDS = 3.0
 IDLE_STOP_SECONDS = 0.5
-# If the process ended so often in succession, readers do not wait for exports.
+# If the process ended this many times in succession, readers do not wait for exports.
 MAX_ENDS = 2
 
 
@@ -65,8 +67,8 @@ class ExportQueue:
         self._uncompressed: dict[int, None] = {}
         self._current: int | None = None
         self._wanted: Counter[int] = Counter()
-        # When the last export of a run failed, how often that happened in succession, and how often
-        # in succession the process ended.
+        # For each run, the time of its last failed export, and how many exports failed in
+        # succession; and how many times in succession the process ended.
         self._failed_at: dict[int, float] = {}
         self._n_failures: Counter[int] = Counter()
         self._n_ends = 0
@@ -116,20 +118,20 @@ class ExportQueue:
             self._changed.notify_all()
 
     def wait(self, run_id: int, is_done: Callable[[], bool], seconds: float) -> None:
-        """Export a run before the runs without a waiting reader; wait for a limited time.
+        """Export a run before runs that no reader waits for, and wait for its exports.
 
-        Afterwards, some rows of the run may still be live: an export failed or takes long, or
-        other readers waited already.
+        Afterwards, some rows of the run may still be live: an export failed or takes long, or too
+        many other readers are waiting.
 
         Parameters
         ----------
         run_id : int
             The run.
         is_done : callable
-            Returns whether enough rows are exported for the reader. It ends the wait for a run that
-            logs rows without end.
+            Returns whether enough rows are exported for the reader. Without it, a reader would wait
+            too long for a run that goes on logging rows.
         seconds : float
-            How long to wait at most.
+            How long to wait at most; never longer than `READER_SECONDS`.
         """
         if not self._is_running:
             return
@@ -153,7 +155,7 @@ class ExportQueue:
             self._readers.release()
 
     def _has_failed(self, run_id: int) -> bool:
-        """Return whether an export failed a moment ago, so that waiting for the next has no use."""
+        """Return whether an export failed a moment ago; then readers should not wait for a run."""
         latest = time.monotonic() - RETRY_SECONDS
         return self._n_ends >= MAX_ENDS or self._failed_at.get(run_id, latest) > latest
 
@@ -167,7 +169,8 @@ class ExportQueue:
             with self._changed:
                 self._current = None
                 if task == COMPRESS:
-                    # What fails is tried again after the run's next export, or the next start.
+                    # A failed compression is tried again after the next export of the run, or when
+                    # the next server starts.
                     if answer == MORE:
                         self._uncompressed[run_id] = None
                 elif answer == FAILED:
@@ -183,7 +186,7 @@ class ExportQueue:
                 self._changed.notify_all()
 
     def _next(self) -> tuple[str, int] | None:
-        """Wait for a task and take it, first for waiting readers; None when the queue ends."""
+        """Wait for a task, and take runs with waiting readers first; None when the queue ends."""
         with self._changed:
             self._changed.wait_for(
                 lambda: self._waiting or self._uncompressed or not self._is_running
@@ -261,11 +264,11 @@ class ExportQueue:
         worker = self._worker
         if worker is None:
             return
-        # It ends with its input. An export that is cut off is written again by the next server.
+        # The worker ends when its input ends. The next server repeats an interrupted export.
         with suppress(OSError):
             if worker.stdin is not None:
                 worker.stdin.close()
-        # What was not compressed is compressed by the next server, which needs no part of it.
+        # The next server compresses the other lines. So an interrupted compression loses nothing.
         is_exporting = self._current is not None
         try:
             worker.wait(STOP_SECONDS if is_exporting else IDLE_STOP_SECONDS)

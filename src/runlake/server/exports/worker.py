@@ -23,7 +23,7 @@ from runlake.server.store.database import Database
 from runlake.server.store.objects import Storage
 
 LOGGER = logging.getLogger(__name__)
-# Requests come first.
+# Lowers the priority of this process below that of the server, which answers requests.
 NICENESS = 5
 FAILURES = {EXPORT: "exported", COMPRESS: "compressed"}
 

@@ -42,7 +42,7 @@ class Budget:
 
     @property
     def left(self) -> float:
-        """The seconds that are left."""
+        """Seconds until the time is over; 0 afterwards."""
         return max(0.0, self._deadline - time.monotonic())
 
     @property
@@ -81,7 +81,7 @@ class Budget:
 
     @contextmanager
     def interrupting(self, connection: sqlite3.Connection) -> Iterator[None]:
-        """During the block, let `interrupt` end the SQL statement that this connection executes."""
+        """During the block, `interrupt` ends the SQL statement that this connection executes."""
         with self._guard:
             self._connection = connection
         try:

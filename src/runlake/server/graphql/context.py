@@ -14,7 +14,7 @@ from runlake.server.runs.runs import RunStore
 from runlake.server.store.accounts import User
 from runlake.server.store.objects import Storage
 
-# Few runs at a time: their documents may have megabytes.
+# Runs whose large columns are read together: few, because a column of a run may have megabytes.
 READ_TOGETHER = 50
 
 
@@ -29,8 +29,8 @@ class Context:
     operation : str
         The request's ``operationName``; empty in requests of the SDK's Python code.
     knows_objects : bool
-        Whether the client identifies exports by their objects; the SDK identifies them by position.
-    runs, run_files, artifacts, storage
+        True if the client identifies exports by their objects; the SDK identifies them by position.
+    runs, run_files, artifacts, storage : RunStore, RunFiles, ArtifactStore, Storage
         The server's stores.
     budget : Budget
         Limits of the time of the request and of the length of its answer.

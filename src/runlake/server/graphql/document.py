@@ -32,7 +32,8 @@ MAX_DEPTH = 25
 # Scripts that create or read many runs use one field under some hundred aliases in one query.
 MAX_REPEATS = 300
 INTROSPECTION = {"__schema", "__type"}
-# Characters of GraphQL texts; a parsed document takes about 60 times the size of its text.
+# Documents are cached until their texts have this many characters in total. A parsed document takes
+# about 60 times the size of its text.
 CHARACTERS_IN_MEMORY = 1 << 18
 
 
@@ -128,7 +129,7 @@ class _Sizes:
 
     def _measure_fragment(self, name: str) -> tuple[int, int]:
         if name not in self._measured:
-            # A fragment in itself counts nothing here: validation refuses it.
+            # A fragment that contains itself adds no fields here; validation refuses it.
             self._measured[name] = (0, 0)
             self._measured[name] = self._measure(self._fragments.get(name))
         return self._measured[name]

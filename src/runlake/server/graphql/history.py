@@ -43,7 +43,7 @@ def _parquet(context: Context, run: sqlite3.Row, given: Given) -> Fields:
     runs, keys = context.runs, set(given["liveKeys"])
     # A reader that asks right after the last row was logged gets complete exports.
     runs.with_exports(run, context.budget.left / 2)
-    # Exports and live rows of one moment: between two, rows would be in both.
+    # Read both in one snapshot: a row that is exported in between would be live and in an export.
     with runs.database.snapshot():
         run = runs.export_state(run["id"])
         is_live = _knows_exports(context, run)
@@ -86,7 +86,7 @@ def _is_live(context: Context, run: sqlite3.Row) -> bool:
 
 
 def _knows_exports(context: Context, run: sqlite3.Row) -> bool:
-    """Return whether the reader can be given the exports of a run.
+    """Return whether a reader may get the exports of a run.
 
     If a run was exported and then started again, its exports are new objects at the old positions.
     The SDK identifies a cached export only by its position, so the SDK would read the old

@@ -10,8 +10,8 @@ from runlake.server.store.accounts import User, list_keys, stored_bytes
 from runlake.server.store.ids import make_id
 
 TABLE = Table()
-# Older SDKs ask which is the newest SDK that the server supports, and log images and files of
-# artifacts in an older form, or refuse to list them, if it is older than themselves or unknown.
+# Older SDKs ask for the newest SDK that the server supports. If this version is unknown or older
+# than the SDK, the SDK logs images and artifact files in an older form, or refuses to list them.
 NEWEST_SDK = "1.0.0"
 FEATURES = (
     "MARK_RUN_FILES_UPLOADED",

@@ -1,6 +1,6 @@
 """Routes for artifact files, which the SDK requests when it has no signed URL.
 
-The SDK makes the path itself, from an entry of the manifest: ``/artifactsV2/REGION/ENTITY/PROJECT/
+The SDK builds the path from an entry of the manifest: ``/artifactsV2/REGION/ENTITY/PROJECT/
 COLLECTION/BIRTH_ARTIFACT/MD5/NAME``, or ``/artifacts/ENTITY/MD5`` in the older storage layout.
 """
 

@@ -53,7 +53,7 @@ class Waiting:
 
 
 class BoundedConnection(HttpProtocol):
-    """A connection that is closed if its client lets the server wait."""
+    """A connection that is closed if its client keeps the server waiting for too long."""
 
     waiting: Waiting
 
@@ -91,7 +91,7 @@ class BoundedConnection(HttpProtocol):
                 self.drop()
 
     def on_response_complete(self) -> None:
-        """Wait for the next request; close if the client still sends a body that is not read."""
+        """Wait for the next request; close the connection if a body is still being sent."""
         # With pipelining, `cycle` may be of a later request, which is not answered yet.
         is_unread = self.cycle.response_complete and self.cycle.more_body
         super().on_response_complete()
@@ -135,7 +135,7 @@ class BoundedConnection(HttpProtocol):
 
     def _refuse_body(self) -> None:
         if self.flow.read_paused:
-            # The client is not slow: the server reads no more until it is the turn of the request.
+            # The client is not slow: the server stopped reading until the request has its turn.
             self._body.end()
             self._await_body(0)
             return

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from runlake.server.store.objects import OpenObject, StoredObject
 
 READ_BYTES = 1 << 20
-# Browsers must believe the content type: an uploaded file must not be shown as a page.
+# Browsers must not guess another content type: an uploaded file must not be shown as a page.
 NO_GUESSING = {"X-Content-Type-Options": "nosniff"}
 DESCRIPTORS = Path("/dev/fd")
 

@@ -1,4 +1,4 @@
-"""Answers requests that end with an exception which is no fault of the program."""
+"""Answers requests that fail because of the client or because the disk is full."""
 
 from __future__ import annotations
 

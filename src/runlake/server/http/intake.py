@@ -35,8 +35,8 @@ THREADS_PER_USER = 4
 THREADS_FOR_KEYS = 4
 KEYS_IN_MEMORY = 1_000
 KEY_SECONDS = 60.0
-# After a refusal, the rest of the body is read for so long: many clients read the answer only
-# after they have sent the whole body.
+# After a refusal, the rest of the body is read for this time, or up to this size, because many
+# clients read the answer only after they have sent the whole body.
 LINGER_SECONDS = 2.0
 LINGER_BYTES = 64 * MB
 
@@ -59,7 +59,17 @@ class Unwelcome(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RequestLimits:
-    """Limits of requests, in bytes and seconds."""
+    """Limits of requests.
+
+    Parameters
+    ----------
+    max_body : int
+        Maximum size in bytes of the body of a GraphQL or file-stream request, unpacked.
+    max_upload : int
+        Maximum size in bytes of an uploaded file.
+    query_timeout : float
+        Seconds for which a GraphQL request may be executed.
+    """
 
     max_body: int = 32 * MB
     max_upload: int = 50_000 * MB
@@ -88,13 +98,13 @@ class Intake:
     async def admit(self, request: Request) -> User | None:
         """Return the user of a request's key, before the body is read; None if there is no key.
 
-        A wrong key is refused. A key that was right a minute ago is not looked up again here;
-        `confirm` always looks it up.
+        A wrong key is refused. A key that was looked up during the last minute is not looked up
+        again here; `confirm` always looks it up.
         """
         authorization = request.headers.get("authorization")
         user = self._admitted.get(authorization)
         if user is None and authorization:
-            # Threads of their own: a key is found even if slow requests have taken all others.
+            # These threads only look up keys, so slow requests in other threads do not delay them.
             loop = asyncio.get_running_loop()
             user = await loop.run_in_executor(self._key_threads, self.confirm, request)
             self._admitted[authorization] = user
@@ -166,7 +176,7 @@ class Intake:
 async def _unpacked(
     request: Request, pieces: AsyncIterator[bytes], limit: int
 ) -> AsyncIterator[bytes]:
-    """Yield the pieces of a body, unpacked; raise `Unwelcome` if they exceed the limit in all."""
+    """Yield the pieces of a body, unpacked; raise `Unwelcome` if their sum exceeds the limit."""
     encoding = request.headers.get("content-encoding", "").strip().lower()
     if encoding in {"", "identity"}:
         async for piece in pieces:
@@ -189,7 +199,7 @@ async def _unpacked(
             if n_bytes > limit:
                 raise _too_large(limit)
             yield unpacked
-            # Unpacking takes some milliseconds per MB: others get their turn in between.
+            # Unpacking takes some milliseconds per MB: other requests get their turn in between.
             await asyncio.sleep(0)
         if waiting or unpacker.unused_data:
             raise Unwelcome(400, "the body goes on after the end of its gzip stream")
@@ -220,7 +230,7 @@ async def _pieces(request: Request, limit: int) -> AsyncIterator[bytes]:
 
 
 class _Lanes:
-    """The requests that a user has under way."""
+    """Counts and limits the requests that a user has under way."""
 
     def __init__(self) -> None:
         self.n_requests = 0

@@ -1,7 +1,7 @@
 """Web pages of the backend, which a package adds by an entry point.
 
-The package gets the address of the API and a function that knows the users of API keys, and nothing
-else of the server: its pages read with requests, as every client does.
+The package gets the address of the API, a directory for its cache, and a function that returns the
+user of an API key. Its pages read data by requests to the API, as every client does.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from runlake.server.store.database import Database
 ENTRY_POINTS = "runlake.pages"
 # The cache of the pages, in the data directory.
 DIRECTORY = "pages"
-# Addresses that belong to no entity, such as that of the login.
+# Start of the addresses that belong to no entity, such as the address of the login page.
 OWN = "/-/"
 RUN_PAGE = re.compile(r"/[^/]+/[^/]+/runs/[^/]+")
 LOGGER = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ Mount = Callable[[str, Path, Callable[[str], str | None]], ASGIApp]
 
 
 class Pages:
-    """The pages; they are imported at the first request for one.
+    """The pages; their package is imported at the first request for a page.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class Pages:
     data_dir : Path
         The data directory.
     database : Database
-        Has the users.
+        Contains the users and their keys.
     """
 
     def __init__(self, base_url: str, data_dir: Path, database: Database) -> None:
@@ -57,11 +57,11 @@ class Pages:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         if self._app is None:
-            # Once: each application has sessions of its own, so a second one would know no visitor
-            # of the first.
+            # Load only one application: each has its own sessions, so a second one would not know
+            # the visitors of the first.
             async with self._loading:
                 if self._app is None:
-                    # Importing takes a second: other requests go on meanwhile.
+                    # In a thread, because importing takes a second and other requests must go on.
                     self._app = await run_in_threadpool(self._load)
         await self._app(scope, receive, send)
 
@@ -82,7 +82,7 @@ class Pages:
 
 
 class PagesRoute(BaseRoute):
-    """Leads to the pages what can be the address of one; programs get JSON for all else.
+    """Routes requests for pages to the pages; no other request matches this route.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ class PagesRoute(BaseRoute):
         self._pages = pages
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Return whether a request is one for a page."""
+        """Return whether a request is for a page, as Starlette's type `Match`."""
         is_page = scope["type"] == "http" and is_page_address(scope["method"], scope["path"])
         return (Match.FULL if is_page else Match.NONE), {}
 
@@ -104,7 +104,9 @@ class PagesRoute(BaseRoute):
 
 
 def is_page_address(method: str, path: str) -> bool:
-    """Return whether a request can be one for a page: its address begins with an entity.
+    """Return whether a request may be for a page: its path begins with the name of an entity.
+
+    The path ``/`` and the paths below `OWN` are those of pages too.
 
     Examples
     --------
@@ -118,7 +120,7 @@ def is_page_address(method: str, path: str) -> bool:
 
 
 async def show_names(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer with a page that shows a run's path alone: no package of pages is installed."""
+    """Answer with a page that shows only the path of a run, if no package of pages is installed."""
     path: str = scope["path"]
     is_run = RUN_PAGE.fullmatch(path) is not None
     names = html.escape(path.strip("/") if is_run else "Not found")
@@ -126,7 +128,7 @@ async def show_names(scope: Scope, receive: Receive, send: Send) -> None:
     answer = HTMLResponse(
         f"<!doctype html><title>{names}</title><h1>{names}</h1><p>{text}</p>",
         200 if is_run else 404,
-        # Names are any text: the policy forbids scripts even if the escaping had a fault.
+        # A name can be any text. The policy forbids scripts even if the escaping had a fault.
         {"Content-Security-Policy": "default-src 'none'", **NO_GUESSING},
     )
     await answer(scope, receive, send)

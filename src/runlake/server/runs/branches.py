@@ -1,9 +1,9 @@
-"""Forks and rewinds: which run and step a run continues, and which rows it takes over from there.
+"""Forks and rewinds: a run continues after a step of another run, or of its own, with its rows.
 
 A fork gets copies of its parent's lines, so that it can be read, exported and changed alone, also
 after the parent was deleted. The table ``branch_points`` has a row for each run that was forked or
-rewound. The SDK writes the branch point only into the config that it sends first, and sends another
-config later; so the row is put into every config that is stored.
+rewound. The SDK sends the branch point only in its first config, and later sends a config without
+it; so the branch point is added to every config that is stored.
 """
 
 from __future__ import annotations
@@ -66,7 +66,17 @@ class KeptRows:
 
 @dataclass(frozen=True, slots=True)
 class Fork:
-    """A fork that is to be made: parent, branch point, and facts about the rows to copy."""
+    """The plan of a fork.
+
+    Parameters
+    ----------
+    parent : Row
+        The run that is forked.
+    point : BranchPoint
+        The step of the parent after which the fork continues.
+    rows : KeptRows
+        Facts about the parent's rows that are copied.
+    """
 
     parent: sqlite3.Row
     point: BranchPoint
@@ -104,7 +114,7 @@ def read_branch_point(config: str) -> BranchPoint | None:
 
 
 def checked_step(step: float) -> int:
-    """Return the step of a fork or rewind as an integer; raise `Refused` if it is negative."""
+    """Return the step of a fork or rewind as an integer; `Refused` if it is less than -1."""
     if step < BEFORE_FIRST:
         raise Refused(
             f"a run cannot continue after step {max(step, -LAST_STEP):g}: the first step is 0"
@@ -120,7 +130,7 @@ class Branches:
     database : Database
         Contains the runs.
     lines : KeptLines
-        Their lines.
+        Reads and deletes the lines of the runs.
     """
 
     def __init__(self, database: Database, lines: KeptLines) -> None:
@@ -128,7 +138,7 @@ class Branches:
         self._kept = lines
 
     def plan_fork(self, parent: sqlite3.Row, point: BranchPoint) -> Fork:
-        """Read what a fork needs to know of its parent; nothing is stored yet.
+        """Read the facts about a parent that a fork needs; nothing is stored yet.
 
         Raises
         ------
@@ -277,8 +287,8 @@ class Branches:
         config : str
             The config that a client sent: a JSON object.
         is_sdk : bool
-            Whether the training script sent it. It does not know the parent's entries, so they are
-            added; an entry of the script replaces the parent's.
+            True if the training script sent the config. The script does not know the parent's
+            entries, so they are added; an entry of the script replaces the parent's entry.
         """
         found = self._database.row("SELECT * FROM branch_points WHERE run_id = ?", run_id)
         if found is None:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import sqlite3
 
 FIRST_ROWS = 10_000
-# Each export has at least this part of the rows that are exported already, so that the number of
-# exports grows with the logarithm of the run's length ...
+# While a run goes on, an export has at least an eighth of the rows that are already exported. So
+# the number of exports grows with the logarithm of the run's length.
 GROWTH = 8
-# ... until so much would be live, which readers receive as JSON.
+# More live rows or bytes than this are exported in any case, because readers receive them as JSON.
 MAX_LIVE_ROWS = 50_000
 MAX_LIVE_BYTES = 24 << 20
 UNDER_WAY = {"running", "preempting", "pending"}
 
 
 def is_due(run: sqlite3.Row, rows: int | None) -> bool:
-    """Return whether live rows of a run are to be exported now.
+    """Return whether live rows of a run must be exported now.
 
     Parameters
     ----------

@@ -15,7 +15,17 @@ FROM exports AS e JOIN runs AS r ON r.id = e.run_id
 
 @dataclass(frozen=True, slots=True)
 class ExportSpan:
-    """An export and the positions of its lines: from ``start`` to before ``stop``."""
+    """An export and the positions of its lines.
+
+    Parameters
+    ----------
+    run_id : int
+        Number of the run.
+    start, stop : int
+        Position of the first line, inclusive, and the position to stop before, exclusive.
+    name : str
+        The object that contains the export.
+    """
 
     run_id: int
     start: int

@@ -1,4 +1,4 @@
-"""Reads rows of exports back as history lines."""
+"""Reads the rows of exports, and returns them as history lines."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def _cells(column: pa.Array) -> list[Any]:
 
 
 def _member(cell: dict[str, Any]) -> Any:
-    """Return the value of the one member of a union that is filled."""
+    """Return the value of a union's member that is not null; a union has at most one."""
     for name, value in cell.items():
         if value is not None:
             return json.loads(value) if name == "_type_binary" else _without_nulls(value)
@@ -104,7 +104,7 @@ def _member(cell: dict[str, Any]) -> Any:
 
 
 def _without_nulls(value: Any) -> Any:
-    """Leave out null members: a struct has the members of all rows."""
+    """Return a value without null members: a struct has the members of all rows."""
     if isinstance(value, dict):
         return {k: _without_nulls(item) for k, item in value.items() if item is not None}
     if isinstance(value, list):

@@ -11,7 +11,7 @@ from runlake.server.store.database import Database
 from runlake.server.store.objects import Storage
 from runlake.server.store.pages import Page, cut_page
 
-# As in the buckets of W&B's own storage.
+# Longest name of a file, as in W&B's own storage.
 MAX_NAME_BYTES = 1_024
 MAX_PATTERN_BYTES = 10_000
 UPLOADED = """

@@ -131,7 +131,7 @@ def _tags(name: str) -> RunField:
 
 def _of_document(column: str) -> Callable[[str, str], RunField]:
     def field(name: str, path: str) -> RunField:
-        # These stand in the SQL text itself; json_path percent-encodes quotes.
+        # The paths become part of the SQL text, which is safe: json_path percent-encodes quotes.
         places = [json_path(alternative) for alternative in _alternatives(path)]
         if len(places) > MAX_ALTERNATIVES:
             raise Refused(
@@ -220,7 +220,7 @@ DOCUMENTS: dict[str, Callable[[str, str], RunField]] = {
     "keys_info.keys.": _of_keys,
     "keysInfo.keys.": _of_keys,
 }
-# The names of a run's parts in filters, and their columns here.
+# Names that users may write for the parts of a run, and the correct names in filters; for hints.
 DOCUMENT_NAMES = {
     "config": "config",
     "summary": "summary_metrics",

@@ -24,7 +24,7 @@ NAMES_IN_SQL = 4
 MAX_SQL = 4_000_000
 MAX_NESTING = 16
 MAX_SEARCHES = 8
-# Most names contain any given character.
+# Shortest text that is searched in an index: most names contain any single character.
 SHORTEST_PROBED = 2
 MEMBERS = "(SELECT member.value FROM json_each(?) AS member)"
 JOINING = ["$and", "$or", "$nor", "$not"]
@@ -35,7 +35,16 @@ ORDERED = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
 class Probe:
     """A comparison of one field with values, as SQL that can use an index on the field.
 
-    If ``is_walked``, the whole index has to be read, which is still faster than to read all runs.
+    Parameters
+    ----------
+    field : RunField
+        The field.
+    sql : str
+        The comparison.
+    values : tuple
+        The values for the question marks in ``sql``, in order.
+    is_walked : bool
+        True if SQLite must read the whole index, which is still faster than reading all runs.
     """
 
     field: RunField
@@ -174,7 +183,7 @@ def _in(field: RunField, operand: Any) -> Condition:
 
 
 def _all(field: RunField, operand: Any) -> Condition:
-    """Return the condition that a field contains all values; a single value counts as a list."""
+    """Return the condition that a field has all values; a field with one value counts as a list."""
     if not isinstance(operand, list):
         raise Refused(f"$all wants a list of values, not {_shown(operand)}")
     conditions = [_joined("OR", [_equal(field, one), _holds(field, one)], NEVER) for one in operand]

@@ -116,12 +116,12 @@ def _parsed(lines: Iterable[Line]) -> list[Row]:
 
 
 def _marks(keys: Sequence[str]) -> list[str]:
-    """Return texts of which every line with one of the keys contains one; none for many keys.
+    """Return texts to search for: a line with one of the keys contains at least one of the texts.
 
     The texts only skip lines that cannot have a key; the parsed rows are checked afterwards. A
     dotted key may come from a nested dict, whose line contains only the last part of the key as a
-    name. JSON may escape any character. For very many keys there are no texts, because SQLite
-    limits the depth of an expression.
+    name. JSON may escape any character, so lines with escapes are not skipped. For very many keys
+    the result is empty, because SQLite limits the depth of an expression.
     """
     names = {key.rpartition(".")[2] for key in keys if key != STEP}
     marks = [

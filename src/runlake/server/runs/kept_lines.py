@@ -2,7 +2,7 @@
 
 A line is stored in a row of the table ``lines``. Once it is exported, it is moved to a compressed
 block in the table ``line_blocks``. If a server drops exported lines, the block has no content, and
-its rows are read from the export. A line is never in a row and in a block at once.
+its rows are read from the export. A line is never in the table ``lines`` and in a block at once.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ class KeptLines:
         yield from self._rows(run_id, start, stop)
 
     def count_steps(self, span: ExportSpan) -> int | None:
-        """Return how many different steps the lines of an export have; None if it was dropped.
+        """Return how many different steps the lines of an export have; None if lines were dropped.
 
         Raises
         ------
@@ -207,7 +207,7 @@ class KeptLines:
         return row is not None
 
     def positions(self, run_id: int, start: int, stop: int) -> tuple[set[int], set[int]]:
-        """Return which positions of a range are in rows, and which are in blocks."""
+        """Return which positions of a range are in the table ``lines``, and which are in blocks."""
         rows = self._database.rows(
             "SELECT position FROM lines WHERE run_id = ? AND stream = 'history' "
             "AND position >= ? AND position < ?",
@@ -290,7 +290,7 @@ class KeptLines:
         Returns
         -------
         int
-            The number of lines that are kept, with those of gaps between them.
+            The position after the last kept line: the number of kept lines, with gaps counted too.
         """
         connection.execute(
             "DELETE FROM line_blocks WHERE run_id = ? AND position >= ? AND min_step > ?",
@@ -311,7 +311,7 @@ class KeptLines:
         return int(row["n"])
 
     def _release(self, connection: sqlite3.Connection, run_id: int, position: int) -> None:
-        """Move the lines of all blocks that reach a position back to rows of their own."""
+        """Move the lines of all blocks that end after a position back to the table ``lines``."""
         for block in self._database.rows(
             f"SELECT {HEAD} FROM line_blocks WHERE run_id = ? AND stop > ?", run_id, position
         ):
@@ -357,7 +357,7 @@ class KeptLines:
     def _blocks(self, run_id: int, start: int, stop: int, first: int) -> list[sqlite3.Row]:
         """Return the blocks that may have lines of a range of steps, ascending by lowest step."""
         if first and self._last_stop(run_id) <= first:
-            # The usual case of live rows: their request takes no longer for a long run.
+            # The usual case for live rows: all blocks end before them, however long the run is.
             return []
         return self._database.rows(
             f"SELECT {HEAD} {BLOCKS} ORDER BY min_step", run_id, stop, start, first

@@ -1,7 +1,7 @@
-"""Keeps the parsed facts about the keys of the runs that log at the moment.
+"""Keeps the parsed facts about the keys of the runs that are logging.
 
-The facts of a run are one JSON text in the database, from which ``historyKeys`` is made. A wide run
-has hundreds of kilobytes of it, and each of its requests changes all of it.
+The facts of a run are one JSON text in the database, from which ``historyKeys`` is made. The text
+of a wide run has hundreds of kilobytes, and each request of the run replaces the whole text.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ KEYS_IN_MEMORY = 100_000
 
 
 class KeyFacts:
-    """Parsed facts by run."""
+    """A cache of the parsed facts of runs."""
 
     def __init__(self) -> None:
         self._guard = Lock()
@@ -27,7 +27,7 @@ class KeyFacts:
         )
 
     def take(self, run_id: int, text: str) -> dict[str, Any]:
-        """Return the facts in a text; the caller may change them, so they are not kept here."""
+        """Return the facts in a text and drop them here, because the caller may change them."""
         with self._guard:
             held = self._parsed.pop(run_id, None)
         if held is not None and held[0] == text:
@@ -36,7 +36,7 @@ class KeyFacts:
         return facts
 
     def keep(self, run_id: int, text: str, facts: dict[str, Any]) -> None:
-        """Keep the facts of a text, which must not be changed any more."""
+        """Keep the parsed facts of a text; the caller must not change them afterwards."""
         with self._guard:
             if 1 + len(facts) <= KEYS_IN_MEMORY:
                 self._parsed[run_id] = (text, facts)

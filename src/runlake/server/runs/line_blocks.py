@@ -18,9 +18,10 @@ import google_crc32c
 
 from runlake.server.refused import Refused
 
-# Texts of one block: a page of rows needs a block or two, and each is unpacked in 1 ms.
+# Characters of the texts of one block. A page of rows needs one or two blocks, and a block is
+# unpacked in 1 ms.
 BLOCK_CHARS = 1 << 18
-# Level 3 takes twice as long for equal sizes.
+# Level 3 takes twice as long, and the compressed parts are not smaller.
 ZSTD_LEVEL = 1
 NO_STEP = -1
 NUMBER_BYTES = 8
@@ -35,7 +36,7 @@ class Line(NamedTuple):
 
 
 class DamagedBlock(Refused):
-    """A block is not unpacked: its bytes have changed."""
+    """A block cannot be unpacked, because its bytes have changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ def pack(lines: Sequence[Line]) -> PackedLines:
 def store_block(
     connection: sqlite3.Connection, run_id: int, position: int, stop: int, packed: PackedLines
 ) -> None:
-    """Store a block, within the present transaction, for the positions up to ``stop``."""
+    """Store a block for positions from ``position`` to before ``stop``, in the open transaction."""
     connection.execute(
         "INSERT INTO line_blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
@@ -148,7 +149,7 @@ def positions_of(block: sqlite3.Row) -> list[int]:
 
 
 def _numbers(block: sqlite3.Row) -> tuple[list[int], list[int], list[int]]:
-    # Damaged bytes may well be decompressed, to other texts.
+    # Damaged bytes may be decompressed without an error, but to other texts.
     if checksum(block["shape"], block["content"]) != block["crc32c"]:
         raise DamagedBlock(_fault(block))
     n_lines = block["n_lines"]

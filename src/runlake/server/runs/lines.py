@@ -12,17 +12,18 @@ from typing import Any
 from runlake.server.runs.wire_json import read_json
 
 Row = dict[str, Any]
-# The types of values that are not kept as they are.
+# Types of values that `parse_line` replaces or leaves out.
 NESTED = {dict, type(None)}
 NOT_NUMERIC = -1.7976931348623157e308
 LAST_STEP = 2**63 - 2
 WHOLE_STEP = re.compile(r'"_step": ?(\d+)[,}]')
-# Marks numbers that may exceed a double; JSON readers turn these into infinities.
+# Matches numbers that may exceed a double; JSON readers turn these into infinities.
 LONG_EXPONENT = re.compile(r"\d[eE]\+?\d{3}")
 # One of these matches wherever `LONG_EXPONENT` matches. They begin with a letter, which makes the
 # search ten times as fast.
 LONG_EXPONENTS = (re.compile(r"e\+?\d{3}"), re.compile(r"E\+?\d{3}"))
-# Marks numbers that JSON lacks, null cells, and escapes that may be half of a surrogate pair.
+# A line with one of these texts may have a number that is not JSON, a null cell, or an escape that
+# is half of a surrogate pair.
 NOT_ON_WIRE = ("NaN", "Infinity", "null", "\\u")
 
 
@@ -150,7 +151,7 @@ def _are_on_wire(steps: Sequence[int], lines: Sequence[str]) -> bool:
 def merge_steps(rows: Iterable[Row]) -> list[Row]:
     """Return one row per step, ascending.
 
-    Of a key that several rows of a step have, the last value is returned.
+    If several rows of a step have a key, the row gets the last value of the key.
     """
     merged: dict[int, Row] = {}
     for row in rows:
@@ -209,7 +210,7 @@ def count_keys(facts: dict[str, Any], rows: Iterable[Row]) -> None:
 
 
 def _columns(rows: Sequence[Row]) -> Iterable[tuple[str, Sequence[Any]]]:
-    """Return each key with its values: a wide run sends tens of thousands of values at once."""
+    """Return each key with its values in all rows; a wide run sends tens of thousands at once."""
     names = set(map(tuple, rows))
     if len(names) == 1:
         # The usual case: each row has the same keys in the same order.

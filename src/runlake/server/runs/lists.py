@@ -139,7 +139,7 @@ def list_runs(
 
 
 def _of_project(project_id: int) -> str:
-    # Not as a parameter: SQLite uses an index on one project only if it sees which one is meant.
+    # The number is in the SQL text: for a parameter, SQLite would not use an index on one project.
     return f"{FROM} WHERE runs.project_id = {project_id:d}"
 
 
@@ -165,7 +165,7 @@ def _tests(
     project_id: int, probes: list[Probe], condition: Condition
 ) -> tuple[list[str], list[Any]]:
     """Return the SQL tests of the probes and then of the condition, with their parameters."""
-    # A query of its own reads only the index, and no runs.
+    # A subquery reads only the index, and no runs.
     walk = f"runs.id IN (SELECT runs.id FROM runs WHERE runs.project_id = {project_id:d} AND %s)"
     tests = [walk % probe.sql if probe.is_walked else f"({probe.sql})" for probe in probes]
     return (

@@ -90,7 +90,7 @@ def check_project_name(name: str | None) -> str:
 
 
 def check_segment(name: str, what: str) -> None:
-    """Raise `Refused` if no page and no path of the API leads to a project or run of this name."""
+    """Raise `Refused` if a project or run with this name could not be reached by its address."""
     if "/" in name or name in {".", ".."}:
         raise Refused(
             f"{name!r} is no name of a {what}: it must not have a slash, and not be '.' or '..'"

@@ -12,7 +12,7 @@ KNOWN: WeakKeyDictionary[Database, str] = WeakKeyDictionary()
 
 
 def small_columns(database: Database) -> str:
-    """Return the names of all other columns of the table ``runs``, for a SELECT."""
+    """Return the names of all columns of the table ``runs`` that are not large, for a SELECT."""
     columns = KNOWN.get(database)
     if columns is None:
         rows = database.rows("SELECT name FROM pragma_table_info('runs')")

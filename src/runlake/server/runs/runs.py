@@ -46,7 +46,7 @@ COLUMNS = {
     "config": "config",
     "summaryMetrics": "summary",
 }
-# New state to the states from which W&B allows it.
+# For each new state, the states from which W&B allows the change.
 TRANSITIONS = {
     "pending": {"running", "failed", "crashed", "preempted"},
     "failed": {"pending", "running"},
@@ -78,7 +78,7 @@ class Exports(Protocol):
     """Writes exports of runs later; see `runlake.server.exports.queue`."""
 
     def add(self, run_id: int) -> None:
-        """Arrange that a run is exported later."""
+        """Add a run to the runs that are exported later."""
 
     def wait(self, run_id: int, is_done: Callable[[], bool], seconds: float) -> None:
         """Export a run soon, and wait for a limited time until all or enough rows are exported."""
@@ -189,7 +189,7 @@ class RunStore:
         """Return the fork that a request makes; None if it makes none."""
         project, name = _place(given)
         point = read_branch_point(given.get("config", "{}"))
-        # A run that continues after a step of its own was rewound before.
+        # If the run continues after one of its own steps, an earlier request has rewound it.
         if point is None or name is None or "id" in given or point.run == name:
             return None
         if not _starts_a_run(given) and self.find(entity, project, name) is not None:
@@ -360,7 +360,7 @@ class RunStore:
         )
 
     def _withdraw_exports(self, connection: sqlite3.Connection, run_id: int, position: int) -> int:
-        """Remove the export of a position and all later ones; return how many lines stay exported.
+        """Remove the export of a position and all later ones; return the new ``exported_count``.
 
         The other rows are live until they are exported again. The SDK caches exports by their
         position, and never updates a cached export. So the column ``has_old_exports`` states that a
@@ -409,7 +409,7 @@ class RunStore:
         return row
 
     def find_due(self) -> list[int]:
-        """Return the runs that have rows to export."""
+        """Return the numbers of the runs that have rows to export."""
         rows = self._database.rows(
             "SELECT id, state, line_count, exported_count, live_bytes FROM runs "
             "WHERE exported_count < line_count"
@@ -562,7 +562,7 @@ class RunStore:
         return row is not None
 
     def _state(self, run_id: int) -> sqlite3.Row:
-        """Return what a stream request needs to know of a run: not its large columns."""
+        """Return the columns of a run that a stream request needs, without the large columns."""
         row = self._database.row(
             "SELECT state, is_stopped, line_count, exported_count, live_bytes, last_step "
             "FROM runs WHERE id = ?",

@@ -18,7 +18,7 @@ STREAMS = {
 }
 SUMMARY = "wandb-summary.json"
 INT64_BOUND = 2**63
-# Texts of this length have no more values than a request may have, whatever they contain.
+# Texts up to this total length have few enough values for a request, whatever they contain.
 CERTAINLY_FEW = MAX_BYTES // OBJECT_BYTES
 # The protocol returns line counts as GraphQL's Int, which has 32 bits.
 MAX_LINES = 2**31 - 1

@@ -9,7 +9,7 @@ from typing import Any
 from runlake.server.store.long_json import loads
 
 MAX_DEPTH = 200
-# What values take in memory: lists and objects with their own entries, and each further entry.
+# Estimated memory in bytes: of a list and an object with one entry each, and of each further entry.
 LIST_BYTES, OBJECT_BYTES, VALUE_BYTES = 64, 256, 64
 MAX_BYTES = 256 << 20
 STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)

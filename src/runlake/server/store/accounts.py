@@ -36,7 +36,8 @@ NAME_FORM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 FAILED, WRONG_USAGE = 1, 2
 # Number of digest digits that make a key's id. The digest is no secret, because keys are random.
 ID_DIGITS = 12
-# Characters of a key by which its user recognizes it, of at least 40.
+# Number of first characters of a key that are stored, so that its user recognizes the key. A key
+# has at least 40 characters.
 PREFIX = 8
 
 
@@ -80,7 +81,7 @@ class Key:
     user : str
         The name of its user.
     created : str or None
-        Time of its creation, UTC, as text.
+        Time of its creation in UTC, as ``YYYY-MM-DD HH:MM:SS``; None if it is unknown.
     """
 
     number: int

@@ -1,8 +1,8 @@
 """SQLite in WAL mode: users, projects, runs, lines, exports, files and artifacts.
 
-History lines are stored here until they are exported. The key of a line is its index in the stream,
-so that a repeated file-stream request overwrites lines with equal lines. One transaction publishes
-an export and changes which rows are live.
+History lines are stored here; exported lines are compressed or dropped. The key of a line contains
+its position in the stream, so that a repeated file-stream request overwrites lines with equal
+lines. One transaction publishes an export and changes which rows are live.
 """
 
 from __future__ import annotations
@@ -215,7 +215,8 @@ MIGRATIONS = (
     DROP TABLE users;
     ALTER TABLE named_users RENAME TO users;
     """,
-    # An object's row is made when the object is announced, and has its file once that is complete.
+    # The row of an object is inserted when the object is announced; the row names a file as soon as
+    # the file is complete.
     """
     CREATE TABLE written_once (
       id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE NOT NULL, file TEXT UNIQUE, md5 TEXT,
@@ -244,7 +245,7 @@ MIGRATIONS = (
     CREATE INDEX runs_with_live_rows ON runs (id) WHERE exported_count < line_count;
     """,
     "ALTER TABLE api_keys ADD COLUMN prefix TEXT;",
-    # Runs that were forked or rewound; of a rewound run, the parent is the run itself.
+    # Runs that were forked or rewound; the parent of a rewound run is the run itself.
     """
     CREATE TABLE branch_points (
       run_id INTEGER PRIMARY KEY, parent TEXT NOT NULL, step INTEGER NOT NULL,
@@ -262,8 +263,8 @@ MIGRATIONS = (
     );
     CREATE INDEX line_blocks_by_step ON line_blocks (run_id, min_step, max_step, stop);
     """,
-    # How often lines of a run, which may be exported at this moment, were replaced or removed, or
-    # filled a gap.
+    # `n_changes` counts how often lines of a run were replaced or removed, or filled a gap: lines
+    # that changed while they were being exported must not count as exported.
     """
     ALTER TABLE runs ADD COLUMN n_changes INTEGER NOT NULL DEFAULT 0;
     CREATE TRIGGER lines_were_removed AFTER UPDATE OF line_count ON runs
@@ -278,8 +279,8 @@ SEPARATOR = "\x1e"
 MAX_NAME = 200
 # The write-ahead log is cut to this size after a checkpoint.
 LOG_BYTES = 64 << 20
-# So many free pages stay in the file for new lines. Others are returned to the disk, some at a
-# time: a transaction takes 10 ms.
+# This many free pages stay in the file for new lines. Other free pages are returned to the disk, a
+# few at a time, so that each transaction takes only 10 ms.
 FREE_PAGES = 2_000
 RETURNED_PAGES, N_RETURNS = 500, 4
 
@@ -363,7 +364,7 @@ class Database:
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Let all reads in the block see the database as it is at the first of them."""
+        """Let all reads in the block see the database as it was at the first read."""
         connection = self.connection()
         if connection.in_transaction:
             yield
@@ -400,7 +401,7 @@ class Database:
         self.connection().execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
 
     def return_space(self) -> bool:
-        """Return some free pages of the file to the disk; False if there are few.
+        """Give free pages of the file back to the disk; return whether pages were given back.
 
         A file that an older version made keeps its free pages, for new lines.
         """
@@ -416,7 +417,7 @@ class Database:
         return bool(layout)
 
     def compact(self) -> None:
-        """Write the file again without free pages, if it has many; nothing else may use it."""
+        """Rewrite the file without free pages, if it has many; nothing else may use the file."""
         connection = self.connection()
         (n_free,) = connection.execute("PRAGMA freelist_count").fetchone()
         (n_pages,) = connection.execute("PRAGMA page_count").fetchone()
@@ -453,7 +454,7 @@ class Database:
             for function in (config_values, summary_values, quoted_path):
                 connection.create_function(function.__name__, 1, function, deterministic=True)
             connection.create_function("matches_pattern", 2, matches_pattern, deterministic=True)
-            # Before the first table, and before the log: it says how a new file is laid out.
+            # Before the first table and before the log, because this sets the layout of a new file.
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             connection.execute("PRAGMA journal_mode = WAL")
             # Each commit is flushed to disk, in 3 ms; NORMAL takes 0.02 ms, but then a power cut

@@ -52,7 +52,7 @@ def read_digests(file: Path, *, from_disk: bool = False) -> Digests:
     file : Path
         The file.
     from_disk : bool
-        Read the bytes that are on the disk, not those that the system remembers, where it can.
+        Read the bytes from the disk, not from the cache of the operating system, if it can do so.
     """
     digests = Digests()
     with file.open("rb", buffering=0) as content:

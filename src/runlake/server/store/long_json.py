@@ -1,9 +1,9 @@
 """Reads and writes JSON of any length so that other threads can run meanwhile.
 
 The json module holds the interpreter's lock from the first to the last character. So while 10 MB
-are read, no other request is answered for 0.2 s. Here long texts are read value by value, which
-takes three times as long; only in texts of many numbers it suffices to pause at each number. Long
-objects are written in pieces.
+are read, no other request is answered for 0.2 s. Here Python code reads long texts value by value,
+which takes three times as long. For texts that are mostly numbers, the json module calls a Python
+function at each number, which is enough and faster. Long objects are written in pieces.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def loads(text: str, *, strict: bool = True) -> Any:
     text : str
         Any text.
     strict : bool
-        Whether strings that contain control characters are refused.
+        Refuse strings that contain control characters.
 
     Returns
     -------
@@ -55,7 +55,7 @@ def loads(text: str, *, strict: bool = True) -> Any:
     {'loss': nan}
     """
     if len(text) < LONG:
-        # Without an option, no decoder has to be made.
+        # Without an option, the json module uses a decoder that exists already.
         return json.loads(text) if strict else json.loads(text, strict=False)
     if _is_numbers(text):
         # The functions are Python, so that the lock can change hands at each number.
@@ -64,7 +64,7 @@ def loads(text: str, *, strict: bool = True) -> Any:
 
 
 def _is_numbers(text: str) -> bool:
-    """Return whether a text consists of numbers for the most part, as the points of a cloud."""
+    """Return whether a text is mostly numbers, like the JSON of a point cloud."""
     windows = range(0, len(text) - WINDOW, WINDOW)
     return text.count('"') < len(text) // CHARACTERS_PER_STRING and all(
         NUMBER.search(text, start, start + WINDOW) for start in windows

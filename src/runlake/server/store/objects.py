@@ -238,7 +238,7 @@ class Storage:
             self._unlink(written.path)
 
     def write(self, name: str, write: Callable[[Path], object]) -> None:
-        """Store an object that the server itself makes; ``write`` writes a file to a given path."""
+        """Store an object that the server itself makes; ``write`` writes a file at a path."""
         with self.writing(name, write) as written:
             self.register(name, written)
 
@@ -305,7 +305,7 @@ class Storage:
             parents += [file.parent.parent, self._directory]
         part.chmod(0o600)
         part.replace(file)
-        # Moved first: then most file systems write the new names together with the content.
+        # Flushed after the move: then most file systems write the new name with the content.
         with file.open("rb") as content:
             os.fsync(content.fileno())
         for parent in parents:

@@ -18,7 +18,7 @@ from runlake.server.store.long_json import dumps_object, loads
 
 # SQLite refuses JSON nested deeper than 1,000 levels; deeper values cannot be used in filters.
 MAX_DEPTH = 32
-# Some values of a longer document cannot be used in filters.
+# Maximum size of the stored values. If a document has more, some values cannot be used in filters.
 MAX_BYTES = 3 << 20
 BYTES_OF_NUMBER = 8
 LONG_DOCUMENT = 1 << 16

@@ -39,7 +39,17 @@ class UrlSigner:
         self._signer = Signer(row["value"] if row else "", salt="runlake-storage")
 
     def sign(self, method: str, name: str, number: int | None, md5: str = "") -> str:
-        """Return a URL for the object with a name and the number of its row in the database."""
+        """Return a signed URL for an object.
+
+        Parameters
+        ----------
+        method, name : str
+            The allowed method, and the name of the object.
+        number : int or None
+            Number of the object's row in the database; None if the object has no row.
+        md5 : str
+            MD5 in hex that an upload must have; empty allows any content.
+        """
         expires = str(int(time.time() + self._expiry))
         known = "" if number is None else str(number)
         signature = self._signer.get_signature(_text(method, name, known, expires, md5)).decode()

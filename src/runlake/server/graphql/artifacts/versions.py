@@ -37,7 +37,8 @@ TABLE.shows(
         "ttlIsInherited": lambda version: version["ttl_seconds"] is None,
     },
 )
-# A membership is a version's row with the collection and the version number in it.
+# A membership is the row of a version, with columns for a collection and the version's number in
+# this collection.
 TABLE.shows(
     "ArtifactCollectionMembership",
     {
