@@ -1,7 +1,7 @@
 """Addresses of pages: names in a path are percent-encoded, and may contain anything.
 
 Servers decode a path before a request is routed; a slash in a name would then look like the end of
-it. So requests are routed by the path as it was sent, and each name is decoded by itself.
+the name. So requests are routed by the path as it was sent, and each name is decoded by itself.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote_to_bytes, urlencode
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-# Below this, which is no name of an entity, are the addresses that are not of an entity.
+# First part of the addresses that belong to no entity; an entity cannot have this name.
 OWN = "-"
 
 
@@ -28,7 +28,7 @@ def encoded(name: str) -> str:
 
 
 def decoded(text: str) -> str:
-    """Return the name of which a part of a path is the encoded form."""
+    """Return the name that a part of a path encodes."""
     content = unquote_to_bytes(text)
     try:
         return content.decode("utf-8", "surrogatepass")
@@ -37,7 +37,7 @@ def decoded(text: str) -> str:
 
 
 def path_of(parts: Iterable[str]) -> str:
-    """Return the path of a page, as it is sent, without a slash at the end.
+    """Return the path of a page, percent-encoded, without a slash at the end.
 
     Examples
     --------
@@ -48,7 +48,7 @@ def path_of(parts: Iterable[str]) -> str:
 
 
 def with_query(path: str, query: dict[str, str]) -> str:
-    """Return an address with a query, of which empty values are left out."""
+    """Return an address with a query; empty values are left out."""
     named = {key: value for key, value in query.items() if value}
     return f"{path}?{urlencode(named, errors='surrogatepass')}" if named else path
 

@@ -1,7 +1,8 @@
 """Admit visitors to the pages of ``runlake view``: those who have the address that it printed.
 
 Every user of a machine can open its ports. Only the user who started the command sees its output,
-so the address in it has a token. A browser gets a cookie in its place.
+so the printed address has a token. A browser that opens this address gets a cookie that replaces
+the token.
 """
 
 from __future__ import annotations
@@ -25,14 +26,15 @@ REFUSED = (
 
 
 class Admission:
-    """Lets requests pass that have a token, or the cookie of a browser that had one.
+    """Passes on requests that have the token, or the cookie that replaces it; refuses all others.
 
     Parameters
     ----------
     app : ASGIApp
         The pages.
     port : int
-        The port at which they are: browsers send cookies to all ports of a host.
+        The port of the pages. The name of the cookie contains it, because browsers send a cookie to
+        all ports of a host.
     """
 
     def __init__(self, app: ASGIApp, port: int) -> None:
@@ -42,13 +44,13 @@ class Admission:
         self._tickets: set[str] = set()
 
     def address(self, base: str) -> str:
-        """Return an address with the token in it, which is good until the pages end."""
+        """Return an address with the token, which is valid until the server ends."""
         return f"{base}?{TOKEN}={self._token}"
 
     def address_for_once(self, base: str) -> str:
-        """Return an address that can be opened once.
+        """Return an address that can be opened only once.
 
-        It is for the command line of a browser, which other users of the machine can read.
+        Use it to start a browser: other users of the machine can read the browser's command line.
         """
         ticket = secrets.token_urlsafe(24)
         self._tickets.add(ticket)
@@ -99,7 +101,7 @@ class Admission:
 
 
 def _split(query: str) -> tuple[str | None, str]:
-    """Return the token of a query, None if it has none, and the rest of the query as it was sent.
+    """Return the token of a query, or None, and the rest of the query as it was sent.
 
     Examples
     --------
@@ -113,5 +115,5 @@ def _split(query: str) -> tuple[str | None, str]:
 
 
 def _is_equal(sent: str, known: str) -> bool:
-    # In a time that does not depend on how much of a guess is right.
+    # The time of this comparison does not depend on how much of a guessed text is right.
     return hmac.compare_digest(sent.encode("utf-8", "replace"), known.encode())

@@ -1,4 +1,4 @@
-"""One application of all pages."""
+"""The application that serves all pages."""
 
 from __future__ import annotations
 
@@ -23,16 +23,17 @@ def build_pages(source: Source, *, base: str = "") -> ASGIApp:
     Parameters
     ----------
     source : Source
-        Where the pages read, the same for every visitor.
+        Source of the data; the same for every visitor.
     base : str
-        Path below which the pages are: ``/wandb``. Links begin with it.
+        Path below which the pages are mounted, such as ``/wandb``. All links begin with it.
     """
     return _OneSource(AsSent(WithHeaders(all_pages())), source, base.rstrip("/"))
 
 
 def all_pages() -> ASGIApp:
-    """Return the pages without a source: the scope of each request names that of its visitor."""
-    # The order decides: the pages of a run come before those of a project and of an entity.
+    """Return the pages without a source; the scope of each request must have a source."""
+    # The first route that matches is used: pages of a run come before those of a project, and these
+    # before those of an entity.
     routes = [*static.routes, Route(f"/{OWN}/{{rest:names}}", _show_nothing)]
     routes += [*files.routes, *artifacts.routes, *sweeps.routes]
     routes += [*run_routes, *project_routes, *home.routes]
@@ -46,7 +47,7 @@ async def _show_nothing(_: Request) -> Response:
 
 
 class _OneSource:
-    """Gives every request the same source, and the path below which the pages are."""
+    """Adds the same source to every request, and the path below which the pages are mounted."""
 
     def __init__(self, app: ASGIApp, source: Source, base: str) -> None:
         self._app = app

@@ -23,7 +23,7 @@ from runlake.values import ArtifactPath
 
 T = TypeVar("T")
 MAX_LISTED = 500
-# Of so many runs that used a version, the page also shows what they logged.
+# For this many runs that used a version, the page also shows the artifacts that they logged.
 MAX_FOLLOWED = 10
 NOT_PULLED = "A pull stores runs without their artifacts, so there are none here."
 PROJECT = "/{entity:name}/{project:name}"
@@ -33,14 +33,15 @@ VERSION = COLLECTION + "/{version:name}"
 
 @dataclass(frozen=True, slots=True)
 class Near:
-    """A run in the lineage of an artifact, and artifacts on its other side.
+    """A run that logged or used an artifact, and the artifacts before or after this run.
 
     Parameters
     ----------
     run : Run
         The run.
     artifacts : list of Artifact
-        Of the run that logged the artifact, what it used; of a run that used it, what it logged.
+        If the run logged the artifact: the artifacts that the run used. If the run used the
+        artifact: the artifacts that the run logged.
     """
 
     run: Run
@@ -190,7 +191,7 @@ def _some(artifacts: Callable[[], Any]) -> list[Artifact]:
 
 
 def _readable(read: Callable[[], T], otherwise: T) -> T:
-    """Return what can be read: a run of the lineage may be deleted, or of others."""
+    """Return what ``read`` returns, or ``otherwise`` if the runs are deleted or not readable."""
     try:
         return read()
     except BackendError:

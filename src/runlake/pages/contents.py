@@ -1,4 +1,4 @@
-"""Contents of files on pages: previews of text and pictures, and downloads, which never run."""
+"""Contents of files: previews of text and pictures, and downloads, which browsers never execute."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Preview:
     Parameters
     ----------
     kind : {"image", "text", "none"}
-        How it is shown.
+        How the file is shown.
     text : str
         The text, or the reason why nothing is shown.
     note : str
@@ -45,7 +45,7 @@ class Preview:
 
 
 def preview(name: str, size: int, download: Callable[[str], str]) -> Preview:
-    """Read what a page shows of a file.
+    """Download a file, and return its preview.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def preview(name: str, size: int, download: Callable[[str], str]) -> Preview:
 
 
 def preview_of(name: str, content: bytes) -> Preview:
-    r"""Return what a page shows of the content of a file.
+    r"""Return the preview of the content of a file.
 
     Examples
     --------
@@ -86,9 +86,9 @@ def preview_of(name: str, content: bytes) -> Preview:
 
 
 def type_of(name: str, start: bytes) -> str:
-    """Return the type as which a file is sent: that of a picture, else that of plain bytes.
+    """Return the media type of a file: the type of a picture, or else that of plain bytes.
 
-    An SVG in an ``img`` element runs no scripts; opened by itself, it is a download.
+    An SVG in an ``img`` element runs no scripts; its own address is a download.
     """
     kind = image_type(start)
     if kind is None and name.lower().endswith(".svg") and b"<svg" in start:
@@ -97,7 +97,7 @@ def type_of(name: str, start: bytes) -> str:
 
 
 def send_file(request: Request, name: str, download: Callable[[str], str]) -> Response:
-    """Answer with a file as a download; it is removed from this machine afterwards.
+    """Answer with a file as a download; afterwards, remove the file from this machine.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""The entrance to the pages of an embedded backend: only visitors who are logged in go further.
+"""The entrance to the pages of an embedded backend: only visitors who are logged in see the pages.
 
-The pages themselves are imported for the first visitor. The login is there at once: it needs
-neither engines nor the client.
+The pages are imported when the first visitor comes. The login page is shown at once, because it
+needs neither the query engines nor the client.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ class _Entrance:
     Parameters
     ----------
     outside : ASGIApp
-        What everybody may see.
+        The pages that everybody may see: the login, and scripts and styles.
     login : Login
-        Knows the visitors.
+        Finds the visitor of a request.
     """
 
     def __init__(self, outside: ASGIApp, login: Login) -> None:
@@ -60,7 +60,7 @@ class _Entrance:
         request = Request(scope, receive)
         path = scope["path"].removeprefix(base_of(request))
         if path in {LOGIN, LOGOUT} or path.startswith(STATIC):
-            # Who sees the form comes in soon.
+            # Import the pages now: a visitor who sees the login form will need them soon.
             threading.Thread(target=_inside, daemon=True).start()
             await self._outside(scope, receive, send)
             return

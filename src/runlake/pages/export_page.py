@@ -31,7 +31,7 @@ from runlake.pages.static import content_of, static_files
 from runlake.pages.target import Target
 
 INDEX, STATIC, DATA_INDEX = "index.html", "static", "data.json"
-# Says that a directory is a copy, which a later one may replace.
+# A file of this name marks a directory as a static copy, which a later copy may replace.
 MARK = ".runlake-copy"
 PLAIN = re.compile(r"[a-z0-9_][a-z0-9._-]{0,79}")
 WORKSPACE = "workspace"
@@ -43,12 +43,12 @@ Parts = tuple[str, ...]
 
 @dataclass(slots=True)
 class Copied:
-    """What a copy has.
+    """What was copied.
 
     Parameters
     ----------
     n_pages, n_files, n_bytes : int
-        Pages, other files, and the bytes of both.
+        Number of pages, number of other files, and the size of both in bytes.
     failed : list of str
         Addresses that could not be copied, with the reason.
     """
@@ -72,7 +72,7 @@ def export(target: Target, output: Path) -> Copied:
     Raises
     ------
     InvalidArgument
-        If the directory has files that are no copy.
+        If ``output`` is a file, or a directory that has files and is not an earlier copy.
     RunlakeError
         If the first page cannot be read, or the directory cannot be written.
     """
@@ -98,7 +98,7 @@ def export(target: Target, output: Path) -> Copied:
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:
-    """Run work to its end, also where an event loop is under way in this thread: in a notebook."""
+    """Run a coroutine to its end, even if this thread runs an event loop, as in a notebook."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -123,7 +123,7 @@ class _Site:
         self.copied = Copied()
         self._app = app
         self._start = start
-        # A project's pages have one folder, with or without the name of the view in the address.
+        # The address of a project may end with "workspace"; its pages are in the same folder then.
         self._root = start[:-1] if start[-1:] == (WORKSPACE,) else start
         self._folder = folder
         self._waiting: deque[Parts] = deque()
@@ -139,7 +139,7 @@ class _Site:
             await self._copy(parts)
 
     def place_of(self, parts: Parts) -> Path | None:
-        """Return the file for an address, and remember to write it; None if it is not copied."""
+        """Return the file for an address, and plan to write it; None if it is not copied."""
         if parts[: len(self._root)] != self._root:
             return None
         below = list(parts[len(self._root) :])
@@ -220,7 +220,7 @@ class _Site:
 
 
 class _PageCopy:
-    """One page of a copy: makes its links relative, and collects what its script reads."""
+    """One page of a copy: makes its links relative, and collects the data that its script reads."""
 
     def __init__(self, site: _Site, file: Path) -> None:
         self._site = site
@@ -237,7 +237,7 @@ class _PageCopy:
         return self._relative(Path(STATIC, name))
 
     def needs(self, base: str, copied: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
-        """Note what the script of the page reads."""
+        """Record the data that the script of the page reads, so that they are copied."""
         self.wanted += [(base, name, _pairs(parameters)) for name, parameters in copied]
 
     def _relative(self, file: Path) -> str:
@@ -267,7 +267,7 @@ class _Receiver:
 
 
 def _pairs(parameters: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return parameters as ``runlakeData`` names them."""
+    """Return parameters as the pairs of text that ``runlakeData`` looks up in a copy."""
     pairs: list[tuple[str, str]] = []
     for key in sorted(parameters):
         value = parameters[key]
@@ -283,7 +283,7 @@ def _text(value: Any) -> str:
 
 
 def _is_file(parts: Parts) -> bool:
-    """Return whether an address is of a file, and not of a page."""
+    """Return whether an address leads to a file, and not to a page."""
     kind = parts[2] if len(parts) > 3 else ""  # noqa: PLR2004 - below a project
     at = {RUNS: 4, ARTIFACTS: 6}.get(kind, 2)
     if kind in {RUNS, ARTIFACTS} and parts[at : at + 1] in {(RAW,), (FILES,)}:
@@ -292,7 +292,7 @@ def _is_file(parts: Parts) -> bool:
 
 
 def _safe(name: str) -> list[str]:
-    """Return a name as names of files: what a file system or an address could change is replaced.
+    """Return file names for the parts of a name, without what file systems or addresses change.
 
     Examples
     --------

@@ -17,7 +17,7 @@ from runlake.public.files import File
 from runlake.public.run.run import Run
 
 MAX_LISTED = 1_000
-# A static copy has no larger files.
+# Larger files are not part of a static copy.
 MAX_COPIED_BYTES = 10_000_000
 NOT_PULLED = "No files of this run were pulled: Lake.pull(..., files=True) pulls them."
 RUN = "/{entity:name}/{project:name}/runs/{run_id:name}"
@@ -25,7 +25,19 @@ RUN = "/{entity:name}/{project:name}/runs/{run_id:name}"
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """The files of a run on its page."""
+    """The files that the page of a run lists.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    files : list of File
+        At most `MAX_LISTED` files of the run, ascending by name.
+    n_all : int or None
+        Number of all files; None if they were not pulled.
+    reason : str
+        Why no files are listed; empty if they are.
+    """
 
     run: Run
     files: list[File]

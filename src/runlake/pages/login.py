@@ -1,8 +1,8 @@
 """Log in to the pages of an embedded backend with an API key.
 
-A cookie names a session; the key itself stays in the memory of the server. So a cookie is of no use
-to the API, and a restart of the server ends all sessions. Before each request the backend is asked
-whether the key is still good.
+A cookie names a session; the key itself stays in the memory of the server. So a cookie does not
+give access to the API, and a restart of the server ends all sessions. For each request, the backend
+is asked whether the key is still valid.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ FOREIGN = "The form was sent from a page of another site."
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A visitor who has logged in."""
+    """The session of a visitor who has logged in with an API key."""
 
     key: str
 
@@ -54,14 +54,14 @@ class Visitor:
 
 
 class Login:
-    """Admits visitors to the pages, and knows what each of them may read.
+    """Logs visitors in and out, and returns the source that each of them may read.
 
     Parameters
     ----------
     user_of_key : callable
         Returns the name of the user of an API key; None if the key is wrong or was revoked.
     open_source : callable
-        Opens the source of an API key, which is its first argument; the second is its user.
+        Takes an API key and the name of its user, and returns what this user may read.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class Login:
         return _form(request, wanted)
 
     async def _log_in(self, request: Request) -> Response:
-        # Read before it is refused: an answer before the end of a request can close the connection.
+        # Read the form before refusing it: an answer before its end can close the connection.
         sent = await _read_form(request)
         if not is_from_here(request):
             return _form(request, "", FOREIGN, 403)
@@ -130,7 +130,7 @@ class Login:
         is_known = 0 < len(key) <= MAX_KEY and key.isascii() and key.isprintable()
         if not is_known or await in_thread(self._user_of_key, key) is None:
             return _form(request, wanted, WRONG_KEY, 401)
-        # A new name for each login: a cookie that was planted before is worth nothing.
+        # Each login gets a new cookie, so that a cookie that an attacker set before is useless.
         cookie = secrets.token_urlsafe(32)
         with self._lock:
             self._sessions[_digest(cookie)] = Session(key)
@@ -165,13 +165,16 @@ class Login:
 
 
 def cookie_name(request: Request) -> str:
-    """Return the name of the cookie: browsers send cookies to all ports of a host."""
+    """Return the name of the cookie.
+
+    The name contains the port, because browsers send a cookie to all ports of a host.
+    """
     port = request.url.port
     return f"runlake-{port}" if port else "runlake"
 
 
 def safe_path(text: str | None) -> str:
-    """Return a path of this site, to which a visitor goes after the login; empty for all else.
+    """Return a text if it is a path of this site, to which a login may lead; else an empty text.
 
     Examples
     --------
@@ -185,7 +188,7 @@ def safe_path(text: str | None) -> str:
 
 def is_from_here(request: Request) -> bool:
     """Return whether a form was sent from a page of this site, or by a program."""
-    # Browsers name the site themselves; a proxy may have changed the name of the host.
+    # Browsers set this header; the host that is compared below may have been changed by a proxy.
     site = request.headers.get("sec-fetch-site")
     if site is not None:
         return site in {"none", "same-origin"}
@@ -218,7 +221,7 @@ async def _read_form(request: Request) -> Mapping[str, str] | None:
 
 
 def _sent_key(request: Request) -> str | None:
-    """Return the key in an ``Authorization`` header, as the API takes it too."""
+    """Return the key in an ``Authorization`` header, which has the same form as for the API."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "basic":
         return None
@@ -229,5 +232,5 @@ def _sent_key(request: Request) -> str | None:
 
 
 def _digest(cookie: str) -> str:
-    # Looking up a digest takes no time that depends on how much of a guess is right.
+    # The time to look up a digest does not depend on how much of a guessed cookie is right.
     return hashlib.sha256(cookie.encode("utf-8", "replace")).hexdigest()

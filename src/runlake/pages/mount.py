@@ -1,4 +1,4 @@
-"""The pages of an embedded backend; found by the entry point ``runlake.pages``."""
+"""Adds the pages to an embedded backend, which finds them by the entry point ``runlake.pages``."""
 
 from __future__ import annotations
 
@@ -25,13 +25,14 @@ def mount(base_url: str, directory: Path, user_of_key: Callable[[str], str | Non
     Parameters
     ----------
     base_url : str
-        The backend; the pages read with requests to it, with the key of the visitor.
+        Address of the backend. The pages send requests to it, with the API key of the visitor.
     directory : Path
-        For the cache of the pages, which has a directory for each user.
+        Directory for the cache of the pages, with a folder for each user.
     user_of_key : callable
         Returns the name of the user of an API key; None if the key is wrong or was revoked.
     """
-    # What the backend does not answer now is not shown: the visitor may no longer read it.
+    # If the backend does not answer, nothing is shown from the cache: the visitor may no longer be
+    # allowed to read it.
     warnings.filterwarnings("error", category=StaleWarning)
     return build_entrance(Login(user_of_key, partial(_open_source, base_url, directory)))
 

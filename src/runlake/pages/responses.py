@@ -1,4 +1,4 @@
-"""Every answer of the pages: pages from templates, data, and errors as either."""
+"""Builds every answer of the pages: pages from templates, data, and errors as pages or data."""
 
 from __future__ import annotations
 
@@ -51,11 +51,12 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
-# What one visitor may read is for no other; each time the browser asks whether it has changed.
+# Caches must not share an answer between visitors, and the browser must ask each time whether an
+# answer has changed.
 CACHE_CONTROL = "private, no-cache"
 JSON, CSV, PARQUET = "application/json", "text/csv; charset=utf-8", "application/vnd.apache.parquet"
 DATA = {"json": JSON, "csv": CSV, "parquet": PARQUET}
-# What does not exist, and what the visitor may not read: there is no difference.
+# Errors of things that do not exist or that the visitor may not read; all have the same answer.
 ABSENT = (
     AccessDenied,
     ArtifactEntryNotFound,
@@ -67,12 +68,12 @@ ABSENT = (
     SweepNotFoundError,
 )
 NOT_THERE = "There is nothing here, or you may not read it."
-# Rows that the json module writes in a few milliseconds.
+# Number of rows that the json module writes in a few milliseconds.
 ROWS_PER_PIECE = 200
 # Address of a link that leads to nothing in a static copy.
 NOWHERE = "#"
-# In the scope of a request: where the visitor reads, the visitor's name, and the static copy that
-# the page is for.
+# Keys in the scope of a request: the source of the visitor, the visitor's name, and the page of a
+# static copy that the answer is for.
 SOURCE, VISITOR, COPY = "runlake.source", "runlake.visitor", "runlake.copy"
 
 
@@ -98,12 +99,12 @@ def page(
         The HTTP status.
     data_base : str, optional
         Address below which ``runlakeData`` finds the data of the page, with a slash at its end;
-        that of the page itself if omitted.
+        the address of the page itself if omitted.
     copied : iterable of tuple
-        What the script of the page reads at first, for a static copy: name and parameters, as
-        ``runlakeData`` gets them.
+        For a static copy: name and parameters of the data that the page's script reads at first,
+        as the script passes them to ``runlakeData``.
     **values
-        What the template shows; all text in it is escaped.
+        Values for the template; all text in them is escaped.
     """
     path: str = request.scope["path"]
     base = f"{path.rstrip('/')}/" if data_base is None else data_base
@@ -169,14 +170,14 @@ def json_answer(request: Request, value: Any, status: int = 200) -> Response:
 
 
 def attachment(name: str) -> str:
-    """Return the header with which a browser stores an answer under a name, and never shows it."""
+    """Return a ``Content-Disposition``: a browser saves the answer as a file and never shows it."""
     plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\%' else "_" for c in name)
     encoded = quote(name, safe="", errors="surrogatepass")
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{encoded}"
 
 
 def tagged(request: Request, answer: Response) -> Response:
-    """Return the answer with an ETag; without its content if the browser has the same."""
+    """Return the answer with an ETag; if the browser has the same answer, without content."""
     if answer.status_code != HTTPStatus.OK:
         answer.headers.setdefault("Cache-Control", "no-store")
         return answer
@@ -188,7 +189,7 @@ def tagged(request: Request, answer: Response) -> Response:
 
 
 def validators(digest: str) -> dict[str, str]:
-    """Return the headers with which a browser asks whether its copy of an answer is still right."""
+    """Return headers that let a browser ask later whether its copy of an answer is still right."""
     headers = {"ETag": f'"{digest}"', "Cache-Control": CACHE_CONTROL}
     return {**headers, "Vary": "Cookie, Authorization"}
 
@@ -219,7 +220,7 @@ def link(context: jinja2.runtime.Context, *parts: str, **query: str) -> str:
 def link_to(request: Request, *parts: str, **query: str) -> str:
     """Return the address of a page; each part is percent-encoded."""
     if is_copy(request):
-        # A copy has one page at each address, whatever is asked of it.
+        # A copy has no pages for addresses with a query, so such links lead nowhere.
         address: str = request.scope[COPY].link(parts) if not any(query.values()) else NOWHERE
         return address
     return with_query(base_of(request) + (path_of(parts) or "/"), query)
@@ -255,7 +256,7 @@ def _templates() -> jinja2.Environment:
 
 
 async def answer_error(request: Request, error: Exception) -> Response:
-    """Answer a request that failed: a page, or JSON where data was asked for."""
+    """Answer a failed request with a page, or with JSON if it was a request for data."""
     status, text = _explained(error)
     headers = getattr(error, "headers", None) or {}
     suffix = request.scope["path"].rpartition("/")[2].rpartition(".")[2]
@@ -274,7 +275,7 @@ def _explained(error: Exception) -> tuple[int, str]:
         text = error.detail if known else NOT_THERE if error.status_code == 404 else error.detail  # noqa: PLR2004
         return error.status_code, text
     if isinstance(error, ABSENT):
-        # A pulled run that is not here is no secret of anyone.
+        # The text may say which run was not pulled: this is no secret.
         return HTTPStatus.NOT_FOUND, str(error) if isinstance(error, NotCached) else NOT_THERE
     if isinstance(error, InvalidArgument):
         return HTTPStatus.BAD_REQUEST, str(error)
@@ -318,7 +319,7 @@ class WithHeaders:
 
 
 def plain_json(value: Any) -> Any:
-    """Return a value as strict JSON can hold it; other types become text."""
+    """Return a value that strict JSON can represent; values of other types become text."""
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if value is None or isinstance(value, (bool, int, float, str)):
@@ -336,7 +337,9 @@ def readable(value: Any) -> str:
 
 
 def moment(text: Any) -> str:
-    """Return a time that a backend wrote in ISO 8601 as people read it; times have no zone but UTC.
+    """Return a time that a backend wrote in ISO 8601 as text for people, in UTC.
+
+    A time without a zone is in UTC. A text that is not a time is returned unchanged.
 
     Examples
     --------
@@ -368,10 +371,10 @@ def flat_frame(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _json_bytes(value: Any) -> bytes:
-    """Return a value as strict JSON; a long list in pieces, so that other threads can run between.
+    """Return a value as strict JSON; long lists are encoded in pieces.
 
-    The json module holds the interpreter's lock while it writes, 10,000 rows for a tenth of a
-    second, and an embedded backend would answer no request meanwhile.
+    The json module holds the interpreter's lock while it encodes, for example a tenth of a second
+    for 10,000 rows. Between two pieces, an embedded backend can answer other requests.
     """
     if isinstance(value, (list, tuple)) and len(value) > ROWS_PER_PIECE:
         starts = range(0, len(value), ROWS_PER_PIECE)

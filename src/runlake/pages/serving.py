@@ -1,4 +1,4 @@
-"""Serve pages on the loopback interface of this machine, for its user."""
+"""Serves pages on the loopback interface of this machine, for one of its users."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from runlake.pages.app import build_pages
 from runlake.pages.source import Source
 
 HOST = "127.0.0.1"
-# Names of this machine; a page of another site that resolves its own name to it is refused.
+# Names of this machine in requests. Requests with other names are refused, because a site can let
+# its own name resolve to this machine.
 HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 
@@ -36,18 +37,18 @@ def serve_pages(
     Parameters
     ----------
     source : Source
-        Where the pages read.
+        Source of the data of the pages.
     path : sequence of str
         The parts of the address of the first page.
     ports : sequence of int
-        The first of them that is free is used; 0 is any free one.
+        Ports to try, in order; the first free port is used. Port 0 means any free port.
     open_browser : bool
         Open the first page in a browser.
     has_token : bool
-        Only visitors who have the address that ``say`` gets may read the pages, and no other users
-        of this machine.
+        Show the pages only to visitors who have the address that ``say`` gets, and not to other
+        users of this machine.
     say : callable
-        Gets the address of the first page, once it can be opened.
+        Called with the address of the first page, as soon as the page can be opened.
 
     Raises
     ------
@@ -77,10 +78,10 @@ def serve_pages(
 
 
 class OnLoopback:
-    """Answers requests to this machine only.
+    """Answers only requests that name this machine.
 
-    What the pages show must reach no other site: a site can give its own name the address of this
-    machine, and read what is served here.
+    Otherwise another site could let its own name resolve to this machine, and its scripts could
+    read the pages.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Where pages read: from a backend with an API key, or from a directory of pulled runs."""
+"""Sources of the data on pages: a backend with an API key, or a directory of pulled runs."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ __all__ = ["ApiSource", "LakeSource", "ProjectRow", "RunList", "Source", "in_thr
 RunList: TypeAlias = Runs | LakeRuns
 
 PROJECTS_PER_REQUEST = 200
-# The charts of a page ask for their run at the same time: they need one request for it.
+# Runs are kept for a short time, because the charts of a page need the same run at the same time.
 RUN_SECONDS, N_RUNS = 2.0, 256
 
 
 @dataclass(frozen=True, slots=True)
 class ProjectRow:
-    """A project in a list; what is not known is None.
+    """A project in a list; an unknown value is None.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class ProjectRow:
 
 
 class Source(Protocol):
-    """What one visitor may read. Its methods block: call them by `in_thread`."""
+    """The data that one visitor may read. Its methods block, so call them with `in_thread`."""
 
     @property
     def is_live(self) -> bool:
@@ -176,12 +176,12 @@ class LakeSource:
         self.lake = lake
 
     def entities(self) -> list[str]:
-        """Return the entities of which runs were pulled."""
+        """Return the entities that have pulled runs, sorted."""
         frame = self.lake.runs(columns=["entity"])
         return sorted(set(frame["entity"].to_list()))
 
     def projects(self, entity: str) -> list[ProjectRow]:
-        """Return the projects of which runs were pulled, with the number of these runs."""
+        """Return the projects of an entity that have pulled runs, with the number of these runs."""
         frame = self.lake.runs({"entity": entity}, columns=["project", "created_at"])
         if frame.is_empty():
             raise NotCached(f"No run of {entity!r} was pulled.", path=str(self.lake.path))
@@ -236,6 +236,6 @@ class LakeSource:
 
 
 def source_of(request: Request) -> Source:
-    """Return what the visitor of a request may read."""
+    """Return the source that the visitor of a request may read."""
     source: Source = request.scope[SOURCE]
     return source

@@ -1,4 +1,4 @@
-"""Scripts and styles of the pages, at addresses that name their content."""
+"""Scripts and styles of the pages, at addresses that contain a digest of their content."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def content_of(name: str) -> bytes:
 
 @cache
 def versioned(name: str) -> str:
-    """Return the name of a file with the digest of its content in it: ``pages.1f0c....css``."""
+    """Return the name of a file with a digest of its content, such as ``pages.1f0c....css``."""
     digest = hashlib.blake2b(content_of(name)).hexdigest()[:N_DIGITS]
     stem, _, suffix = name.rpartition(".")
     return f"{stem}.{digest}.{suffix}"
 
 
 async def serve_static(request: Request) -> Response:
-    """Answer with a file; an older version of it is not there."""
+    """Answer with a file; an address with the digest of an older version is not found."""
     asked = request.path_params["file"]
     name = next((known for known in static_files() if versioned(known) == asked), None)
     if name is None:

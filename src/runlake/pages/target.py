@@ -1,4 +1,4 @@
-"""What a command shows: all projects, one project or one run, of a backend or of pulled runs."""
+"""Finds what a command shows: all projects, a project, a sweep or a run, and their source."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Target:
     Parameters
     ----------
     source : Source
-        Where the pages read.
+        Source of the data of the pages.
     path : tuple of str
         The parts of the address of the first page, not encoded.
     name : str
-        What it is, for people.
+        A text for people that says what is shown.
     """
 
     source: Source
@@ -35,7 +35,7 @@ class Target:
 
 
 def open_target(text: str | None, lake: Path | None) -> Target:
-    """Find what to show.
+    """Return what the argument of a command names.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def open_target(text: str | None, lake: Path | None) -> Target:
     InvalidArgument
         If the text is no path, or the directory has no pulled runs.
     RunlakeError
-        If what it names does not exist or cannot be read.
+        If the text names something that does not exist or cannot be read.
     """
     if lake is None and not load_settings().offline:
         return _of_backend(text)
@@ -75,7 +75,7 @@ def _of_backend(text: str | None) -> Target:
     if isinstance(found, Sweep):
         names = (found.entity, found.project, "sweeps", found.id)
         return Target(source, names, f"'{'/'.join(names)}'")
-    # Fails for a project that does not exist, before a browser shows a page without runs.
+    # This read fails if the project does not exist, before a browser shows a page without runs.
     source.runs(found.entity, found.name, per_page=1)[:1]
     return _project(source, found.entity, found.name)
 

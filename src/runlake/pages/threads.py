@@ -1,4 +1,4 @@
-"""Run what blocks off the event loop."""
+"""Runs blocking calls in threads, so that they do not block the event loop."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import ParamSpec, TypeVar
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# Reads wait for a disk, a backend or an engine that has threads of its own.
+# More than processors: calls mostly wait for a disk, a backend or the threads of an engine.
 N_THREADS = 16
 
 
 async def in_thread(call: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
-    """Call a function that blocks, off the event loop; its error is raised here."""
+    """Call a blocking function in a thread, and return its result or raise its error."""
     loop = asyncio.get_running_loop()
     return await loop.run_in_executor(_threads(), functools.partial(call, *args, **named))
 
 
 @functools.cache
 def _threads() -> ThreadPoolExecutor:
-    """Return the threads of pages: others than those in which an embedded backend answers."""
+    """Return the threads of the pages; an embedded backend answers requests in other threads."""
     return ThreadPoolExecutor(N_THREADS, "runlake-pages")

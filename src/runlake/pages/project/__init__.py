@@ -1,7 +1,8 @@
 """The pages of a project: its runs as a table, and the curves of many runs in one chart.
 
 To understand this package, begin with `view`: everything that a visitor chooses is in the URL.
-`conditions` turns what is typed into filters, `listing` reads the runs, `columns` and `cells` make
-the table, and `curves` the charts, in the `colors` of the runs. `compare` and `parallel` show many
-runs side by side, and `python_line` how a script gets the same. `routes` has the handlers.
+`conditions` converts typed text to filters, and `listing` reads the runs. `table` builds the page,
+with `columns` and `cells`; `curves` draws the charts, with the `colors` of the runs. `compare` and
+`parallel` show many runs side by side, and `python_line` shows how a script reads the same data.
+`routes` has the handlers of requests.
 """

@@ -10,12 +10,12 @@ from typing import Any
 from runlake.notebook.cells import cell_text, is_number
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
-# W&B's spelling of numbers that are none, in JSON and in its summaries.
+# How W&B writes NaN and infinities, in JSON and in summaries.
 NOT_FINITE = ("NaN", "Infinity", "-Infinity")
 
 
 def shown_value(value: Any, column: str = "") -> str:
-    """Return a value as the text of a cell.
+    """Return a value as the text of a cell; durations, and tags, depend on the column.
 
     Examples
     --------
@@ -45,7 +45,7 @@ def _shown_number(value: float, column: str) -> str:
 
 
 def shown_seconds(seconds: float) -> str:
-    """Return a length of time in two units.
+    """Return a duration as text with at most two units.
 
     Examples
     --------
@@ -65,5 +65,5 @@ def shown_seconds(seconds: float) -> str:
 
 
 def is_numeric(value: Any) -> bool:
-    """Return whether a value is a number, also one that is written as text, as W&B does for NaN."""
+    """Return whether a value is a number, or a text with which W&B writes NaN or an infinity."""
     return is_number(value) or (isinstance(value, str) and value in NOT_FINITE)

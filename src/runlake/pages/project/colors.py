@@ -7,7 +7,7 @@ from zlib import crc32
 
 from runlake.charts.names import DASHES
 
-# Hues of equal lightness at three steps of the colour circle: readable on white and on black.
+# Colours of similar lightness, which are readable on white and on black.
 PALETTE = (
     "#d9487d",
     "#0a8fb0",
@@ -44,12 +44,12 @@ def color_of_run(name: str) -> str:
     >>> color_of_run("a1") == color_of_run("a1")
     True
     """
-    # A lone surrogate, which JSON allows, is no UTF-8.
+    # A lone surrogate, which JSON allows, cannot be encoded as UTF-8.
     return PALETTE[crc32(name.encode("utf-8", "backslashreplace")) % len(PALETTE)]
 
 
 def looks_of(names: Iterable[str]) -> list[tuple[str, tuple[int, ...]]]:
-    """Return colour and dashes of the curves of a chart: equal colours differ by their dashes."""
+    """Return colour and dashes of each curve of a chart; curves of one colour differ in dashes."""
     found: list[tuple[str, tuple[int, ...]]] = []
     counts: dict[str, int] = {}
     for name in names:

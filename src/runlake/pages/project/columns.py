@@ -12,16 +12,16 @@ from runlake.pages.project.listing import CONFIG, SUMMARY, RunRow
 # The name and the state are always shown.
 ALWAYS = ("name", "state")
 N_CONFIG, N_SUMMARY = 6, 6
-# How many columns the picker offers by a box; others can be typed.
+# Number of columns that the page offers as check boxes; other columns can be typed.
 MAX_OFFERED = 400
 MAX_CHARTS = 200
 NO_GROUP = ""
 
 
 def default_columns(rows: Sequence[RunRow]) -> list[str]:
-    """Return the columns of a table for which none were chosen.
+    """Return the columns of a table if the visitor chose none.
 
-    Fields that some run has, the entries of config in which the runs differ, and the numbers of
+    These are fields that some run has, entries of config in which the runs differ, and numbers of
     the summary that most runs have.
     """
     fields = [name for name, attr in SHOWN_FIELDS if any(row.fields.get(attr) for row in rows)]
@@ -34,21 +34,21 @@ SHOWN_FIELDS = (("created_at", "createdAt"), ("group", "group"), ("tags", "tags"
 
 
 def offered_columns(rows: Sequence[RunRow], chosen: Sequence[str]) -> list[str]:
-    """Return the columns that the picker offers: the chosen ones, and what the runs have."""
+    """Return the columns that the page offers: the chosen ones, then those that the runs have."""
     known = [name for name in FIELDS if name not in {*ALWAYS, "run_id"}]
     known += [*entries(rows, CONFIG), *entries(rows, SUMMARY)]
     return list(dict.fromkeys([*chosen, *known[:MAX_OFFERED]]))
 
 
 def entries(rows: Sequence[RunRow], part: str) -> list[str]:
-    """Return the columns of config or summary that the runs have; those with `_` come last."""
+    """Return the columns of config or summary in the runs; names that begin with ``_`` are last."""
     prefix = f"{part}."
     found = dict.fromkeys(name for row in rows for name in row.values if name.startswith(prefix))
     return sorted(found, key=lambda name: name[len(prefix) :].startswith("_"))
 
 
 def numeric_entries(rows: Sequence[RunRow]) -> list[str]:
-    """Return the columns of numbers in the summaries, first those that most runs have."""
+    """Return the summary columns that have numbers; columns that most runs have come first."""
     prefix = f"{SUMMARY}."
     counts = Counter(
         name
@@ -60,14 +60,14 @@ def numeric_entries(rows: Sequence[RunRow]) -> list[str]:
 
 
 def keys_to_draw(rows: Sequence[RunRow], match: str = "") -> list[str]:
-    """Return the keys of the charts: the numbers that the runs logged."""
+    """Return the keys with numbers that the runs logged, and that contain ``match``; sorted."""
     sought = match.casefold()
     found = {key for row in rows for key in _logged_numbers(row)}
     return sorted(key for key in found if not key.startswith("_") and sought in key.casefold())
 
 
 def _logged_numbers(row: RunRow) -> Iterator[str]:
-    """Yield the keys of a run's history that have numbers; else the numbers of its summary."""
+    """Yield the keys with numbers in a run's history, or in its summary if these are unknown."""
     known = row.fields.get("historyKeys")
     keys = known.get("keys") if isinstance(known, Mapping) else None
     if isinstance(keys, Mapping) and keys:

@@ -1,4 +1,4 @@
-"""Compare runs: their configs and summaries side by side, and what differs."""
+"""Compares the configs and summaries of runs, side by side."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_ROWS = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """The value of one run.
+    """A value of one run.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class Cell:
     is_missing : bool
         True if the run has no such value.
     differs : bool
-        True if it is not the value of the first run.
+        True if the value is not equal to that of the first run.
     """
 
     text: str
@@ -38,7 +38,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One value of several runs.
+    """One entry of config or summary, with its values in several runs.
 
     Parameters
     ----------
@@ -62,14 +62,14 @@ class Line:
 
 
 def compared(rows: Sequence[RunRow], *, shows_equal: bool) -> list[Line]:
-    """Return the values of runs, one line each: those that differ, or all.
+    """Return a line for each entry of config and summary: if the runs differ in it, or for all.
 
     Parameters
     ----------
     rows : sequence of RunRow
         The runs; they are compared with the first.
     shows_equal : bool
-        Whether to return values too in which the runs do not differ.
+        Also return entries in which the runs do not differ.
     """
     lines = []
     for part in PARTS:
@@ -81,7 +81,7 @@ def compared(rows: Sequence[RunRow], *, shows_equal: bool) -> list[Line]:
 
 
 def frame_of(rows: Sequence[RunRow], lines: Sequence[Line]) -> pl.DataFrame:
-    """Return lines as a frame: ``part``, ``path``, and a column of JSON texts per run id."""
+    """Return lines as a frame: ``part``, ``path``, and for each run id a column of JSON texts."""
     columns = {
         "part": [line.part for line in lines],
         "path": [line.path for line in lines],

@@ -1,4 +1,4 @@
-"""Turn what is typed into filters in the language of `Api.runs`; no I/O."""
+"""Converts text that a visitor typed to filters in the language of `Api.runs`; no I/O."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FIELDS = {
 }
 TEXTS = frozenset({"name", "displayName", "state", "tags", "group", "jobType", "sweep", "notes"})
 SEARCHED = ("displayName", "name", "group", "notes", "tags")
-# Characters with a meaning in regular expressions, of RE2 as of Python.
+# Characters that have a meaning in regular expressions, both in RE2 and in Python.
 SPECIAL = frozenset("\\.+*?()|[]{}^$")
 
 
@@ -72,7 +72,7 @@ def parse_filter(text: str) -> dict[str, Any]:
 
 
 def search_filter(text: str) -> dict[str, Any]:
-    """Return the filter of the runs that have a text in their names, whatever its case."""
+    """Return the filter for a text in the name, id, group, notes or tags; case does not matter."""
     sought = text.strip()
     if not sought:
         return {}
@@ -81,7 +81,7 @@ def search_filter(text: str) -> dict[str, Any]:
 
 
 def joined(filters: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return one filter for runs that match all of them.
+    """Return one filter that matches the runs that match all given filters.
 
     Examples
     --------
@@ -95,7 +95,7 @@ def joined(filters: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def escaped_pattern(text: str) -> str:
-    r"""Return a regular expression that matches a text only.
+    r"""Return a regular expression that matches exactly a text.
 
     Examples
     --------
@@ -106,7 +106,7 @@ def escaped_pattern(text: str) -> str:
 
 
 def condition(field: str, operator: str, value: str) -> dict[str, Any]:
-    """Return the filter of one line of the form.
+    """Return the filter for one condition of the filter form.
 
     Parameters
     ----------
@@ -115,8 +115,8 @@ def condition(field: str, operator: str, value: str) -> dict[str, Any]:
     operator : str
         One of `OPERATORS`.
     value : str
-        What was typed. Numbers, true, false and texts in quotes are read as JSON; anything else,
-        and every value of a text field, is a text.
+        The text that was typed. Numbers, true, false and texts in quotes are read as JSON; anything
+        else, and every value of a text field, stays a text.
 
     Raises
     ------
@@ -137,7 +137,7 @@ def condition(field: str, operator: str, value: str) -> dict[str, Any]:
 
 
 def field_of(column: str) -> str:
-    """Return the backend's name of a column of the table.
+    """Return the name of the backend's field that a column of the table shows.
 
     Examples
     --------
@@ -150,7 +150,7 @@ def field_of(column: str) -> str:
 
 
 def column_of_field(field: str) -> str:
-    """Return the column of the table for the backend's name of a field."""
+    """Return the column of the table that shows a field of the backend."""
     for prefix in ("summary_metrics.", "summaryMetrics."):
         if field.startswith(prefix):
             return f"summary.{field.removeprefix(prefix)}"
@@ -160,7 +160,7 @@ def column_of_field(field: str) -> str:
 
 Build = Callable[[Any], Any]
 
-# By the value of the form's field: what is shown, and what it means.
+# For each operator of the form: its text on the page, and a function that builds the condition.
 OPERATORS: dict[str, tuple[str, Build]] = {
     "eq": ("=", lambda value: value),
     "ne": ("≠", lambda value: {"$ne": value}),
@@ -186,7 +186,7 @@ def _typed(text: str) -> Any:
 
 
 def _python_dict(text: str) -> Any:
-    """Return a dict that is written in Python; None for anything else."""
+    """Return the value of a text that is a dict in Python's syntax; None for any other text."""
     try:
         found = ast.literal_eval(text.strip())
     except (ValueError, SyntaxError, RecursionError, MemoryError):

@@ -1,6 +1,6 @@
 """Charts of many runs: a curve per run in the colour of the run, or a mean with its band per group.
 
-The rows are read by `Runs.plot`, several keys at once; what is drawn is a sample that says so.
+`Runs.plot` reads the rows, several keys at once. The charts draw samples, and their notes say so.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ from runlake.pages.source import RunList, Source
 from runlake.public.runs.runs import Runs
 from runlake.values import RUN_ID, STEP, check_number
 
-# Points of all curves of a chart: a browser redraws as many while the chart is panned.
+# Maximum number of points of all curves of a chart: a browser can redraw this many while the
+# chart is panned.
 MAX_POINTS = 16_000
 POINTS_PER_RUN = (100, 2_000)
 MAX_KEYS = 24
@@ -40,7 +41,7 @@ MAX_GROUPED = 500
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """A part of the x axis, both ends inclusive; None means as far as there are points."""
+    """A part of the x axis, both ends inclusive; None means that this end has no limit."""
 
     low: float | None = None
     high: float | None = None
@@ -80,7 +81,7 @@ def read_charts(
     view : ProjectView
         The runs, the axis, and the groups.
     keys : sequence of str
-        One chart each.
+        Keys to draw, each in its own chart.
     part : Range
         The part of the x axis to draw, with as many points as for the whole axis.
 
@@ -118,7 +119,7 @@ def read_charts(
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """The key of an x axis, and what to say about its choice."""
+    """The key of an x axis, and notes for the chart about the choice of this key."""
 
     key: str
     notes: tuple[str, ...] = ()
@@ -127,7 +128,7 @@ class Axis:
 def declared_axes(runs: RunList, keys: Sequence[str]) -> dict[str, Axis]:
     """Return the x axis of each key: the one that all runs declare, else ``_step``."""
     if isinstance(runs, Runs):
-        # A list that was not used yet: its configs come with its first page.
+        # The list was not used yet, so its first request can fetch the configs too.
         runs.upgrade_to_full()
     declared = [run.metrics() for run in runs]
     found = {}
@@ -179,9 +180,9 @@ class _Plot:
         groups: dict[str, Any] = {}
         if view.is_grouped:
             groups = {"by": list(view.by), "band": view.bands or "std"}
-        # A moving average over a part would begin at its start.
+        # A moving average needs the rows before the part too, so all steps are read.
         steps = {} if view.smooth else self.part.steps(self.options["x"])
-        # A chart shows what is there, and its notes say what is not.
+        # Silenced, because the notes of the chart say what is missing.
         with silenced(*EXPECTED):
             chart = self.runs.plot(list(keys), **self.options, **groups, **steps)
         return [self._answer(chart, key) for key in keys]
@@ -195,7 +196,7 @@ class _Plot:
     def _answer(self, chart: Chart, key: str) -> dict[str, Any]:
         series = tuple(one for one in chart.series if one.key == key)
         if not series:
-            # A name with an asterisk, for example, that stands for other keys or for none.
+            # The key is for example a pattern with an asterisk, which names other keys or none.
             return {"key": key, "error": f"These runs have no points of {key!r}."}
         return {"key": key, "payload": self._payload(chart, key, series)}
 
@@ -213,7 +214,7 @@ class _Plot:
         return payload
 
     def _own_notes(self, chart: Chart, series: Sequence[Series]) -> list[str]:
-        """Return the notes of the chart of one key, of those of a chart of several keys."""
+        """Return the notes for one key, from the notes of a chart of several keys."""
         if self.view.is_grouped:
             return [note for note in chart.notes if not note.startswith("no points: ")]
         n_runs = len(self.runs)
@@ -222,7 +223,7 @@ class _Plot:
 
 
 def _run_id(series: Series) -> str:
-    """Return the id of the run of a series, also where two backends have runs of one id."""
+    """Return the id of the run of a series, also if two backends have runs with the same id."""
     if RUN_ID not in series.frame.columns or series.frame.is_empty():
         return series.run
     return str(series.frame.get_column(RUN_ID)[0]).rpartition("/")[2]

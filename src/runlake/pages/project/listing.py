@@ -35,7 +35,7 @@ class RunRow:
     fields : mapping
         Its fields as the backend names them; empty for a run that was deleted meanwhile.
     config, summary : mapping
-        Its large fields.
+        The config and the summary of the run; empty if it was deleted meanwhile.
     """
 
     id: str
@@ -46,7 +46,7 @@ class RunRow:
 
     @property
     def is_gone(self) -> bool:
-        """True for a run that was deleted while the page was made."""
+        """True if the run was deleted while the page was built."""
         return not self.fields
 
     @property
@@ -56,7 +56,7 @@ class RunRow:
 
     @cached_property
     def values(self) -> dict[str, Any]:
-        """The values of config and summary by their columns, such as ``config.lr``."""
+        """The values of config and summary by the name of their column, such as ``config.lr``."""
         found = dict(flattened(self.config, CONFIG))
         found.update(flattened(self.summary, SUMMARY))
         return found
@@ -97,7 +97,7 @@ def runs_of(source: Source, view: ProjectView, *, per_page: int = MOST_AT_ONCE) 
 
 
 def named_runs(source: Source, view: ProjectView, ids: Sequence[str]) -> RunList:
-    """Return the list of some runs of a project by their ids, whatever the filter of the view."""
+    """Return the list of the runs with some ids; the filter of the view does not apply."""
     return source.runs(
         view.entity,
         view.project,
@@ -108,9 +108,9 @@ def named_runs(source: Source, view: ProjectView, ids: Sequence[str]) -> RunList
 
 
 def check_project(source: Source, view: ProjectView) -> None:
-    """Raise the error of a project that does not exist, or that the visitor may not read.
+    """Raise an error if a project does not exist, or the visitor may not read it.
 
-    A project of pulled runs exists as long as it has runs; that of a backend may have none.
+    A project of pulled runs exists as long as it has runs. A project of a backend may have none.
     """
     n_runs = len(source.runs(view.entity, view.project, per_page=1))
     if n_runs == 0 and not source.is_live:
@@ -120,15 +120,15 @@ def check_project(source: Source, view: ProjectView) -> None:
 def read_page(source: Source, view: ProjectView) -> RunPage:
     """Read the runs of one page of the table.
 
-    The first page is one request. Later ones are a few: runs that come before are listed without
-    their large fields.
+    The first page takes one request. Later pages take a few requests: the runs on the pages before
+    are listed without their large fields.
     """
     start = (view.page - 1) * view.per_page
     stop = start + view.per_page
     if start == 0:
         runs = runs_of(source, view, per_page=view.per_page)
         if isinstance(runs, Runs):
-            # A list that was not used yet: its pages are then fetched with all fields.
+            # The list was not used yet, so its pages can be fetched with all fields.
             runs.upgrade_to_full()
     else:
         runs = runs_of(source, view, per_page=min(stop, MOST_AT_ONCE))
@@ -167,10 +167,10 @@ def field_columns(rows: Sequence[RunRow], names: Sequence[str]) -> dict[str, lis
 
 
 def whole_answer(source: Source, view: ProjectView) -> pl.DataFrame:
-    """Return all runs of a view as a frame of scalar columns: those of the view, or all.
+    """Return all runs of a view as a frame, with the columns of the view, or all if it has none.
 
-    A column such as ``config.net``, which holds a mapping, stands for all columns in it. A column
-    that no run has is null.
+    If a column such as ``config.net`` has mappings, the frame has all columns below it instead. A
+    column that no run has is null.
     """
     runs = runs_of(source, view)
     with silenced(MixedTypesWarning):

@@ -1,4 +1,4 @@
-"""Parallel coordinates: an axis per column, a line per run; the geometry of one picture."""
+"""Computes the picture of parallel coordinates: an axis per column, and a line per run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LABEL = 22
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """A place of an axis that has a text."""
+    """A label of an axis, and its distance from the top of the picture."""
 
     y: float
     text: str
@@ -38,13 +38,13 @@ class AxisLine:
     name : str
         The column.
     label : str
-        Its name, shortened.
+        The name of the column, shortened.
     x : float
-        Where it stands.
+        Distance from the left of the picture.
     ticks : tuple of Tick
-        Its texts.
+        The labels of the axis.
     is_log : bool
-        Whether it has a log scale.
+        Whether the axis is logarithmic.
     """
 
     name: str
@@ -56,7 +56,19 @@ class AxisLine:
 
 @dataclass(frozen=True, slots=True)
 class RunLine:
-    """The line of a run; it is interrupted where the run has no value."""
+    """The line of a run; it is interrupted where the run has no value.
+
+    Parameters
+    ----------
+    row : RunRow
+        The run.
+    paths : tuple of str
+        The uninterrupted parts of the line, as points of ``polyline`` elements.
+    color : str
+        The colour of the run.
+    text : str
+        Name of the run, and its value on each axis.
+    """
 
     row: RunRow
     paths: tuple[str, ...]
@@ -66,7 +78,7 @@ class RunLine:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Axes and lines, in a box of some width and height."""
+    """Axes and lines, and the width and height of the picture; all lengths are CSS pixels."""
 
     axes: tuple[AxisLine, ...]
     lines: tuple[RunLine, ...]
@@ -76,7 +88,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
-    """Where the values of a column stand: 0 below, 1 above."""
+    """Maps the values of a column to places on its axis, from 0 (bottom) to 1 (top)."""
 
     low: float
     high: float
@@ -116,7 +128,7 @@ class _Scale:
 
 
 def default_axes(rows: Sequence[RunRow]) -> list[str]:
-    """Return the columns of a picture for which none were chosen: what differs, and one result."""
+    """Return the axes if none were chosen: config columns that differ, and one summary number."""
     differ = [
         name
         for name in entries(rows, CONFIG)

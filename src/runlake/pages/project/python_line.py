@@ -18,9 +18,9 @@ def runs_line(view: ProjectView, *, is_live: bool, filters: dict[str, Any] | Non
     view : ProjectView
         What the page shows.
     is_live : bool
-        Whether the runs are those of a backend; else they were pulled.
+        True if the runs are read from a backend, False if they were pulled.
     filters : dict, optional
-        In place of the filter of the view.
+        A filter that replaces the filter of the view.
     """
     chosen = view.filters if filters is None else filters
     if is_live:
@@ -33,7 +33,7 @@ def runs_line(view: ProjectView, *, is_live: bool, filters: dict[str, Any] | Non
 
 
 def table_line(view: ProjectView, *, is_live: bool) -> str:
-    """Return the line that makes the table of a page, with all of its runs."""
+    """Return the line that reads the table of a page, with the runs of all its pages."""
     columns = f"[{list(dict.fromkeys(['run_id', *view.column]))!r}]" if view.column else ""
     if is_live:
         return f"{runs_line(view, is_live=True)}.frame(flat=True){columns}"
@@ -44,7 +44,7 @@ def table_line(view: ProjectView, *, is_live: bool) -> str:
 
 
 def plot_line(view: ProjectView, drawn: Sequence[str], key: str, *, is_live: bool) -> str:
-    """Return the line that draws the chart of a key; without ``drawn``, of all runs."""
+    """Return the line that draws a key of the runs ``drawn``, or of all runs if it is empty."""
     arguments = [repr(key)]
     arguments += [f"x={view.x!r}"] if view.x else []
     arguments += [f"by={list(view.by)!r}"] if view.by else []

@@ -1,4 +1,4 @@
-"""Addresses of a project's pages and of their data."""
+"""Handlers for the addresses of a project's pages and of their data."""
 
 from __future__ import annotations
 
@@ -48,22 +48,22 @@ from runlake.pages.responses import (
 )
 from runlake.pages.source import in_thread, source_of
 
-# The line of the filter form; it becomes a part of the filter.
+# Fields of the form that adds a condition to the filter.
 TYPED = ("where", "is", "value")
-# Statuses with which backends refuse a question; most refuse it in an answer of status 200.
+# Statuses with which some backends refuse a wrong filter or order; most answer with status 200.
 REFUSED = (400, 422)
 NAMES = ("runs", "table", "workspace")
 
 
 async def show_project(request: Request) -> Response:
-    """Show the runs of a project: as a table, and their curves."""
+    """Show the runs of a project as a table, and their curves."""
     entity, project = (request.path_params[name] for name in ("entity", "project"))
     stem, dot, suffix = project.rpartition(".")
     if dot and stem and suffix in DATA:
         try:
             return await _shown(request, entity, project, has_charts=True)
         except (ProjectNotFoundError, NotCached):
-            # There is no project of this name, so it is the data of one.
+            # No project has this name, so the suffix asks for the data of a project.
             return await _table_data(request, entity, stem, suffix)
     return await _shown(request, entity, project, has_charts=True)
 
@@ -92,7 +92,7 @@ async def _shown(request: Request, entity: str, project: str, *, has_charts: boo
         if not _is_wrong_view(failed, view):
             raise
         error = str(failed)
-        # What a visitor may not read does not answer a wrong filter differently.
+        # If the visitor may not read the project, raise the error of a missing project instead.
         await in_thread(check_project, source, view)
     values = page_values(view, found, address=address, is_live=source.is_live, error=error)
     template = "project.html" if has_charts else "project_table.html"
@@ -110,7 +110,7 @@ async def _shown(request: Request, entity: str, project: str, *, has_charts: boo
 
 
 def _canonical(view: ProjectView, typed: dict[str, str], address: str) -> Response:
-    """Answer with the address of a view: what the form sent, without what is empty."""
+    """Redirect to the address of a view, with the condition of the form, without empty values."""
     if typed["where"]:
         added = condition(typed["where"], typed["is"] or "eq", typed["value"])
         view = view.but(filter=json.dumps(joined([parse_filter(view.filter), added])), page=1)
@@ -227,7 +227,7 @@ async def _selected(request: Request) -> tuple[ProjectView, list[Any]]:
 
 
 async def _answered(view: ProjectView, read: Callable[[], pl.DataFrame]) -> pl.DataFrame:
-    """Read a frame; a question that the backend refuses is an error of the visitor."""
+    """Read a frame; raise `InvalidArgument` if the backend refuses the filter or the order."""
     try:
         return await in_thread(read)
     except RunlakeError as error:
@@ -272,7 +272,7 @@ def _with_query(address: str, query: str) -> str:
 
 
 def _data_links(request: Request, name: str, view: ProjectView) -> dict[str, Any]:
-    """Return the addresses of the data of a view, by their formats."""
+    """Return the addresses of the data of a view, one for each format."""
     query = "" if is_copy(request) else view.but(page=1, per_page=PER_PAGE).query()
     links = [(suffix, _address(request, f"{name}.{suffix}")) for suffix in DATA]
     return {"data_links": [(suffix, _with_query(link, query)) for suffix, link in links]}

@@ -1,4 +1,4 @@
-"""What the page of a project shows: the table, the choices, and which charts to draw."""
+"""Builds the values of the page of a project: the table, the choices, and the charts to draw."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from runlake.public.runs.plots import BANDS
 # How many runs are drawn if none is selected.
 N_DRAWN = 10
 SIZES = (25, 50, 100, 250, 1_000)
-# Lists of strings, and what no backend can order by.
+# Columns by which backends cannot order runs.
 UNORDERED = frozenset({"tags", "url", "runtime"})
 
 
@@ -54,7 +54,7 @@ class Column:
     name, label : str
         The column, and its name as it is shown.
     sort : str or None
-        The address of the page in the order of this column; None if there is none.
+        The address of the page in the order of this column; None if runs cannot be ordered by it.
     order : {"ascending", "descending", "none"}
         The order of the rows by this column.
     without : str
@@ -79,11 +79,11 @@ class TableRow:
     cells : list of tuple
         Text of each cell, and whether it is a number.
     color : str or None
-        The colour of the run's curves; None if it is not drawn.
+        The colour of the run's curves; None if the run is not drawn.
     is_selected, is_hidden : bool
-        What the visitor chose.
+        Whether the visitor selected the run, and whether the visitor hid its curves.
     toggle : str
-        The address of the page with the run hidden, or shown again.
+        The address of the page where the run's curves are hidden, or shown again.
     """
 
     run: RunRow
@@ -96,7 +96,7 @@ class TableRow:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What was read for a page.
+    """The data that were read for a page.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def read_view(source: Source, view: ProjectView, *, has_charts: bool) -> Found:
     drawn = drawn_rows(view, found.rows, selected) or found.rows
     keys = list(view.key) or keys_to_draw(drawn, view.match)
     if not keys and drawn and not view.match:
-        # Neither fields nor summaries name a key: the runs of an old SDK, or cut off early.
+        # Neither fields nor summaries name a key: an old SDK logged the runs, or they ended early.
         ids = [row.id for row in drawn[:N_DRAWN] if not row.is_gone]
         keys = _logged_keys(named_runs(source, view, ids))
     return Found(found, selected, keys)
@@ -141,7 +141,7 @@ def _logged_keys(runs: RunList) -> list[str]:
 
 
 def chart_questions(values: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """Return what the script of a page asks for: the name and parameters of each chart."""
+    """Return the requests of the page's script: the name and parameters of each chart."""
     keys = [key for group in values["chart_groups"].values() for key in group]
     parameters = json.loads(values["parameters"])
     return [("charts", {**parameters, "key": [key]}) for key in keys]
@@ -160,15 +160,15 @@ def page_values(
     Parameters
     ----------
     view : ProjectView
-        What to show.
+        What the page shows.
     found : Found
-        What was read.
+        The data that were read.
     address : str
         The address of the page, without a query.
     is_live : bool
         Whether the runs are those of a backend.
     error : str or None
-        Why the view cannot be shown.
+        Why the view cannot be shown; None if it can.
     """
     links = _Links(address)
     rows, total, selected = found.page.rows, found.page.total, found.selected
@@ -215,7 +215,7 @@ def drawn_rows(
 ) -> list[RunRow]:
     """Return the runs whose curves are drawn: the selected ones, or the first of the table.
 
-    If groups are drawn and no run is selected, all runs of the view are, and none of them alone.
+    The result is empty if groups are drawn and no run is selected: the groups have all runs.
     """
     if view.is_grouped and not view.run:
         return []
@@ -246,7 +246,7 @@ def _column(view: ProjectView, name: str, names: Sequence[str], links: _Links) -
 
 
 def _is_number(name: str) -> bool:
-    """Return whether the largest values of a column are wanted first: of results and times."""
+    """Return whether a column is first ordered by its largest values: results, times, durations."""
     return name.startswith(f"{SUMMARY}.") or name in {"created_at", "heartbeat_at", "duration"}
 
 

@@ -1,4 +1,4 @@
-"""`ProjectView`: what a visitor chose to see of a project; it is the query of the page's URL."""
+"""`ProjectView`: the choices of a visitor to a project's page, which are the query of its URL."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class ProjectView:
     x : str
         Key of the x axis; empty for the one that the runs declare.
     smooth : str
-        As a number, the smoothing of `Run.plot`; empty for none.
+        The smoothing, a number as for `Run.plot`; empty for none.
     log : str
         "y" for a logarithmic y axis.
     by : tuple of str
@@ -84,8 +84,8 @@ class ProjectView:
     def from_query(cls, entity: str, project: str, query: QueryParams) -> ProjectView:
         """Read a view from the query of a URL; empty and repeated values are left out.
 
-        Numbers of pages that are no numbers count as missing. What else is wrong is found when it
-        is used, so that a page can show it together with its error.
+        A ``page`` or ``per_page`` that is not a number counts as missing. Other wrong values are
+        kept, so that the page can show them together with the error that their use raises.
         """
         found: dict[str, Any] = {}
         for field in fields(cls)[2:]:
@@ -117,12 +117,12 @@ class ProjectView:
 
     @property
     def bands(self) -> str:
-        """The band, by the name that `Runs.plot` has for it."""
+        """The band, with the name that `Runs.plot` uses."""
         return SYNONYMS.get(self.band, self.band)
 
     @property
     def is_grouped(self) -> bool:
-        """Whether groups of runs are drawn, in place of runs."""
+        """Whether groups of runs are drawn instead of single runs."""
         return bool(self.by or self.band)
 
     @property
@@ -151,15 +151,15 @@ class ProjectView:
             raise InvalidArgument(f"band must be one of {', '.join(BANDS)}, not {self.band!r}.")
 
     def but(self, **changes: Any) -> ProjectView:
-        """Return a view with other values."""
+        """Return a copy of the view with some values changed."""
         return replace(self, **changes)
 
     def query(self) -> str:
-        """Return the query of the URL of this view: what is not the default, in a fixed order."""
+        """Return the query of this view's URL: the values that are not defaults, in fixed order."""
         return urlencode(self.pairs(), errors="replace", quote_via=quote)
 
     def pairs(self, without: Sequence[str] = ()) -> list[tuple[str, str]]:
-        """Return names and values of the query, without the defaults and without some names."""
+        """Return names and values of the query, without defaults and without the given names."""
         found = []
         for field in fields(self)[2:]:
             value = getattr(self, field.name)
@@ -170,7 +170,7 @@ class ProjectView:
         return found
 
     def toggled(self, name: str, value: str) -> ProjectView:
-        """Return a view with a value added to a repeated parameter, or taken away from it."""
+        """Return a view where a repeated parameter has one more value, or one less."""
         values: tuple[str, ...] = getattr(self, name)
         rest = tuple(one for one in values if one != value)
         return self.but(**{name: (*rest, value) if rest == values else rest})
@@ -182,7 +182,7 @@ REPEATED = frozenset(
 
 
 def is_canonical(query: QueryParams, typed: Collection[str]) -> bool:
-    """Return whether a query has no empty value, and nothing that only the form sends."""
+    """Return whether a query has no empty value, and no name that only the form sends."""
     return all(value and name not in typed for name, value in query.multi_items())
 
 

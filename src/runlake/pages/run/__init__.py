@@ -1,7 +1,8 @@
-"""The page of a run: charts, system metrics, values, console, tables, media, and what is new.
+"""The pages of a run: charts, system metrics, values, console, tables, media, and live updates.
 
-Begin with `routes`, which lists the addresses, and `shell`, which makes what all of these pages
-have in common. `columns` reads what charts need and keeps it in memory; `curves` makes charts of
-it, as a `view` says. `followers` reads new rows for all pages that show a run, and `live` sends
-them. `chart_pages`, `system`, `values`, `console`, `tables` and `media` answer the requests.
+Begin with `routes`, which lists the addresses, and `shell`, which builds the parts that all of
+these pages have in common. `columns` reads the rows that charts need and keeps them in memory;
+`curves` draws charts from these rows, with the settings of a `view`. `followers` reads new rows for
+all pages that show a run, and `live` sends them. `chart_pages`, `system`, `values`, `console`,
+`tables` and `media` answer the requests.
 """

@@ -1,4 +1,4 @@
-"""The charts of a run, and the data beside them."""
+"""The page with the charts of a run, and the addresses of its data."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ from runlake.pages.source import in_thread
 from runlake.public.run.run import Run
 from runlake.values import Question
 
-# Charts in one answer; a screen has fewer.
+# Maximum number of charts in one answer; a screen shows fewer.
 MAX_CHARTS = 64
-# Points of a chart of a static copy, which has no finer ones.
+# Maximum number of points of a curve in a static copy, which cannot read more points for a zoom.
 COPIED_POINTS = 2_000
 COLUMNS = Columns()
 
 
 async def show_charts(request: Request) -> Response:
-    """Show the charts of a run: their places, which a script fills."""
+    """Show the page for the charts of a run; its script reads and draws the charts."""
     run = await run_of(request)
     contents = None
     if is_copy(request):
@@ -57,7 +57,7 @@ async def show_charts(request: Request) -> Response:
 
 
 def copied_of(stream: str, contents: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """Return what ``run.js`` reads in a static copy: the keys, and a chart of each of them."""
+    """Return the requests of ``run.js`` in a static copy: the keys, and a chart of each key."""
     keys = [key for _, some in contents["groups"] for key in some]
     charts = [(f"{stream}charts", {"key": [key], "points": COPIED_POINTS}) for key in keys]
     return [(f"{stream}contents", {}), *charts]
@@ -71,7 +71,7 @@ async def send_contents(request: Request) -> Response:
 
 
 def contents_of(columns: Columns, run: Run, end: int, *, is_live: bool) -> dict[str, Any]:
-    """Return what a page needs to know before it draws charts: keys in groups, and their axes."""
+    """Return what a page needs before it draws charts, such as groups of keys, and their axes."""
     contents = columns.contents(run, end)
     keys = drawn_keys(contents.facts)
     metrics = run.metrics()
@@ -132,7 +132,7 @@ def suffix_of(request: Request) -> str:
 def as_values(
     frame: pl.DataFrame, json_keys: frozenset[str], request: Request
 ) -> pl.DataFrame | Sequence[dict[str, Any]]:
-    """Return rows for `data`: in JSON, columns of JSON text are the values themselves."""
+    """Return rows for `data`; for JSON, the texts in columns of JSON text are parsed."""
     if suffix_of(request) != "json":
         return frame
     from runlake.history.sample.downsample import rows_of

@@ -1,4 +1,4 @@
-"""Columns of runs that charts are drawn from; they stay in memory for a while, for zooms."""
+"""Reads the columns of runs from which charts are drawn, and keeps them in memory for zooms."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from runlake.pages.run.shared import Identity, Shared, identity_of, open_run_rea
 from runlake.public.run.run import Run
 from runlake.values import STEP, Projection, Question, StepRange
 
-# Cells of one read: 64 MiB of numbers.
+# Maximum number of cells of one read: 64 MiB of numbers.
 MAX_CELLS = 1 << 23
-# A longer run is sampled part by part, and each zoom reads its own part again.
+# If a run has more rows, its charts show samples, and each zoom reads a sample of its own part.
 MAX_ROWS = 1 << 22
 SAMPLED_ROWS = 50_000
 MAX_BYTES = 256 << 20
 SECONDS = 3.0
 N_FACTS = 16
 
-# As the protocol writes these numbers.
+# How the protocol writes NaN and infinities.
 NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 Moment: TypeAlias = tuple[int | None, int, tuple[int, ...] | None, frozenset[str]]
@@ -42,13 +42,13 @@ class Contents:
     Parameters
     ----------
     facts : mapping of str to KeyFacts
-        The keys.
+        The facts about each key.
     manifest : Manifest
         The run's manifest.
     n_rows : int
         About how many rows the run has.
     lacking : str or None
-        What the disk lacks of a pulled run.
+        Which data of a pulled run are not on disk; None if nothing is missing.
     """
 
     facts: dict[str, KeyFacts]
@@ -71,11 +71,12 @@ class Rows:
     frame : polars.DataFrame
         ``_step`` and a column per key that was found.
     n_rows : int
-        Number of rows that they were chosen from.
+        Number of rows from which these rows were sampled.
     end : int
         The step after the last one of the run.
     n_others : mapping of str to int
-        Of keys with values of several types, how many are no numbers; these are null in the frame.
+        For each key with values of several types, how many values are not numbers. These values
+        are null in the frame.
     """
 
     frame: pl.DataFrame
@@ -108,7 +109,7 @@ class Columns:
     Parameters
     ----------
     max_bytes : int
-        Maximum size of what stays in memory.
+        Maximum size in bytes of the rows that stay in memory.
     """
 
     def __init__(self, max_bytes: int = MAX_BYTES) -> None:
@@ -120,7 +121,7 @@ class Columns:
         self._facts: LRUCache[Identity, tuple[Moment, dict[str, KeyFacts]]] = LRUCache(N_FACTS)
 
     def contents(self, run: Run, end: int = 0) -> Contents:
-        """Return the keys of a run, at most `SECONDS` old, with the rows before a step."""
+        """Return the keys of a run, at most `SECONDS` old, read again if ``end`` is later."""
         identity = identity_of(run)
 
         def read() -> Contents:
@@ -156,7 +157,7 @@ class Columns:
         contents: Contents,
         high: float | None = None,
     ) -> dict[str, Rows]:
-        """Return rows of keys with their x axis, from memory if possible.
+        """Return the rows of each key with their x axis, from memory if possible.
 
         Parameters
         ----------
@@ -169,7 +170,8 @@ class Columns:
         contents : Contents
             The keys of the run now.
         high : float, optional
-            The highest x that is needed: rows that were logged after it need not be known.
+            The highest x that is needed. Rows in memory are used if they reach it, also if the run
+            has newer rows.
         """
         identity, moment = identity_of(run), moment_of(contents.manifest)
         found: dict[str, Rows] = {}
@@ -187,7 +189,7 @@ class Columns:
         return found
 
     def read_part(self, run: Run, key: str, axis: str, steps: StepRange) -> Rows:
-        """Return rows of a range of steps of a long run."""
+        """Return a sample of the rows of a range of steps, for a long run."""
         return _read(run, [key], axis, steps, is_long=True).rows
 
     def _find(self, name: tuple[Identity, str, str]) -> _Kept | None:
@@ -205,7 +207,7 @@ class Columns:
             self._kept |= dict.fromkeys(names, kept)
             self._n_bytes += kept.n_bytes
             while self._n_bytes > self._max_bytes and self._kept:
-                # The columns of one read share their memory: it is free when all of them are.
+                # The columns of one read share memory, which is freed when all of them are dropped.
                 for name in list(next(iter(self._kept.values())).names):
                     self._drop(name)
 
@@ -218,7 +220,7 @@ class Columns:
 
 
 def moment_of(manifest: Manifest) -> Moment:
-    """Return what changes whenever rows are added to a run."""
+    """Return a value that changes whenever rows are added to a run."""
     exports = frozenset(export.object for export in manifest.exports)
     return manifest.line_count, manifest.last_step, manifest.live_steps, exports
 
@@ -268,7 +270,7 @@ def _read(
 
 
 def _number_in(cell: str | None) -> float | None:
-    """Return the number that a cell of JSON text has, if it has one."""
+    """Return the number in a cell of JSON text; None if it has none."""
     value = None if cell is None else json.loads(cell)
     if isinstance(value, str):
         return NON_FINITE.get(value)
@@ -281,7 +283,7 @@ def _number_in(cell: str | None) -> float | None:
 
 
 def read_frame(run: Run, question: Question) -> tuple[pl.DataFrame, frozenset[str]]:
-    """Return all rows of a question, and the keys whose columns are JSON text."""
+    """Return all rows that answer a question, and the keys whose columns are JSON text."""
     reading, _ = open_run_reading(run, question)
     frame, json_keys = reading.healing(Reading.collected)
     return frame, frozenset(json_keys)

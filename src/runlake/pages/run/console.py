@@ -1,4 +1,4 @@
-"""The console output of a run: its last lines, which grow while it runs, and all of it as data."""
+"""The console output of a run: a page with the last lines, and all lines as data."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def show_console(request: Request) -> Response:
 
 
 async def send_tail(request: Request) -> Response:
-    """Answer with the last lines, for a page that is open."""
+    """Answer with the last lines, for a page that is open and adds new lines."""
     run = await run_of(request)
     return json_answer(request, await in_thread(tail_of, run))
 

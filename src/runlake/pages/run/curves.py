@@ -24,7 +24,7 @@ HEIGHT = 220
 
 
 def draw_charts(columns: Columns, run: Run, keys: Sequence[str], view: View) -> dict[str, Any]:
-    """Return the charts of some keys, each in a chart of its own.
+    """Return one chart for each of some keys.
 
     Parameters
     ----------
@@ -42,12 +42,12 @@ def draw_charts(columns: Columns, run: Run, keys: Sequence[str], view: View) -> 
     dict
         ``end``, the step after the last one that the charts show; ``charts``: per key a
         ``payload``, or a ``reason`` why there is none; and ``buffers``, the numbers of all
-        payloads: charts of one run mostly have one x axis.
+        payloads, because most charts of a run share the numbers of their x axis.
     """
     contents = columns.contents(run, view.end)
     names = list(dict.fromkeys(keys))
     by_axis: dict[str, list[str]] = {}
-    # Declarations of axes are in the config.
+    # Axes are declared in the config, which is read only if it is needed.
     metrics = run.metrics() if view.x is None else []
     for key in names:
         axis = view.x or axis_of(key, metrics)
@@ -112,9 +112,9 @@ def chart_payload(
     notes : sequence of str
         Facts to show below the curve.
     n_points : int, optional
-        Number of rows that the frame was chosen from.
+        Number of rows from which the frame was sampled; if omitted, it has all rows.
     shared : Buffers, optional
-        Gets the numbers, as for `payload_of`.
+        Stores the numbers, as for `payload_of`.
 
     Raises
     ------
@@ -143,7 +143,10 @@ def chart_payload(
 def _with_axis(
     frame: pl.DataFrame, key: str, axis: str, notes: list[str]
 ) -> tuple[pl.DataFrame, str]:
-    """Return the rows that have the axis; all of them over ``_step`` if none has."""
+    """Return the rows that have a value on the axis, and the axis.
+
+    If no row has one, return all rows, and ``_step`` as the axis.
+    """
     if key not in frame.columns:
         # Every row with the key was deleted, or has not been written yet.
         frame = frame.with_columns(pl.lit(None, pl.Float64).alias(key))
@@ -159,14 +162,14 @@ def _with_axis(
 def _cut(
     frame: pl.DataFrame, axis: str, low: float | None, high: float | None
 ) -> pl.DataFrame | None:
-    """Return the rows of a range of the axis and one on either side, to which lines lead.
+    """Return the rows in a range of the axis, and one row on either side, to which lines are drawn.
 
-    None if the rows are not in the order of the axis.
+    Return None if the rows are not in the order of the axis.
     """
     x = frame.get_column(axis)
     if not x.dtype.is_numeric() or x.null_count() or not x.is_sorted():
         return None
-    # By numpy: polars would wait for its threads, which other reads may keep busy.
+    # numpy searches here: polars would wait for its threads, which other reads may keep busy.
     places = x.to_numpy()
     start = 0 if low is None else int(places.searchsorted(low, "left"))
     stop = len(x) if high is None else int(places.searchsorted(high, "right"))
@@ -175,7 +178,7 @@ def _cut(
 
 
 def _steps_of(frame: pl.DataFrame, axis: str, view: View) -> StepRange:
-    """Return the steps that a range of the axis has, from a sample of the run."""
+    """Return the range of steps for a range of the axis, found in a sample of the run."""
     if axis not in frame.columns or not frame.get_column(axis).dtype.is_numeric():
         return StepRange()
     x = frame.get_column(axis)
@@ -186,7 +189,7 @@ def _steps_of(frame: pl.DataFrame, axis: str, view: View) -> StepRange:
         inside &= (x <= view.high).fill_null(value=False)
     places = inside.arg_true()
     if not len(places):
-        # Between two rows of the sample.
+        # The range is between two rows of the sample.
         at = int(x.search_sorted(view.low if view.low is not None else view.high or 0, "left"))
         first, last = at - 1, at
     else:

@@ -1,4 +1,4 @@
-"""Follow running runs: one thread per run and visitor reads new rows for all pages that show it."""
+"""Follows running runs: one thread per run and visitor reads new rows for all pages of the run."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ logger = logging.getLogger("runlake.pages")
 
 # A row is on the page less than two seconds after the backend has it.
 POLL_SECONDS = 0.5
-# Rows that are kept for pages that come later or read slowly, and their values.
+# Maximum number of rows, and of their values, that are kept for pages that subscribe later or read
+# slowly.
 MAX_ROWS, MAX_CELLS = 5_000, 200_000
-# More values are not sent: the page reads its charts again.
+# If there are more new values, they are not sent, and the page reads its charts again.
 MAX_SENT = 20_000
 
 
@@ -42,9 +43,9 @@ class Subscription:
     wake : callable
         Called, in another thread, when there is something to `collect`.
     position : int
-        Number of rows of the follower that were collected.
+        Number of the follower's rows that the page has collected.
     n_rewinds : int
-        How often the run had been rewound then.
+        How often the run had been rewound when the page collected last.
     state : str
         The state of the run that the page knows.
     """
@@ -57,12 +58,12 @@ class Subscription:
     state: str = ""
 
     def collect(self) -> list[tuple[str, dict[str, Any]]]:
-        """Return what is new for this page: names and contents of events."""
+        """Return the names and contents of events that are new for this page."""
         return self.follower.collect(self)
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more will come."""
+        """Whether there will be no more events."""
         return self.follower.is_over
 
 
@@ -108,7 +109,7 @@ class Follower:
         return page
 
     def follow(self) -> None:
-        """Read rows until there is no reason to go on; runs in a thread of its own."""
+        """Read rows until the run ends or no page shows it; call this in a thread of its own."""
         question = Question(steps=StepRange(self.start))
         client, path = client_of(self.run), path_of(self.run)
         try:
@@ -143,7 +144,7 @@ class Follower:
     def _add(self, row: Row) -> None:
         with self.lock:
             if self.rows and row[STEP] <= self.rows[-1][STEP]:
-                # The run was rewound: its rows from here on replace others.
+                # The run was rewound: its rows from here on replace rows that were read before.
                 self.n_rewinds += 1
             self.rows.append(row)
             self.n_cells += len(row)
@@ -178,7 +179,10 @@ class Follower:
 def _rows_event(
     page: Subscription, rows: list[Row], reread_to: int | None
 ) -> tuple[str, dict[str, Any]]:
-    """Return new rows; with ``reread_to``, that the page must read again what is before a step."""
+    """Return the event ``rows`` with new rows, or ``again``: the page must read its charts again.
+
+    ``reread_to`` is None, or the step after the last one if rows are missing or were replaced.
+    """
     start = page.cursor
     end = rows[-1][STEP] + 1 if rows else start
     page.cursor = max(start, end) if reread_to is None else end if rows else reread_to
@@ -221,7 +225,7 @@ class Followers:
         return page
 
     def leave(self, page: Subscription) -> None:
-        """End the subscription of a page; the thread ends at its next poll if it was the last."""
+        """End the subscription of a page; if no page is left, the thread ends at its next poll."""
         with page.follower.lock:
             page.follower.pages.discard(page)
         self._tidy()
@@ -240,7 +244,7 @@ class Followers:
 
 
 def columns_of(rows: list[Row]) -> dict[str, list[list[Any]]]:
-    """Return the numbers of rows by key: their steps and values, as JSON can hold them.
+    """Return the steps and numbers of each key in some rows, as values that JSON can represent.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Which keys of a run have charts, in groups by their prefix; no I/O."""
+"""Chooses the keys of a run that have charts, and groups them by their prefix; no I/O."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SHOWN_KEYS = 5
 
 
 def group_keys(keys: Iterable[str], separator: str = "/") -> list[tuple[str, list[str]]]:
-    """Return keys by their prefix, in the order in which people count.
+    """Return keys by their prefix; numbers in keys are ordered by their value.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What is new in a running run, as server-sent events: only rows after the cursor of a page."""
+"""Sends what is new in a running run as server-sent events: only rows after a page's cursor."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from runlake.pages.source import in_thread
 from runlake.public.run.run import Run
 
 FOLLOWERS = Followers()
-# A line without meaning, so that a connection that is gone is noticed.
+# After this time without news, a comment is sent, so that the server notices a closed connection.
 SILENCE_SECONDS = 15.0
-# Rows that come together are sent together.
+# Rows that arrive within this time are sent together.
 GATHER_SECONDS = 0.1
 
 

@@ -1,4 +1,4 @@
-"""Which tables and media a run logged, and at which steps."""
+"""Finds the tables and media that a run logged, and their steps."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _SHARED = Shared(SECONDS)
 
 
 def logged_keys(columns: Columns, run: Run, types: frozenset[str]) -> list[str]:
-    """Return the keys whose values are of some types, such as ``table-file``, by name.
+    """Return the keys whose values are of some types, such as ``table-file``; sorted.
 
-    The summary has the types of last values, the manifest those of all values. A key that neither
-    of them describes is of a type that is not asked for.
+    The summary has the types of the last values, and the manifest the types of all values. A key
+    whose type is in neither of them is left out.
     """
     found = {
         key
@@ -66,7 +66,10 @@ def logged_cells(
 def choose_cell(
     cells: list[tuple[int | None, Mapping[str, Any]]], step: int | None
 ) -> tuple[int | None, Mapping[str, Any]] | None:
-    """Return the value at a step, or the last one before it; the last of all without a step."""
+    """Return the value at a step, else the last one before it, else the first of all values.
+
+    If ``step`` is None, return the last of all values. Return None if there are no values.
+    """
     if step is None:
         return cells[-1] if cells else None
     before = [one for one in cells if one[0] is None or one[0] <= step]

@@ -1,4 +1,4 @@
-"""Images and other media that a run logged, step by step: images are shown, others stored."""
+"""Media that a run logged, step by step: images are shown, other media can be downloaded."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from runlake.public.lists.attributes import client_of
 from runlake.public.run.run import Run
 
 MAX_ITEMS = 64
-# A static copy has no larger pictures.
+# Larger pictures are not part of a static copy.
 MAX_COPIED_BYTES = 2_000_000
 
 
 async def show_media(request: Request) -> Response:
-    """Show what was logged under a key, with a slider over the steps."""
+    """Show the media that were logged under a key, with a slider for the step."""
     run = await run_of(request)
     keys = await in_thread(logged_keys, COLUMNS, run, MEDIA_TYPES)
     key = request.query_params.get("key") or (keys[0] if keys else None)
@@ -60,7 +60,7 @@ async def send_media(request: Request) -> Response:
 
 
 async def send_media_file(request: Request) -> Response:
-    """Answer with one file: an image to show, anything else to store. Never HTML."""
+    """Answer with one file: an image is shown; anything else, such as HTML, is a download."""
     run = await run_of(request)
     query = request.query_params
     key, step = query.get("key", ""), whole_in(query, "step")
@@ -76,7 +76,7 @@ async def send_media_file(request: Request) -> Response:
 
 
 def media_at(run: Run, key: str, step: int | None) -> dict[str, Any]:
-    """Return the steps of a key, and what was logged at a step, or last before it."""
+    """Return the steps of a key, and the media at a step, as `choose_cell` chooses them."""
     cells = logged_cells(COLUMNS, run, key, MEDIA_TYPES)
     chosen = choose_cell(cells, step)
     items = [] if chosen is None else _items(chosen[1])
@@ -89,7 +89,7 @@ def media_at(run: Run, key: str, step: int | None) -> dict[str, Any]:
 
 
 def _with_pictures(run: Run, key: str, found: dict[str, Any]) -> dict[str, Any]:
-    """Return the files of one step with the pictures themselves, for a static copy."""
+    """Return the result of `media_at` with the pictures as data URLs, for a static copy."""
     shown = []
     for index, described in enumerate(found["items"]):
         item = _item_at(run, key, found["step"], index)
@@ -115,7 +115,7 @@ def _items(cell: Mapping[str, Any]) -> list[MediaItem]:
     try:
         return media_items(cell)
     except InvalidArgument:
-        # A cell that names no file.
+        # The cell names no file.
         return []
 
 

@@ -1,4 +1,4 @@
-"""Addresses of a run's pages and of its data."""
+"""The addresses of a run's pages and data, and the functions that answer them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PAGES: dict[str, Handler] = {
     "/tables": tables.show_tables,
     "/media": media.show_media,
 }
-# What scripts of the pages read.
+# Data that the scripts of the pages read.
 ANSWERS: dict[str, Handler] = {
     "/contents.json": chart_pages.send_contents,
     "/charts.json": chart_pages.send_charts,
@@ -37,7 +37,7 @@ ANSWERS: dict[str, Handler] = {
     "/media-file": media.send_media_file,
     "/events": live.send_events,
 }
-# The data beside the pages: JSON, CSV and Parquet.
+# Data that visitors download: JSON, CSV and Parquet.
 DATA: dict[str, Handler] = {
     "history": chart_pages.send_history,
     "keys": chart_pages.send_keys,

@@ -1,4 +1,4 @@
-"""Answers that several pages share: of requests for one thing at one time, one asks the backend."""
+"""Shares answers: if several pages need the same answer at one time, one asks the backend."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ N_ANSWERS = 256
 
 @dataclass(slots=True)
 class _Answer:
-    """An answer that is being fetched, or was."""
+    """An answer that was fetched or is being fetched."""
 
     lock: Lock = field(default_factory=Lock)
     value: Any = None
@@ -45,7 +45,7 @@ class Shared:
         self._lock = Lock()
 
     def get(self, name: Hashable, call: Callable[[], T]) -> T:
-        """Return a known answer, else the result of ``call``; callers at the same time wait."""
+        """Return a known answer, else the result of ``call``; others who need it wait for it."""
         with self._lock:
             answer = self._answers.get(name)
             if answer is None:
@@ -64,12 +64,12 @@ class Shared:
 
 
 def open_run_reading(run: Run, question: Question) -> tuple[Reading, str | None]:
-    """Plan a read of a run; of a pulled run, of the part that is on disk.
+    """Plan a read of a run; for a pulled run, a read of the data that are on disk.
 
     Returns
     -------
     tuple of Reading and str or None
-        The second says what the disk lacks; None if it has everything.
+        The planned read, and a text that says which data are not on disk; None if all are.
     """
     client, path = client_of(run), path_of(run)
     if not client.settings.offline:
@@ -81,12 +81,12 @@ def open_run_reading(run: Run, question: Question) -> tuple[Reading, str | None]
 
 
 def path_of(run: Run) -> RunPath:
-    """Return the path of a run as a value."""
+    """Return the `RunPath` of a run."""
     return RunPath(run.entity, run.project, run.id)
 
 
 def identity_of(run: Run) -> Identity:
-    """Return what distinguishes a run as one visitor sees it: backend, directory, API key, path."""
+    """Return the identity of a run for one visitor: backend, directory, digest of the key, path."""
     settings = client_of(run).settings
     key = settings.api_key.reveal() if settings.api_key else ""
     digest = hashlib.sha256(key.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""What all pages of a run have in common: the run, the head of the page, and its tabs."""
+"""The common parts of all pages of a run: the run itself, the head of the page, and the tabs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from runlake.pages.source import in_thread, source_of
 from runlake.public.run.run import Run
 
 NAMES = ("entity", "project", "run_id")
-# The last part of the address, and what the tab says.
+# For each tab, the last part of its address, and its label.
 TABS = (
     ("", "Charts"),
     ("system", "System"),
@@ -58,9 +58,9 @@ def show(
     template : str
         Name of the template.
     copied : iterable of tuple
-        What the script of the page reads in a static copy, as for `page`.
+        Data that the script of the page reads in a static copy, as for `page`.
     **values
-        What else the template shows.
+        More values for the template.
     """
     parts = [request.path_params[name] for name in NAMES]
     tabs = [(label, _tab(request, parts, name)) for name, label in TABS]
@@ -87,13 +87,13 @@ def is_live(request: Request, run: Run) -> bool:
 
 
 def python_line(request: Request, run: Run, call: str) -> str:
-    """Return the Python that makes the data of a view; ``call`` is a method of the run."""
+    """Return the Python line that reads the data of a page by a ``call`` of the run's methods."""
     maker = "runlake.Api()" if source_of(request).is_live else "runlake.Lake()"
     return f"{maker}.run({str(run_path(run))!r}).{call}"
 
 
 def links_of(request: Request, name: str, **query: str) -> list[tuple[str, str]]:
-    """Return format and address of the files beside a view; none in a static copy."""
+    """Return format and address of the data of a page; none in a static copy."""
     if is_copy(request):
         return []
     parts = [request.path_params[part] for part in NAMES]
@@ -107,7 +107,7 @@ def _tab(request: Request, parts: Sequence[str], name: str) -> str:
 
 
 def _facts_of(run: Run) -> list[tuple[str, str]]:
-    """Return labels and texts of what the head of the page says about a run."""
+    """Return labels and texts of the facts about a run in the head of the page."""
     fields = run.load()
     user = (fields.get("user") or {}).get("username") or (fields.get("user") or {}).get("name")
     facts = [

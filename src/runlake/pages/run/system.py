@@ -29,7 +29,7 @@ _SHARED = Shared(SECONDS)
 
 
 async def show_system(request: Request) -> Response:
-    """Show the charts of the system metrics: their places, which a script fills."""
+    """Show the page for charts of the system metrics; its script reads and draws the charts."""
     run = await run_of(request)
     contents = await in_thread(system_contents, run, is_live=False) if is_copy(request) else None
     call = f"history({N_ROWS}, stream='system')"

@@ -1,4 +1,4 @@
-"""The tables that a run logged: paged, sorted, and as data."""
+"""The tables that a run logged: a page with sorted rows, page by page, and all rows as data."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ async def send_table(request: Request) -> Response:
 
 
 def page_of(frame: pl.DataFrame, number: int, sort: str, is_descending: bool) -> TableView:
-    """Return a page of a table; a column that cannot be sorted by is no order.
+    """Return a page of a table, sorted by a column; in the logged order if this is not possible.
 
     Examples
     --------
@@ -132,7 +132,7 @@ def page_of(frame: pl.DataFrame, number: int, sort: str, is_descending: bool) ->
     """
     is_sortable = sort in frame.columns and not frame.schema[sort].is_nested()
     if is_sortable:
-        # Names may be patterns of polars.
+        # Sort a column with another name: polars would read some names as patterns.
         order = frame.get_column(sort).alias("order").to_frame()
         rows = order.with_row_index("row").sort(
             "order", descending=is_descending, nulls_last=True, maintain_order=True

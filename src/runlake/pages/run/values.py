@@ -1,4 +1,4 @@
-"""Config and summary of a run: every value on a page that can be searched, and as data."""
+"""Config and summary of a run: a page of values that can be searched, and the values as data."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from runlake.pages.run.shell import links_of, python_line, run_of, show
 from runlake.pages.source import in_thread
 from runlake.public.run.run import Run
 
-# More rows make a page slow; the files beside it have all of them.
+# More rows would make the page slow; its data, which can be downloaded, have all values.
 MAX_ROWS = 5_000
 CONFIG, SUMMARY = "config", "summary"
 EMPTY = {
@@ -51,7 +51,7 @@ def _values(run: Run, kind: str) -> Mapping[str, Any]:
 
 
 def _rows(values: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """Return the values in the order of their names, without what the SDK adds to a summary."""
+    """Return the values in the order of their names, without the SDK's own entry ``_wandb``."""
     found = [(key, value) for key, value in flat(values) if key.partition(".")[0] != "_wandb"]
     return sorted(found, key=lambda row: row[0])
 
@@ -88,7 +88,7 @@ async def _send(request: Request, kind: str) -> Response:
 
 
 def _whole_text(value: Any) -> str:
-    """Return a value that is shown shortened as JSON, for a tooltip; empty if it is shown whole."""
+    """Return the whole text of a value for a tooltip; empty if the page does not shorten it."""
     if isinstance(value, (bool, int, float)) or value is None:
         return ""
     text = value if isinstance(value, str) else json.dumps(plain_json(value))

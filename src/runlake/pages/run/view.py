@@ -1,4 +1,4 @@
-"""`View`: how charts of a run are to be drawn, as the query of a URL says."""
+"""`View`: how the charts of a run are drawn, read from the query of a URL."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from runlake.charts.smoothing import check_smooth
 from runlake.errors import InvalidArgument
 
-# Of a step. Python refuses to read numbers of more than 4,300 digits.
+# Maximum number of digits of a step. Python refuses to read numbers of more than 4,300 digits.
 MAX_DIGITS = 19
 POINTS, MAX_POINTS, MIN_POINTS = 1_000, 20_000, 4
 
@@ -23,7 +23,7 @@ class View:
     x : str or None
         The key of the x axis; None means the one that ``define_metric`` declared for each key.
     smooth : float, int or None
-        As for `Run.plot`.
+        The smoothing, as for `Run.plot`; None for no smoothing.
     log : bool
         Whether the y axis is logarithmic.
     low, high : float or None
@@ -31,7 +31,7 @@ class View:
     points : int
         Maximum number of points of a curve.
     end : int
-        The page has rows up to this step, exclusive: an older answer is of no use.
+        The page has rows up to this step, exclusive, so an answer must not be older.
     """
 
     x: str | None = None
@@ -67,12 +67,12 @@ class View:
 
 
 def number_in(query: Mapping[str, str], name: str) -> float | None:
-    """Return a finite number of a query; None if it has none of this name.
+    """Return the number with a name in a query; None if it is missing or empty.
 
     Raises
     ------
     InvalidArgument
-        If it is no finite number.
+        If the text is not a finite number.
     """
     text = query.get(name, "").strip()
     if not text:
@@ -87,12 +87,12 @@ def number_in(query: Mapping[str, str], name: str) -> float | None:
 
 
 def whole_in(query: Mapping[str, str], name: str, least: int = 0) -> int | None:
-    """Return a whole number of a query, at least ``least``; None if it has none of this name.
+    """Return the whole number with a name in a query; None if it is missing or empty.
 
     Raises
     ------
     InvalidArgument
-        If it is anything else.
+        If the text is not a whole number, or is less than ``least``.
     """
     text = query.get(name, "").strip()
     if not text:

@@ -1,4 +1,4 @@
-// Adds new console lines of a running run, and stays at the end if the reader is there.
+// Adds new console lines of a running run. If the reader is at the end, the page stays there.
 (() => {
   "use strict";
 

@@ -5,10 +5,10 @@ const runlakeData = (() => {
 
   const root = document.documentElement;
   const isStatic = root.dataset.static !== undefined;
-  // In a static copy, data.json says which file has the answer to a question.
+  // In a static copy, data.json names the file with the answer to each request.
   let index = null;
 
-  // Keys and values as text, in the order of the keys; a list is several values of one key.
+  // Return pairs of key and text, ascending by key; a list gives one pair for each of its values.
   function pairsOf(parameters) {
     const isGiven = (value) => value !== null && value !== undefined && value !== "";
     return Object.keys(parameters)
@@ -29,7 +29,8 @@ const runlakeData = (() => {
   }
 
   // Return a promise of the JSON at an address below the page, such as runlakeData("charts",
-  // { key: "loss" }). A static copy has only what the page shows at first, so a promise can fail.
+  // { key: "loss" }). A static copy has only the data that the page shows at first: the promise is
+  // rejected for other data.
   async function runlakeData(name, parameters = {}, options = {}) {
     if (!isStatic) return fetched(root.dataset.base + addressOf(name, parameters), options);
     index ??= fetched("data.json");
@@ -38,8 +39,9 @@ const runlakeData = (() => {
     return fetched(file, options);
   }
 
-  // Call a function again and again while the page is seen, and at once when a reader comes back to
-  // it, until it returns false. The pause is in milliseconds. What fails is tried again.
+  // Call a function again and again while the page is visible, and at once when it becomes visible
+  // again, until the function returns false. pauseOf returns the pause in milliseconds. A call that
+  // fails is repeated after the pause.
   async function repeat(pauseOf, call) {
     for (;;) {
       await new Promise((done) => {
@@ -51,7 +53,7 @@ const runlakeData = (() => {
     }
   }
 
-  // Return this page as it is now; null if another one comes in its place, such as the login.
+  // Read this page again; return null if the server answers with another page, such as the login.
   async function readPage() {
     const answer = await fetch(location.href);
     if (!answer.ok || answer.redirected) return null;
@@ -59,7 +61,7 @@ const runlakeData = (() => {
   }
 
   Object.assign(runlakeData, { isStatic, repeat, readPage });
-  // The address of data in another format, for links: runlakeData.address("history", {}, "csv").
+  // Return the address of data in a format, for links: runlakeData.address("history", {}, "csv").
   runlakeData.address = (name, parameters = {}, suffix = "json") =>
     root.dataset.base + addressOf(name, parameters).replace(/\.json(?=$|\?)/, `.${suffix}`);
   return runlakeData;

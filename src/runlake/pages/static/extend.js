@@ -19,7 +19,8 @@ const runlakeExtend = (() => {
     return all;
   }
 
-  // Return whether the points could be added: not before the others, nor to a smoothed curve.
+  // Add the points, and return true. Return false if they come before other points, or the curve is
+  // smoothed or has a band: then nothing is added.
   function runlakeExtend(chart, xs, ys, notes) {
     const [curve] = chart.curves;
     const isAfter = !curve.x.length || xs[0] >= curve.x[curve.x.length - 1];

@@ -1,12 +1,12 @@
-// Passes on what is new in a running run. Of all pages of a browser that show the run, one has the
-// connection: a browser opens few connections to one host.
+// Receives events about a running run. If several pages of a browser show the run, one of them has
+// the connection and passes the events to the others: a browser opens few connections to one host.
 const runlakeLive = (() => {
   "use strict";
 
   const NAMES = ["rows", "again", "state", "over"];
 
-  // Call onEvent with the name and the content of each event, from a cursor on, until the run ends.
-  // onEvent is also called for events from before the cursor.
+  // Call onEvent with the name and the content of each event until the run ends. getCursor returns
+  // the step from which on events are requested; onEvent may also get events for earlier steps.
   function runlakeLive(getCursor, onEvent) {
     const base = document.documentElement.dataset.base;
     const channel = new BroadcastChannel(`runlake ${base}`);
@@ -48,7 +48,7 @@ const runlakeLive = (() => {
       setTimeout(() => channel.close());
     }
 
-    // Only pages that are seen ask for the connection. Without locks, each of them has its own.
+    // Only visible pages ask for the connection. Without locks, each of them has its own.
     function change() {
       if (document.hidden) return disconnect();
       if (source || release || isOver) return undefined;

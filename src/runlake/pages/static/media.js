@@ -1,4 +1,4 @@
-// Shows the media of the step that the slider names.
+// Shows the media of the step that the reader chooses with the slider.
 (() => {
   "use strict";
 

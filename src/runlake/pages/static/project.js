@@ -3,14 +3,16 @@
 (() => {
   "use strict";
 
-  // The first chart is asked for alone, to be drawn early. The next ones share the reading of runs.
+  // The first chart is requested alone, so that it is drawn early. Later requests ask for several
+  // charts, for which the server reads each run once.
   const BATCH = runlakeData.isStatic ? 1 : 4;
   const AT_ONCE = 2;
   const NEAR = "300px";
   const PAUSE = 150;
-  // How often the rows are read again: while one of their runs is under way, and else.
+  // Pause in milliseconds before rows are read again: if one of the runs goes on, and otherwise.
   const [BUSY, QUIET] = [5000, 30000];
-  // How much more than the visible range a zoomed chart reads on each side, to be moved.
+  // The part of the visible range that a zoomed chart also reads on each side, so that it can be
+  // panned.
   const MARGIN = 0.5;
 
   // Charts.
@@ -111,7 +113,7 @@
       const isWanted = drawing.range === range && drawings.get(figure) === drawing;
       if (isWanted && payload) drawing.chart.update(payload);
     } catch {
-      // The coarser points stay.
+      // The chart keeps its coarser points.
     }
   }
 
@@ -122,7 +124,8 @@
     for (const figure of section.querySelectorAll("figure[data-key]")) watcher.observe(figure);
   }
 
-  // Put the figures that are drawn already into another section, and draw what is new in it.
+  // Replace the section of charts. Move figures that are drawn already into the new section, and
+  // draw its other figures.
   function changeCharts(section) {
     const old = document.querySelector("#charts");
     const known = new Map();
@@ -167,7 +170,7 @@
     } catch {
       if (signal.aborted) return;
     }
-    // What is no page of this kind, such as the login, is opened as usual.
+    // If the answer is another page, such as the login, the browser opens it as usual.
     if (!made?.querySelector("[data-part='runs']")) {
       location.assign(address);
       return;
@@ -205,10 +208,10 @@
     same?.focus({ preventScroll: true });
   }
 
-  // Rows of runs that go on.
+  // Rows of the table, which change while runs go on.
 
   const namesOf = (part) => [...part.querySelectorAll("tr[data-run]")].map((row) => row.dataset.run);
-  // What decides about the place of rows and cells.
+  // Return a text that changes if rows or columns are added, removed or moved.
   const frameOf = (part) =>
     JSON.stringify([
       namesOf(part),
@@ -221,7 +224,7 @@
     if (frameOf(old) === frameOf(fresh)) {
       const rows = [...old.querySelectorAll("tr[data-run]")];
       [...fresh.querySelectorAll("tr[data-run]")].forEach((row, i) => {
-        // The first cell has what the reader chose.
+        // The first cell is kept, because it has the choices of the reader.
         [...row.cells].slice(1).forEach((cell, c) => {
           const shown = rows[i].cells[c + 1];
           if (shown.innerHTML !== cell.innerHTML) shown.replaceWith(document.adoptNode(cell));
@@ -241,7 +244,7 @@
     const [address, change] = [location.href, nChanges];
     const made = await runlakeData.readPage();
     const fresh = made?.getElementById("runs");
-    // A choice that was made meanwhile counts.
+    // If the reader made another choice meanwhile, the rows are not those of this choice.
     if (!fresh || address !== location.href || change !== nChanges) return;
     showRows(fresh);
   }
@@ -258,7 +261,7 @@
     return text ? `${form.action.split("?")[0]}?${text}` : form.action.split("?")[0];
   }
 
-  // Whether a click or a form is for this script, not for a new tab or another page.
+  // Return whether this script handles a link or a form; the browser handles all others.
   const isSoft = (element) => element?.dataset.soft !== undefined;
 
   document.addEventListener("click", (event) => {
@@ -314,7 +317,7 @@
   });
 
   function start() {
-    // A selection is drawn at once, so it needs no button.
+    // With this script, a selection is drawn at once, so the button for it is hidden.
     for (const button of document.querySelectorAll("#runs button.plain:not([id])"))
       button.hidden = true;
   }

@@ -1,11 +1,11 @@
-// The charts of a run: drawn when they come near the view, and freed far outside of it. Names of
-// keys are set as text only.
+// Draws the charts of a run when they come near the view, and frees them when they are far from it.
+// Names of keys are only set as text, never as HTML.
 (() => {
   "use strict";
 
   // Distances from the view, in pixels: where charts are drawn, and where they are freed.
   const [NEAR, FAR] = [400, 1600];
-  // As in run.css: the places of charts are known before they are drawn.
+  // The same sizes in pixels as in run.css: the places of charts are known before they are drawn.
   const [CELL_WIDTH, CELL_HEIGHT, GAP] = [400, 356, 12];
   const CHUNK = 12;
   const SWEEP = 500;
@@ -52,7 +52,7 @@
     place.hidden = !text;
   }
 
-  // Settings: in the address, so that a view can be sent to others.
+  // Settings; the address of the page has them, so that a reader can send it to others.
 
   function view() {
     const weight = Number(smooth.value);
@@ -63,7 +63,7 @@
     };
   }
 
-  // Rows that the page has: an answer from before them is of no use.
+  // Return the step up to which the page has rows, as a parameter: an answer must not be older.
   function known() {
     return isLive && cursor ? { end: cursor } : {};
   }
@@ -91,18 +91,18 @@
     try {
       localStorage.setItem(`runlake-pins ${pinsOf}`, JSON.stringify([...pins]));
     } catch {
-      // Storage is refused or full: pins last as long as the page.
+      // Storage is refused or full: the pins are lost when the page is closed.
     }
   }
 
-  // The charts of one answer share their numbers.
+  // Read charts; the charts of one answer share the buffers of their numbers.
   async function readCharts(asked) {
     const answer = await runlakeData(`${stream}charts`, asked);
     for (const { payload } of answer.charts) if (payload) payload.buffers ??= answer.buffers;
     return answer;
   }
 
-  // Cells: the place of one chart each.
+  // Cells; each is the place of one chart.
 
   class Cell {
     constructor(key) {
@@ -120,7 +120,7 @@
       near.observe(this.box);
     }
 
-    // The cell of a key, made if there is none.
+    // Return the cell of a key; create it if there is none.
     static of(key) {
       return cells.get(key) ?? new Cell(key);
     }
@@ -133,7 +133,7 @@
       this.box.remove();
     }
 
-    // Draw an answer of the backend: a chart, or the reason why there is none.
+    // Draw the answer of the server: a chart, or the reason why there is none.
     draw({ payload, reason }, end) {
       this.isStale = this.isExtended = false;
       this.end = end;
@@ -282,7 +282,7 @@
     return [xs, ys];
   }
 
-  // What comes near the view is wanted, what is far is freed.
+  // Cells near the view are wanted. Chunks of cells far from the view are emptied.
 
   const near = new IntersectionObserver(
     (entries) => {
@@ -305,7 +305,7 @@
     { rootMargin: `${FAR}px` },
   );
 
-  // Cells that are seen come first, from the top.
+  // Return the next cells to draw: visible cells first, then from top to bottom.
   function nextBatch() {
     const placed = [...wanted].map((cell) => ({ cell, at: cell.box.getBoundingClientRect() }));
     const isSeen = ({ at }) => at.bottom > 0 && at.top < innerHeight;
@@ -350,7 +350,7 @@
     pump();
   }
 
-  // Groups of chunks of cells: only chunks near the view have cells.
+  // Groups. The cells of a group are divided into chunks; only chunks near the view have cells.
 
   class Chunk {
     constructor(parent, keys) {
@@ -391,7 +391,8 @@
     return details;
   }
 
-  // A word without * may be anywhere in a key; with it, it is the whole key.
+  // Return a function that tests whether a key matches all words of a text. A word with * must
+  // match the whole key; other words may be anywhere in it.
   function matcher(text) {
     const tests = text
       .toLowerCase()
@@ -406,11 +407,11 @@
     return (key) => tests.every((test) => test(key.toLowerCase()));
   }
 
-  // Put the keys that are shown into their groups: pinned ones first.
+  // Build the groups of the keys that are shown; the group of pinned keys comes first.
   function arrange() {
     const text = search.value.trim();
     const isFound = matcher(text);
-    // Keys that define_metric hides are found by a search.
+    // A search also shows keys that define_metric hides.
     const isShown = (key) => (text ? isFound(key) : !hidden.has(key));
     const pinned = [...pins].filter((key) => keys.has(key));
     const others = contents.groups.map(([name, some]) => [name, some.filter((key) => !pins.has(key))]);
@@ -438,7 +439,7 @@
     say("reason", keys.size && text && !n ? `No key matches ${text}.` : contents.reason);
   }
 
-  // Cells that are in no chunk any more.
+  // Drop the cells that are no longer in a chunk.
   function sweep() {
     for (const cell of [...cells.values()]) if (!cell.box.isConnected) cell.drop();
   }
@@ -494,7 +495,7 @@
     for (const chunk of chunks) chunk.keepPlace();
   }).observe(groups);
 
-  // Live.
+  // Live updates.
 
   function onState(state) {
     const badge = document.querySelector(".state");
@@ -539,7 +540,7 @@
     list().then(redraw, () => {});
   }
 
-  // Charts that cannot be extended are read again, all at once and not often.
+  // Read the charts again that could not be extended: all together, every few seconds.
   function rereadStale() {
     for (const cell of cells.values())
       if (cell.isStale && cell.isNear && cell.chart && !cell.range) wanted.add(cell);

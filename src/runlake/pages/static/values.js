@@ -23,7 +23,7 @@
   section.addEventListener("submit", (event) => event.preventDefault());
   section.addEventListener("input", filter);
 
-  // Only what differs is replaced: a reader may have opened a value, or write into the search.
+  // Replace only rows that differ: the reader may have opened a value, or write into the search.
   function show(fresh) {
     const [old, made] = [section, fresh].map((one) => one.querySelector("tbody"));
     if (!old || !made) {
