@@ -1,4 +1,4 @@
-"""Admit visitors to the pages of ``runlake view``: those who have the address that it printed.
+"""Shows the pages of ``runlake view`` only to visitors who have the address that it printed.
 
 Every user of a machine can open its ports. Only the user who started the command sees its output,
 so the printed address has a token. A browser that opens this address gets a cookie that replaces

@@ -32,8 +32,8 @@ def build_pages(source: Source, *, base: str = "") -> ASGIApp:
 
 def all_pages() -> ASGIApp:
     """Return the pages without a source; the scope of each request must have a source."""
-    # The first route that matches is used: pages of a run come before those of a project, and these
-    # before those of an entity.
+    # The first route that matches is used. So the routes of runs come before those of projects, and
+    # the routes of projects before those of entities.
     routes = [*static.routes, Route(f"/{OWN}/{{rest:names}}", _show_nothing)]
     routes += [*files.routes, *artifacts.routes, *sweeps.routes]
     routes += [*run_routes, *project_routes, *home.routes]

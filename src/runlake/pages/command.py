@@ -29,7 +29,7 @@ class WithLake(TyperCommand):
     """A command whose option ``--lake`` needs no value."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse arguments, with the directory of the settings for a missing value."""
+        """Parse arguments; without a value, ``--lake`` gets the cache directory of the settings."""
         for place, word in enumerate(args):
             following = args[place + 1 : place + 2]
             if word == LAKE and (not following or following[0].startswith("-")):

@@ -292,7 +292,7 @@ def _is_file(parts: Parts) -> bool:
 
 
 def _safe(name: str) -> list[str]:
-    """Return file names for the parts of a name, without what file systems or addresses change.
+    """Return the parts of a name as file names that no file system and no address changes.
 
     Examples
     --------

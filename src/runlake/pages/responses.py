@@ -170,14 +170,14 @@ def json_answer(request: Request, value: Any, status: int = 200) -> Response:
 
 
 def attachment(name: str) -> str:
-    """Return a ``Content-Disposition``: a browser saves the answer as a file and never shows it."""
+    """Return a header by which a browser saves an answer as a file instead of showing it."""
     plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\%' else "_" for c in name)
     encoded = quote(name, safe="", errors="surrogatepass")
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{encoded}"
 
 
 def tagged(request: Request, answer: Response) -> Response:
-    """Return the answer with an ETag; if the browser has the same answer, without content."""
+    """Return the answer with an ETag, or without content if the browser has the same answer."""
     if answer.status_code != HTTPStatus.OK:
         answer.headers.setdefault("Cache-Control", "no-store")
         return answer
@@ -295,7 +295,7 @@ ERRORS: dict[Any, Any] = {
 
 
 class WithHeaders:
-    """Adds the headers that every answer needs, also that of an error.
+    """Adds the headers that every answer needs, also an answer to a failed request.
 
     Parameters
     ----------

@@ -23,7 +23,7 @@ FOREVER = "public, max-age=31536000, immutable"
 
 @cache
 def static_files() -> dict[str, Path]:
-    """Return the files by their names; those of uPlot only if this installation has them."""
+    """Return the files by their names, with the files of uPlot if this installation has them."""
     own = {file.name: file for file in FOLDER.iterdir() if file.suffix in {".js", ".css", ".svg"}}
     charts = {name: CHARTS / name for name in ("chart.js", "chart.css")}
     uplot = {name: UPLOT / name for name in UPLOT_FILES if (UPLOT / name).is_file()}

@@ -17,7 +17,7 @@ from runlake.values import ProjectPath, is_url, url_parts
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What to show.
+    """The pages that a command shows.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def open_target(text: str | None, lake: Path | None) -> Target:
     Raises
     ------
     InvalidArgument
-        If the text is no path, or the directory has no pulled runs.
+        If the text is not a path or URL, or the directory has no pulled runs.
     RunlakeError
         If the text names something that does not exist or cannot be read.
     """

@@ -15,7 +15,7 @@ NOT_FINITE = ("NaN", "Infinity", "-Infinity")
 
 
 def shown_value(value: Any, column: str = "") -> str:
-    """Return a value as the text of a cell; durations, and tags, depend on the column.
+    """Return a value as the text of a cell; some columns, such as ``tags``, have their own form.
 
     Examples
     --------

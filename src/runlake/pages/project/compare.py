@@ -62,7 +62,7 @@ class Line:
 
 
 def compared(rows: Sequence[RunRow], *, shows_equal: bool) -> list[Line]:
-    """Return a line for each entry of config and summary: if the runs differ in it, or for all.
+    """Return one line for each entry of config and summary in which the runs differ, or for all.
 
     Parameters
     ----------

@@ -48,12 +48,12 @@ class Range:
 
     @classmethod
     def from_texts(cls, low: str | None, high: str | None) -> Range:
-        """Read the ends from a query.
+        """Read both ends from texts of a query.
 
         Raises
         ------
         InvalidArgument
-            If an end is no finite number.
+            If an end is not a finite number.
         """
         return cls(*(_number(text, name) for text, name in ((low, "low"), (high, "high"))))
 

@@ -166,7 +166,7 @@ def page_values(
     address : str
         The address of the page, without a query.
     is_live : bool
-        Whether the runs are those of a backend.
+        True if the runs are read from a backend, False if they were pulled.
     error : str or None
         Why the view cannot be shown; None if it can.
     """
@@ -246,7 +246,7 @@ def _column(view: ProjectView, name: str, names: Sequence[str], links: _Links) -
 
 
 def _is_number(name: str) -> bool:
-    """Return whether a column is first ordered by its largest values: results, times, durations."""
+    """Return whether a column is first ordered by its largest values, as results and times are."""
     return name.startswith(f"{SUMMARY}.") or name in {"created_at", "heartbeat_at", "duration"}
 
 

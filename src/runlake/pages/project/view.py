@@ -23,7 +23,7 @@ MAX_VALUES = 1_000
 
 @dataclass(frozen=True, slots=True)
 class ProjectView:
-    """What to show of a project.
+    """The choices of a visitor to a project's page.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ class ProjectView:
         Raises
         ------
         InvalidArgument
-            If it is no number.
+            If the smoothing is not a number.
         """
         if not self.smooth:
             return None
@@ -170,7 +170,7 @@ class ProjectView:
         return found
 
     def toggled(self, name: str, value: str) -> ProjectView:
-        """Return a view where a repeated parameter has one more value, or one less."""
+        """Return a view with a value added to a repeated parameter, or removed if it was there."""
         values: tuple[str, ...] = getattr(self, name)
         rest = tuple(one for one in values if one != value)
         return self.but(**{name: (*rest, value) if rest == values else rest})

@@ -121,7 +121,15 @@ class Columns:
         self._facts: LRUCache[Identity, tuple[Moment, dict[str, KeyFacts]]] = LRUCache(N_FACTS)
 
     def contents(self, run: Run, end: int = 0) -> Contents:
-        """Return the keys of a run, at most `SECONDS` old, read again if ``end`` is later."""
+        """Return the keys of a run, at most `SECONDS` old; keys from before ``end`` are read again.
+
+        Parameters
+        ----------
+        run : Run
+            The run.
+        end : int
+            The page has rows up to this step, exclusive, so older keys are of no use.
+        """
         identity = identity_of(run)
 
         def read() -> Contents:

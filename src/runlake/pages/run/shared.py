@@ -45,7 +45,7 @@ class Shared:
         self._lock = Lock()
 
     def get(self, name: Hashable, call: Callable[[], T]) -> T:
-        """Return a known answer, else the result of ``call``; others who need it wait for it."""
+        """Return a known answer, else the result of ``call``; callers at the same time share it."""
         with self._lock:
             answer = self._answers.get(name)
             if answer is None:

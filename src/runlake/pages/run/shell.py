@@ -87,7 +87,7 @@ def is_live(request: Request, run: Run) -> bool:
 
 
 def python_line(request: Request, run: Run, call: str) -> str:
-    """Return the Python line that reads the data of a page by a ``call`` of the run's methods."""
+    """Return the Python line that reads the data of a page; ``call`` calls a method of the run."""
     maker = "runlake.Api()" if source_of(request).is_live else "runlake.Lake()"
     return f"{maker}.run({str(run_path(run))!r}).{call}"
 

@@ -1,4 +1,4 @@
-"""The tables that a run logged: a page with sorted rows, page by page, and all rows as data."""
+"""The tables that a run logged: pages of rows, sorted by a column, and all rows as data."""
 
 from __future__ import annotations
 

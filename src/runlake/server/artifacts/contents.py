@@ -205,7 +205,7 @@ class ArtifactContents:
         return stored_as if row and self._storage.find(stored_as) else None
 
     def release(self, version_id: int) -> None:
-        """Delete the manifests and the list of files of a version, and objects that only it has."""
+        """Delete a version's manifests and list of files, and objects that no other version has."""
         with self._database.transaction() as connection:
             own = connection.execute(
                 "SELECT DISTINCT object FROM artifact_files WHERE version_id = ? "

@@ -1,4 +1,4 @@
-"""The data directory as a whole: who uses it, what is left over or damaged in it, and copies of it.
+"""The data directory as a whole: its only user at a time, leftovers, damage, and copies.
 
 To understand this package, begin with `custody`, which keeps the directory for one server while it
 runs. Then read `leftovers`, which cleans the directory when a server starts, and `copies`, which

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 class NotRepairable(Exception):
-    """Something cannot be repaired; the text says what is lost, and what was done instead."""
+    """A damage cannot be repaired; the text says what is lost, and what was done instead."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ class Context:
         return self.user.name
 
     def entity(self, name: str | None) -> str:
-        """Return the entity, by default the user's; raise `Refused` if it is another user's."""
+        """Return the entity with a name, by default the user's; refuse that of another user."""
         if name not in {None, "", self.owner}:
             raise Refused(f"permission denied for entity {name!r}")
         return self.owner

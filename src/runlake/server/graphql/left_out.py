@@ -29,12 +29,12 @@ QUOTED = re.compile(r"'(?:\w+\.)?(\w+)'")
 
 
 def named_feature(problems: Sequence[str]) -> str | None:
-    """Return a sentence that names the feature a document needs; None if it is unknown.
+    """Return a sentence that names a feature which a document needs; None if no feature is known.
 
     Parameters
     ----------
     problems : sequence of str
-        What is wrong with the document; names of fields and types are in quotes.
+        Messages about the document; names of fields and types in them are in quotes.
 
     Examples
     --------

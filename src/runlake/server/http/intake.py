@@ -98,8 +98,8 @@ class Intake:
     async def admit(self, request: Request) -> User | None:
         """Return the user of a request's key, before the body is read; None if there is no key.
 
-        A wrong key is refused. A key that was looked up during the last minute is not looked up
-        again here; `confirm` always looks it up.
+        A wrong key is refused. If the key was looked up during the last minute, it is not looked up
+        again here. Unlike this method, `confirm` always looks it up.
         """
         authorization = request.headers.get("authorization")
         user = self._admitted.get(authorization)

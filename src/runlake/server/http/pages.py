@@ -106,7 +106,7 @@ class PagesRoute(BaseRoute):
 def is_page_address(method: str, path: str) -> bool:
     """Return whether a request may be for a page: its path begins with the name of an entity.
 
-    The path ``/`` and the paths below `OWN` are those of pages too.
+    The path ``/``, and paths that begin with `OWN`, are also paths of pages.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Forks and rewinds: a run continues after a step of another run, or of its own, with its rows.
+"""Forks and rewinds: a run continues after a step of another run, or after one of its own steps.
 
 A fork gets copies of its parent's lines, so that it can be read, exported and changed alone, also
 after the parent was deleted. The table ``branch_points`` has a row for each run that was forked or

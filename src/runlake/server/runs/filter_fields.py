@@ -60,7 +60,7 @@ class RunField:
 
     @property
     def is_column(self) -> bool:
-        """Whether the value is that of a column of the table ``runs``."""
+        """Whether the value is the content of a column of the table ``runs``."""
         return PLAIN_COLUMN.fullmatch(self.value) is not None and not self.elements
 
 

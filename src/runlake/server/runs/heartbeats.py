@@ -43,6 +43,6 @@ class Heartbeats:
         self._heard.pop(run_id, None)
 
     def silent(self, running: Iterable[int], seconds: float) -> list[int]:
-        """Return those of the given runs that sent nothing during the last ``seconds``."""
+        """Return the given runs that sent nothing during the last ``seconds``, in their order."""
         latest = self._clock() - seconds
         return [run_id for run_id in running if self._heard.get(run_id, self._start) <= latest]

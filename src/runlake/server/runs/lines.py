@@ -140,7 +140,7 @@ def _are_on_wire(steps: Sequence[int], lines: Sequence[str]) -> bool:
     """
     text = "\n".join(lines)
     return (
-        # Each line has at least one brace, that of its object.
+        # Each line has at least one brace, at the start of its object.
         text.count("{") == len(lines)
         and not any(word in text for word in NOT_ON_WIRE)
         and not any(exponent.search(text) for exponent in LONG_EXPONENTS)

@@ -57,7 +57,7 @@ STARTS_A_RUN = ("host", "jobProgram", "displayName", "groupName", "jobType", "no
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits of runs: how large exports are, what is kept, and when a silent run has crashed.
+    """Limits of runs: how large exports are, which lines are kept, and when a run has crashed.
 
     Parameters
     ----------
@@ -538,7 +538,7 @@ class RunStore:
             connection.execute("UPDATE runs SET state = ? WHERE id = ?", (state, run_id))
 
     def stop(self, run_id: int) -> None:
-        """Ask a run to stop: the answer to its next request tells its script to stop."""
+        """Ask a run to stop; the answer to the run's next request passes this on to its script."""
         with self._database.transaction() as connection:
             connection.execute("UPDATE runs SET is_stopped = 1 WHERE id = ?", (run_id,))
 

@@ -478,8 +478,8 @@ class Database:
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:
-    # Some failures of SQLite end the transaction. A failed COMMIT leaves it open, and later writes
-    # would be a part of it.
+    # Some failures of SQLite end the transaction. A failed COMMIT leaves the transaction open, and
+    # later writes would become a part of it.
     if connection.in_transaction:
         connection.execute("ROLLBACK")
 

@@ -23,7 +23,7 @@ def compile_pattern(pattern: str) -> re2._Regexp[str]:
     Parameters
     ----------
     pattern : str
-        In RE2's syntax: that of Perl and Python, without lookaround and backreferences.
+        In the syntax of RE2, which is like that of Python without lookaround and backreferences.
 
     Returns
     -------
