@@ -57,7 +57,7 @@ def check_directory(data_dir: Path) -> Iterator[Finding]:
         if is_readable:
             database = Database(data_dir / DATABASE)
             kinds = [*_find_in_rows_and_objects(data_dir, database, None), _find_modes(data_dir)]
-            # Only if no server runs: a running server has unfinished files, which are no leftovers.
+            # Only if no server runs, because the unfinished files of a server are not leftovers.
             with contextlib.suppress(DirectoryError), _nobody_else(data_dir):
                 kinds.append(_find_leftovers(data_dir, database))
             for damages in kinds:

@@ -186,7 +186,7 @@ class ExportQueue:
                 self._changed.notify_all()
 
     def _next(self) -> tuple[str, int] | None:
-        """Wait for a task, and take runs with waiting readers first; None when the queue ends."""
+        """Wait for a task and return it; tasks for waiting readers come first; None at the end."""
         with self._changed:
             self._changed.wait_for(
                 lambda: self._waiting or self._uncompressed or not self._is_running

@@ -43,7 +43,7 @@ def _parquet(context: Context, run: sqlite3.Row, given: Given) -> Fields:
     runs, keys = context.runs, set(given["liveKeys"])
     # A reader that asks right after the last row was logged gets complete exports.
     runs.with_exports(run, context.budget.left / 2)
-    # Read both in one snapshot: a row that is exported in between would be live and in an export.
+    # Read live rows and exports in one snapshot; otherwise a row could be in both.
     with runs.database.snapshot():
         run = runs.export_state(run["id"])
         is_live = _knows_exports(context, run)

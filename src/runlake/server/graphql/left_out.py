@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-# By feature, a pattern of the fields, arguments and types of W&B's schema that belong to it.
+# For each feature, a pattern of the fields, arguments and types of W&B's schema that belong to it.
 FEATURES = {
     "Automations are": (
         r"\w*[tT]rigger\w*|\w*Automation\w*|\w*[iI]ntegrations?|CreateGenericWebhook\w*|ARIA\w*"

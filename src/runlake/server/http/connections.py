@@ -118,7 +118,7 @@ class BoundedConnection(HttpProtocol):
         super().connection_lost(exc)
 
     def drop(self) -> None:
-        """Close a connection without a request."""
+        """Close this connection at once; it has no request that is being answered."""
         self.waiting.oldest_first.pop(self, None)
         self.connections.discard(self)
         self.transport.abort()
