@@ -1,4 +1,4 @@
-"""``python -m runlake`` and the ``runlake`` command."""
+"""The entry point of ``python -m runlake`` and of the ``runlake`` command."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ INTERRUPTED = 130
 def main() -> None:
     """Run the command line, or print what to install if its packages are missing."""
     if sys.argv[1:] == ["--version"]:
-        # Answered before the command tree is imported: that import takes three times as long as
-        # Python needs to start.
+        # Print the version before the import of the command tree, because that import takes three
+        # times as long as the start of Python.
         sys.stdout.write(f"runlake {__version__}\n")
         return
     try:

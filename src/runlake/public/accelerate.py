@@ -20,7 +20,7 @@ METHODS = ("scan_history", "beta_scan_history", "history", "download_history_exp
 
 
 class Acceleration:
-    """The replaced methods of the SDK; restored by `undo`, or at the end of a ``with`` block.
+    """Replaces methods of the SDK until `undo` is called, or a ``with`` block ends.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class Acceleration:
             setattr(public.Run, name, self._replacement(name, original))
 
     def undo(self) -> None:
-        """Restore the SDK's own methods; runlake's cache stays."""
+        """Restore the SDK's own methods; runlake's cache is not deleted."""
         if self.is_active:
             for name, original in self._originals.items():
                 setattr(self._public.Run, name, original)
@@ -100,10 +100,10 @@ class _SdkScan(HistoryScan):
 
 
 def _server_of(run: Any) -> tuple[str, str | None]:
-    """Return the base URL and the API key of a run of the SDK, which has no public names for them.
+    """Return the base URL and the API key of a run of the SDK.
 
-    The API key is None if the SDK's run does not have it; runlake then takes the key from the
-    settings.
+    The SDK has no public names for either. The API key is None if the SDK's run does not have it;
+    runlake then takes the key from the settings.
     """
     service = getattr(run, "_service_api", None)
     if service is not None:

@@ -23,7 +23,7 @@ from runlake.public.users import Team, User
 from runlake.settings import Settings, load_settings
 from runlake.values import ProjectPath, RunPath, check_text, is_url, split_url, url_parts
 
-# Names of the same backend in a check of a URL's host.
+# These host names count as equal when a URL is compared with the address of the backend.
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -411,7 +411,8 @@ class Api(ApiArtifacts):
             raise AttributeError(say_missing("Api", name, text), name=name)
 
     def __getstate__(self) -> dict[str, Any]:
-        # Lists are cheap to fetch again; pickled, they would be sent along with every task.
+        # Runs and lists are left out: they are cheap to fetch again, and a pickled `Api` is sent to
+        # workers with every task.
         return {**self.__dict__, "_runs": {}, "_lists": {}, "_projects": {}}
 
     def __repr__(self) -> str:

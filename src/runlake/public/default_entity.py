@@ -1,4 +1,4 @@
-"""The entity of paths that name none: that of the settings, else that of the API key's user."""
+"""Find the entity for a path without one: the configured entity, or the user's default entity."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from runlake.backend.http.client import Client
 from runlake.errors import InvalidArgument
 from runlake.values import check_text
 
-# Placeholder where neither a path nor a setting names the entity; not a possible entity name.
+# Placeholder if neither a path nor a setting names the entity. No entity can have this name.
 UNNAMED = "<the viewer's>"
-# The project of runs that name none, as in the SDK.
+# The project of a run for which no project is named, as in the SDK.
 UNNAMED_PROJECT = "uncategorized"
 
 
@@ -29,7 +29,7 @@ class DefaultEntity:
         return self._default_entity
 
     def _entity(self, name: str | None) -> str:
-        """Return the given entity; for None, that of the settings, else the user's default."""
+        """Return the given entity; for None, the configured one, else the user's default entity."""
         if name is not None and name != UNNAMED:
             return check_text(name, "The entity")
         entity = self._client.settings.entity or self.default_entity

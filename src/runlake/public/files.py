@@ -80,7 +80,7 @@ class File(Attributes):
 
     @property
     def path_uri(self) -> str:
-        """The file's address in S3, as ``s3://bucket/key``; if it is not in S3, "" and a warning.
+        """The file's address in S3, as ``s3://bucket/key``; "" with a warning if it is not in S3.
 
         If the file is a reference, the value is the URL of the referenced file.
         """
@@ -179,7 +179,7 @@ class File(Attributes):
         try:
             self._receive(client, destination, counted)
         except FileTransferError as error:
-            # A local error, such as a full disk, is not cured by a new URL.
+            # A new URL does not help against a local error, such as a full disk.
             if isinstance(error.__cause__, OSError):
                 raise
             # The signed URL expired, or the file changed since it was listed: list it again.
@@ -187,7 +187,7 @@ class File(Attributes):
             self._receive(client, destination, counted)
 
     def _read(self, what: str) -> bytes:
-        """Return the content of a small file, from its host or, offline, from the lake."""
+        """Return the content of a small file from its host, or from the lake in offline mode."""
         if self._client.settings.offline and self._attrs.get("content"):
             return read_stored_file(self._attrs["content"], what)
         with answer_to(self._client, "RunFiles", what):
@@ -206,8 +206,8 @@ class File(Attributes):
                 destination,
                 what=f"{self.name!r} of '{'/'.join(self._owner.path)}'",
                 md5=self._md5,
-                # Without a digest the length is no bound: the backend may have measured an
-                # earlier version of the file.
+                # Without a digest the length is no limit, because the backend may have measured
+                # an earlier version of the file.
                 max_bytes=self.size or None if self._md5 else None,
                 count=counted.add,
             )
@@ -245,7 +245,7 @@ class Files(SizedPages[File]):
 
     Notes
     -----
-    As in the SDK, ``len()`` counts all files of the run, whatever the names or the pattern.
+    As in the SDK, ``len()`` counts all files of the run, even if names or a pattern are given.
     """
 
     _operation = "RunFiles"
@@ -292,7 +292,7 @@ class Files(SizedPages[File]):
         return self._page(found.get("files"), found.get("fileCount"))
 
     def _stored(self) -> Page[File] | None:
-        """Return the files that were pulled into the lake, as one page; None if none were."""
+        """Return the files that were pulled into the lake, as one page; None if no files were."""
         run = RunPath(self.run.entity, self.run.project, self.run.id)
         every = list_stored_files(self._client.settings, run, self._names)
         if every is None:

@@ -29,7 +29,8 @@ def to_json_value(value: object, name: str, *, keeps_nan: bool = False) -> Any:
     Returns
     -------
     object
-        Mappings and lists are copied; an array of more than 32 numbers becomes its statistics.
+        The converted value. Mappings and lists are copies. An array of more than 32 numbers is
+        replaced by its statistics.
 
     Raises
     ------
@@ -117,7 +118,7 @@ def _converted_array(array: Any, name: str, keeps_nan: bool) -> Any:
 
 
 def key_text(key: object, name: str) -> str:
-    """Return a key of a mapping without outer spaces; raise `InvalidType` if it is no string."""
+    """Return a key without surrounding spaces; raise `InvalidType` if the key is not a string."""
     if not isinstance(key, str):
         raise InvalidType(f"{name} has the key {key!r}; keys must be strings.")
     return key.strip()

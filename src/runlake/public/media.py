@@ -1,4 +1,4 @@
-"""`Media`: a logged image, audio, video or page, with its file."""
+"""`Media`: a logged image, audio, video or HTML page, with its file."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 class Media:
-    """A file of media that a run logged: an image, audio, a video, a page, ...
+    """A media file that a run logged: an image, audio, a video, an HTML page, ...
 
-    In a notebook it shows itself. A page runs no scripts there, and loads nothing.
+    A notebook displays the media. An HTML page runs no scripts there, and loads no other files.
 
     Parameters
     ----------
     item : MediaItem
-        What the cell says about the file.
+        The fields of the history's cell that names the file.
     path : Path
         The file on disk.
     """
@@ -38,12 +38,12 @@ class Media:
 
     @property
     def name(self) -> str:
-        """Name of the file in the run; for a file of an artifact, its address."""
+        """Name of the file in the run; for a file of an artifact, the address of the file."""
         return self._name
 
     @property
     def path(self) -> Path:
-        """The file in the cache; it must not be changed. Copy it to keep it."""
+        """The file in the cache. Do not change it; copy it to keep it."""
         return self._path
 
     @property
@@ -54,12 +54,12 @@ class Media:
 
     @property
     def width(self) -> int | None:
-        """Width in pixels; None if the cell does not have it."""
+        """Width in pixels; None if no width was logged."""
         return _whole(self._facts.get("width"))
 
     @property
     def height(self) -> int | None:
-        """Height in pixels; None if the cell does not have it."""
+        """Height in pixels; None if no height was logged."""
         return _whole(self._facts.get("height"))
 
     @property
@@ -75,7 +75,7 @@ class Media:
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """All fields of the cell, such as ``boxes`` and ``masks`` of an image."""
+        """All logged fields of the media, such as ``boxes`` and ``masks`` of an image."""
         return self._facts
 
     def read_bytes(self) -> bytes:
@@ -98,7 +98,7 @@ class Media:
         try:
             content = self.read_bytes() if self._kind == "image" else b""
         except OSError:
-            # The card says so.
+            # The card shows the error.
             return None
         return content if image_type(content) == kind else None
 

@@ -100,7 +100,7 @@ class PlotRequest:
 
     @property
     def has_globs(self) -> bool:
-        """True if a name may stand for several keys."""
+        """True if a name may be a glob, which stands for several keys."""
         return any(GLOB_CHARACTERS & set(name) for name in self.names)
 
     def chart(self, series: Sequence[Series], x: str, notes: Sequence[str] = ()) -> Chart:
@@ -129,7 +129,7 @@ def _checked_log(log: Any) -> str:
 
 
 def expand_globs(names: Iterable[str], facts: Mapping[str, KeyFacts], place: object) -> list[str]:
-    """Return the keys that names stand for: a name is a key, or a glob over keys with numbers.
+    """Replace globs by the keys with numbers that they match; return the keys in order.
 
     Parameters
     ----------
@@ -169,7 +169,7 @@ def choose_axis(
     Parameters
     ----------
     declared : iterable of tuple
-        For each run, the keys and what ``define_metric`` declared.
+        For each run, its keys and its declarations by ``define_metric``.
     x : str or None
         The requested axis; None means the declared one.
     """

@@ -1,4 +1,4 @@
-"""The argument ``progress``: a bar on a terminal or in a notebook, a function, or nothing."""
+"""Report progress as an argument ``progress`` requests: by a bar, by a function, or not at all."""
 
 from __future__ import annotations
 
@@ -14,31 +14,32 @@ from runlake.public.lists.attributes import is_notebook
 from runlake.settings import Settings
 from runlake.values import ProgressOption, ProgressUpdate
 
-# Work that is done sooner shows no bar.
+# Work that takes less time shows no bar.
 DELAY_SECONDS = 1.0
-# Bars are drawn again at most this often.
+# Minimum time between two drawings of a bar.
 REDRAW_SECONDS = 0.1
 
 
 def progress_of(
     settings: Settings, option: ProgressOption = None, *, delay: float = DELAY_SECONDS
 ) -> Progress:
-    """Return the display that an argument ``progress`` requests.
+    """Return an object that reports progress as an argument ``progress`` requests.
 
     Parameters
     ----------
     settings : Settings
-        Say whether bars are wanted (``RUNLAKE_PROGRESS``).
+        Whether bars are wanted (``RUNLAKE_PROGRESS``).
     option : bool, callable or None
-        True shows a bar at once, None only after ``delay`` seconds and only if bars are wanted.
-        Both show a bar only on a terminal or in a notebook. A callable gets each `ProgressUpdate`.
+        False shows nothing. True shows a bar at once; None shows a bar after ``delay`` seconds if
+        the settings allow bars. Bars are shown only on a terminal or in a notebook. A callable is
+        called with each `ProgressUpdate`.
     delay : float
         Seconds.
 
     Raises
     ------
     InvalidType
-        If the option is something else.
+        If the option is neither a bool, None nor a function.
     """
     check_progress(option)
     if option is False or (option is None and not settings.progress):
@@ -55,19 +56,19 @@ def check_progress(option: object) -> None:
 
 
 class Drawing(Protocol):
-    """A bar that is on the screen; it is made with the first update to show."""
+    """A bar on the screen; the constructor draws it for the first update."""
 
     def __init__(self, first: ProgressUpdate) -> None: ...
 
     def show(self, update: ProgressUpdate) -> None:
-        """Draw the bar."""
+        """Draw the bar for an update."""
 
     def close(self) -> None:
-        """Leave the bar as it stands."""
+        """Stop updating the bar; it stays on the screen."""
 
 
 class ReportedProgress:
-    """Calls a function at every step of the work; an exception of the function ends the work.
+    """Calls a function after each unit of work; an exception of the function ends the work.
 
     Parameters
     ----------
@@ -80,7 +81,7 @@ class ReportedProgress:
         self._now = ProgressUpdate(0, None, "", "")
 
     def start(self, what: str, total: int | None, unit: str) -> None:
-        """Report that nothing is done yet."""
+        """Report that no unit is finished yet."""
         self._now = ProgressUpdate(0, total, unit, what)
         self._report(self._now)
 
@@ -95,7 +96,7 @@ class ReportedProgress:
 
 
 class ShownProgress:
-    """A bar on a terminal or in a notebook; nothing where no library for bars is installed.
+    """Shows a bar on a terminal or in a notebook, if a library for bars is installed.
 
     Parameters
     ----------
@@ -111,7 +112,7 @@ class ShownProgress:
         self._has_library = True
 
     def start(self, what: str, total: int | None, unit: str) -> None:
-        """Begin; the bar appears after the delay."""
+        """Begin the work; the bar appears after the delay."""
         self._now = ProgressUpdate(0, total, unit, line_for_screen(what))
         self._bar = None
         self._drawn_at = time.monotonic() + self._delay - REDRAW_SECONDS
@@ -119,14 +120,14 @@ class ShownProgress:
             self._draw()
 
     def advance(self, n_done: int) -> None:
-        """Move the bar."""
+        """Count finished units, and move the bar."""
         now = self._now
         self._now = ProgressUpdate(now.done + n_done, now.total, now.unit, now.what)
         if self._has_library and time.monotonic() >= self._drawn_at + REDRAW_SECONDS:
             self._draw()
 
     def finish(self) -> None:
-        """Leave the bar as it stands."""
+        """Draw the bar once more, and stop updating it; it stays on the screen."""
         if self._bar is not None:
             self._bar.show(self._now)
             self._bar.close()
@@ -148,7 +149,7 @@ def _is_seen() -> bool:
 
 
 def _open_bar(first: ProgressUpdate) -> Drawing | None:
-    """Return a bar of the first library that is installed; None if there is none."""
+    """Return a bar of the first installed library; None if no library for bars is installed."""
     from runlake.notebook.bar import NotebookBar
 
     kinds: list[type[Drawing]] = [NotebookBar] if is_notebook() else [RichBar, TqdmBar]
@@ -166,7 +167,7 @@ class RichBar:
     Parameters
     ----------
     first : ProgressUpdate
-        What to show at first.
+        The first update to show.
     """
 
     def __init__(self, first: ProgressUpdate) -> None:
@@ -197,7 +198,7 @@ class RichBar:
         self._bar.update(self._task, completed=update.done)
 
     def close(self) -> None:
-        """Leave the bar as it stands."""
+        """Stop updating the bar; it stays on the screen."""
         self._bar.stop()
 
 
@@ -207,7 +208,7 @@ class TqdmBar:
     Parameters
     ----------
     first : ProgressUpdate
-        What to show at first.
+        The first update to show.
     """
 
     def __init__(self, first: ProgressUpdate) -> None:
@@ -223,5 +224,5 @@ class TqdmBar:
         self._bar.update(update.done - self._bar.n)
 
     def close(self) -> None:
-        """Leave the bar as it stands."""
+        """Stop updating the bar; it stays on the screen."""
         self._bar.close()

@@ -159,7 +159,7 @@ class ApiArtifacts(DefaultEntity):
         Parameters
         ----------
         type_name : str
-            Its name.
+            Name of the type.
         project : str, optional
             ``entity/project`` or ``project``.
 
@@ -213,7 +213,7 @@ class ApiArtifacts(DefaultEntity):
         Parameters
         ----------
         type_name : str
-            Its type.
+            The type of the collection.
         name : str
             ``entity/project/collection`` or one of its short forms.
 
@@ -236,7 +236,7 @@ class ApiArtifacts(DefaultEntity):
         name : str
             ``entity/project/collection`` or one of its short forms.
         type : str
-            Its type.
+            The type of the collection.
         """
         try:
             self.artifact_collection(type, name)

@@ -345,7 +345,8 @@ class Artifact(ArtifactLinks):
     def used_by(self) -> list[Run]:
         """Return the runs that used the artifact, in the order in which they used it.
 
-        Offline, these are the runs of which fields are on disk, as of the artifact's last pull.
+        In offline mode, these are the runs that had used the artifact at its last pull, and whose
+        fields are on disk.
         """
         if self._client.settings.offline:
             return self._held_users()
@@ -401,7 +402,7 @@ class Artifact(ArtifactLinks):
         return self._contents
 
     def _held(self) -> HeldVersion:
-        """Return what a pull has stored of the version."""
+        """Return the fields and the manifest that a pull stored for the version."""
         found = find_version(artifact_place(self._client.settings), self.id)
         if found is None or found.manifest is None:
             raise not_pulled(artifact_place(self._client.settings), f"'{self.qualified_name}'")
@@ -411,7 +412,7 @@ class Artifact(ArtifactLinks):
         nodes = {node["id"]: dict(node) for node in self._held().used_by}
         found = []
         for node in nodes.values():
-            # The artifact may have been used by runs that were not pulled.
+            # Runs that were not pulled may have used the artifact.
             with suppress(NotCached):
                 found.append(self._run(node))
         return [run for run in found if run is not None]

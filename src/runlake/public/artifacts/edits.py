@@ -279,7 +279,7 @@ class ArtifactEdits(ArtifactFields):
 
     def _metadata_text(self) -> str:
         """Return the metadata to send: the text from the backend, unless the values changed."""
-        # Encoding again could change numbers, and would lose a text that is no JSON object.
+        # Encoding again could change numbers, and would lose a text that is not a JSON object.
         sent = self._attrs.get("metadata") or "{}"
         if self._metadata is None or self._metadata == self._sent_metadata():
             return str(sent)

@@ -41,12 +41,12 @@ class ArtifactManifestEntry:
 
     @property
     def path(self) -> str:
-        """Name in the artifact, with ``/``."""
+        """Name of the file in the artifact, with ``/`` between folders."""
         return self._entry.path
 
     @property
     def name(self) -> str:
-        """Name in the artifact; an alias of `path`."""
+        """Name of the file in the artifact; an alias of `path`."""
         return self._entry.path
 
     @property
@@ -61,7 +61,7 @@ class ArtifactManifestEntry:
 
     @property
     def size(self) -> int | None:
-        """Size in bytes; None if unknown."""
+        """Size of the file in bytes; None if unknown."""
         return self._entry.size
 
     @property
@@ -210,7 +210,7 @@ class ArtifactManifest:
         return manifest_digest(self._manifest)
 
     def stored_entry(self, path: str) -> Entry:
-        """Return the entry of the manifest with a name; internal."""
+        """Return the manifest's entry for a file name; internal."""
         return self._manifest.entries[path]
 
     def get_entry_by_path(self, path: str) -> ArtifactManifestEntry | None:

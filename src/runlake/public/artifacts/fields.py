@@ -45,7 +45,7 @@ class ArtifactFields:
         *,
         version: str | None = None,
     ) -> Self:
-        """Return an artifact made of fields that the backend sent; no request is made.
+        """Build an artifact from fields that the backend sent; no request is made.
 
         Parameters
         ----------

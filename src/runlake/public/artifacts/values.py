@@ -17,7 +17,7 @@ from runlake.public.json_values import MAX_ARRAY_SIZE
 MAX_METADATA_KEYS = 100
 MAX_NAME_LENGTH = 128
 TAG = re.compile(r"[-\w]+( +[-\w]+)*")
-# Reserved by the SDK: names with these prefixes in collections of these types.
+# For collections of these types, the SDK reserves names with these prefixes.
 RESERVED = {"job": "", "run_table": "run-", "code": "source-"}
 PLAIN = (bool, int, str)
 
@@ -86,7 +86,7 @@ def check_collection_name(name: str) -> str:
     Raises
     ------
     InvalidArgument
-        If it is not a string, is empty or too long, or contains a slash.
+        If the name is not a string, is empty or too long, or contains a slash.
     """
     if not isinstance(name, str):
         raise InvalidType(f"The name of a collection must be a string, not {name!r}.")
@@ -126,7 +126,8 @@ def check_metadata(metadata: Mapping[str, Any] | str | None) -> dict[str, Any]:
     Raises
     ------
     InvalidArgument
-        If it is not a dict, holds values that JSON cannot represent, or has more than 100 keys.
+        If the metadata is not a dict, contains values that JSON cannot represent, or has more than
+        100 keys.
 
     Examples
     --------
@@ -189,7 +190,7 @@ def _plain_object(value: Any) -> Any:
         return f"{value.__module__}.{value.__qualname__}"
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return _plain(dataclasses.asdict(value))
-    # Built-in objects without JSON are left to the encoder, which raises TypeError for them.
+    # For built-in objects that JSON cannot represent, the encoder raises TypeError.
     return value if type(value).__module__ == "builtins" else str(value)
 
 

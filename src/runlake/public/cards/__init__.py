@@ -1,5 +1,5 @@
-"""What the public objects show in a notebook: facts are gathered here, `runlake.notebook` draws.
+"""The notebook cards of public objects: this package gathers facts, `runlake.notebook` draws them.
 
-`shown` makes that a card never raises. `run` gathers a run, `runs` a list of runs and a project,
-and `others` files, artifacts, sweeps and scans.
+`shown` ensures that showing a card never raises an error. `run` gathers the facts of a run, `runs`
+those of a list of runs, a project and a sweep, and `others` those of files, artifacts and scans.
 """

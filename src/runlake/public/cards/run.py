@@ -1,4 +1,4 @@
-"""Gather the card of a run: fields, curves and images, from the cache where that is possible."""
+"""Gather the card of a run: fields, curves and images, from the cache if possible."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MAX_CURVES = 40
 MAX_CHARTS = 4
 MAX_PICTURES = 4
-# In bytes, of all pictures together; base64 adds a third.
+# Maximum total size of all pictures; base64 adds a third.
 PICTURE_BYTES = 64_000
 
 
@@ -46,7 +46,7 @@ def show_run_with_charts(run: Run, height: int | None = None) -> str:
 
 
 def _charts(run: Run, keys: Sequence[str], notes: list[str]) -> str:
-    """Return a frame with a chart per key; what cannot be drawn is noted."""
+    """Return a frame with a chart per key; a note names each key that cannot be drawn."""
     from runlake.charts.html import frame_of
 
     drawings = []
@@ -59,11 +59,10 @@ def _charts(run: Run, keys: Sequence[str], notes: list[str]) -> str:
 
 
 def gather_run(run: Run) -> RunFacts:
-    """Return what the card of a run shows.
+    """Return the facts that the card of a run shows.
 
-    A run that is lazy costs one request for its fields. Curves cost no request if the history is in
-    the cache, else one for all of them. Images that are not in the cache cost one request, and one
-    download each.
+    For a lazy run, one request loads the fields. If the history is not in the cache, one request
+    returns all curves. Each image that is not in the cache costs one request and one download.
     """
     notes: list[str] = []
     with warnings_as_notes(notes):

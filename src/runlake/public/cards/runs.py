@@ -31,8 +31,8 @@ MAX_COLUMNS = 5
 def show_runs(runs: Runs) -> str:
     """Return the card of a list of runs: its first runs.
 
-    The first page of a list that was not used yet costs one request, and config and summary of its
-    runs one more. Curves are read only from the cache.
+    If the list was not used yet, its first page costs one request, and config and summary of its
+    runs cost one more. Curves are read only from the cache.
     """
 
     def build() -> str:
@@ -48,10 +48,10 @@ def show_runs(runs: Runs) -> str:
 
 
 def show_pulled_runs(runs: Any) -> str:
-    """Return the card of the runs of a lake: the first of them, read from disk alone."""
+    """Return the card of the runs of a lake: its first runs, read from disk without requests."""
 
     def build() -> str:
-        # Each offline read says how old its answer is, which is no news here.
+        # Drop the warning of each offline read about the age of its answer.
         with warnings_as_notes([]):
             parts = _table(runs, MAX_RUNS, [])
         return facts_card(repr(runs).removeprefix("<").removesuffix(">"), (), parts)
@@ -151,7 +151,7 @@ def _values(run: Run, field: str, notes: list[str]) -> dict[str, Any]:
 
 
 def _config_columns(configs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the columns in which runs differ; if they do not differ, the first columns."""
+    """Return the columns in which the runs differ; if the runs do not differ, the first columns."""
     names = dict.fromkeys(name for config in configs for name in config)
     differ = [name for name in names if len({repr(config.get(name)) for config in configs}) > 1]
     return (differ or list(names))[:MAX_COLUMNS]

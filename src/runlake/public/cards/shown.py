@@ -1,4 +1,4 @@
-"""Show a card whatever happens: an error becomes its text, and a warning one of its notes."""
+"""Show a card in any case: an error is shown as its text, and a warning as a note."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from contextlib import contextmanager
 
 
 def card_of(subject: object, build: Callable[[], str]) -> str:
-    """Return the card that ``build`` makes; if it fails, a card that says why.
+    """Return the card that ``build`` makes; if ``build`` raises an error, a card with its text.
 
     Parameters
     ----------
     subject : object
-        What is shown; its text names it if the card cannot be built.
+        The object to show; if the card cannot be built, its ``repr`` names it.
     build : callable
         Makes the card.
     """

@@ -14,9 +14,9 @@ from runlake.backend.http.client import Client
 from runlake.errors import InvalidType
 from runlake.public.missing import say_missing
 
-# Characters that stay in an address; all others are percent-encoded.
+# Characters that are not changed in an address; all others are percent-encoded.
 URL_CHARACTERS = "%/:@!$&()*+,;=~?#[]"
-MAX_HEIGHT = 1e6  # pixels; NaN and larger numbers are no height
+MAX_HEIGHT = 1e6  # pixels; NaN and larger numbers are refused
 
 
 class Attributes:
@@ -113,7 +113,7 @@ def client_of(api: object) -> Client:
 
 def is_notebook() -> bool:
     """Return whether the code runs in a Jupyter kernel."""
-    # A kernel has imported IPython, which takes half a second elsewhere.
+    # A kernel has IPython imported already. Elsewhere, importing it would take half a second.
     find_shell = getattr(sys.modules.get("IPython"), "get_ipython", None)
     return find_shell is not None and getattr(find_shell(), "kernel", None) is not None
 

@@ -1,4 +1,4 @@
-"""Check that downloads stay inside their directory and do not overwrite files unasked."""
+"""Check that downloads stay in their directory, and overwrite files only if requested."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class Page(Generic[T]):
     objects : sequence
         The objects of the page, in the order of the backend.
     cursor : str or None
-        Where the next page starts.
+        The backend's position of the next page.
     has_next : bool
         True if there is a next page.
     total : int or None
@@ -100,7 +100,7 @@ class Pages(ABC, Generic[T]):
     @property
     @abstractmethod
     def _what(self) -> str:
-        """Words for messages that say what is listed, such as "the runs of 'team/proj'"."""
+        """What is listed, as text for messages, such as "the runs of 'team/proj'"."""
 
     @property
     def more(self) -> bool:
@@ -109,7 +109,7 @@ class Pages(ABC, Generic[T]):
 
     @property
     def cursor(self) -> str | None:
-        """Where the next page starts."""
+        """The backend's position of the next page, to be passed as ``start`` of another list."""
         return self._start if self._last is None else self._last.cursor
 
     def __iter__(self) -> Iterator[T]:
@@ -171,7 +171,7 @@ class Pages(ABC, Generic[T]):
         self._last = page
 
     def _take(self, objects: Sequence[T]) -> None:
-        """Make the list contain these objects, and fetch no page."""
+        """Set the objects of the list; the list then fetches no pages."""
         self.objects = list(objects)
         self._last = Page(self.objects, None, has_next=False, total=len(self.objects))
 
@@ -192,7 +192,7 @@ class SizedPages(Pages[T]):
             if self._last is None:
                 self._reach(0)
         total = None if self._last is None else self._last.total
-        # A backend's total counts an object twice that was listed on two pages.
+        # If an object is on two pages, the backend's total counts it twice.
         is_overcounted = self._n_repeated > 0 and not self.more
         return len(self.objects) if total is None or is_overcounted else total
 

@@ -137,9 +137,9 @@ class RunArtifacts(RunFields):
         Parameters
         ----------
         key : str
-            The key that the table was logged under.
+            The key under which the table was logged.
         step : int, optional
-            The step that the table was logged at. If omitted, the last step that has the key.
+            The step at which the table was logged. If omitted, the last step that has the key.
 
         Returns
         -------

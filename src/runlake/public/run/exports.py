@@ -27,13 +27,14 @@ class RunExports(RunFields):
         Parameters
         ----------
         keys : list of str, optional
-            Keys that will be read: of large exports, only the bytes for these keys are downloaded.
+            Keys that will be read. From large exports, only the bytes of these keys are downloaded.
             If omitted, exports are downloaded whole.
         use_cache : bool
             False downloads every export again.
         progress : bool, callable or None
-            False shows nothing. None shows a bar if this takes more than a second, True at once;
-            both only on a terminal or in a notebook. A function gets each `ProgressUpdate`.
+            False shows nothing. True shows a bar at once; None shows a bar after one second. Bars
+            are shown only on a terminal or in a notebook. A function is called with each
+            `ProgressUpdate`.
 
         Returns
         -------

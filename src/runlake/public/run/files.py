@@ -102,8 +102,8 @@ class RunFiles(RunFields):
         Returns
         -------
         Files
-            Iterable and indexable. As in the SDK, ``len()`` counts all files of the run, whatever
-            the names or the pattern.
+            Iterable and indexable. As in the SDK, ``len()`` counts all files of the run, even if
+            names or a pattern are given.
 
         Raises
         ------
@@ -120,8 +120,8 @@ class RunFiles(RunFields):
         path : path
             The local file; it is streamed, not loaded into memory.
         root : path
-            Directory from which the file's name in the run is counted: the name is the file's path
-            relative to ``root``, with folders, such as ``results/a.txt``.
+            The file's name in the run is its path relative to this directory, with folders, such as
+            ``results/a.txt``.
 
         Returns
         -------

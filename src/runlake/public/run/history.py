@@ -426,7 +426,7 @@ class RunHistory(RunFields):
         Returns
         -------
         Plan
-            The plan; ``str()`` makes a readable description of it.
+            The plan; ``str()`` returns a readable description.
         """
         return self._open(Question.from_arguments(keys, how, min_step, max_step)).explain()
 
@@ -449,7 +449,7 @@ class RunHistory(RunFields):
         *,
         lineage: bool,
     ) -> Reading | Stitched:
-        """Open a reading for the arguments that all reading methods take."""
+        """Open the history for the arguments that all reading methods have in common."""
         question = Question.from_arguments(keys, how, min_step, max_step)
         if tail is not None:
             check_count(tail, "tail")

@@ -37,11 +37,11 @@ class RunKeys(RunFields):
         polars.DataFrame
             A row per key except ``_step``, in alphabetical order, with the columns ``key``,
             ``kind``, ``count`` (rows that have the key), ``first_step``, ``last_step``, ``min`` and
-            ``max``. The key was not logged before ``first_step`` or after ``last_step``: these are
-            the first and the last step of the exports that have the key. ``min`` and ``max`` are
-            the lowest and highest finite number of the key. Both are null while there are live rows
-            with the key. Unknown values are null. If no key matches, a `NoRowsWarning` names
-            existing keys.
+            ``max``. ``first_step`` and ``last_step`` are steps of whole exports: the key was not
+            logged before the first or after the last of them, but may begin later or end earlier.
+            ``min`` and ``max`` are the lowest and highest finite number of the key. Both are null
+            while there are live rows with the key. Unknown values are null. If no key matches, a
+            `NoRowsWarning` names existing keys.
 
         Raises
         ------
@@ -106,7 +106,7 @@ class RunKeys(RunFields):
 
 
 def checked_pattern(pattern: str | None) -> re.Pattern[str] | None:
-    """Return a compiled pattern; raise `InvalidArgument` if it is no regular expression."""
+    """Compile a pattern; raise `InvalidArgument` if it is not a regular expression."""
     if pattern is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Methods of a run that open logged media: images, audio, videos, pages, tables."""
+"""Methods of a run that open logged media: images, audio, videos, HTML pages, tables."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class RunMedia(RunFields):
     def media(
         self, key: str | Mapping[str, Any], step: int | None = None
     ) -> Media | MediaList | pl.DataFrame:
-        """Open what was logged under a key: an image, audio, a video, a page, a table, or a list.
+        """Open logged media: an image, audio, a video, an HTML page, a table, or a list of media.
 
         Parameters
         ----------
         key : str or mapping
             The key, or a cell of the history: a value of a row of `scan_history`.
         step : int, optional
-            The step that it was logged at. If omitted, the last step that has the key.
+            The step at which the media was logged. If omitted, the last step that has the key.
 
         Returns
         -------
@@ -62,7 +62,7 @@ class RunMedia(RunFields):
         return self._open_media(key, step, self._media_cell(key, step), "image")
 
     def audio(self, key: str | Mapping[str, Any], step: int | None = None) -> Media | MediaList:
-        """Open logged audio, or a list of it; see `media`."""
+        """Open logged audio, or a list of audio files; see `media`."""
         return self._open_media(key, step, self._media_cell(key, step), "audio")
 
     def video(self, key: str | Mapping[str, Any], step: int | None = None) -> Media | MediaList:
@@ -70,7 +70,7 @@ class RunMedia(RunFields):
         return self._open_media(key, step, self._media_cell(key, step), "video")
 
     def html(self, key: str | Mapping[str, Any], step: int | None = None) -> Media | MediaList:
-        """Open a page that was logged with ``wandb.Html``, or a list of pages; see `media`."""
+        """Open an HTML page that was logged with ``wandb.Html``, or a list; see `media`."""
         return self._open_media(key, step, self._media_cell(key, step), "html")
 
     def _media_cell(self, key: str | Mapping[str, Any], step: int | None) -> Any:

@@ -17,14 +17,14 @@ from runlake.errors import BackendError, Unreachable
 from runlake.public.lists.pages import page_of
 from runlake.values import RunPath
 
-# A run may change after its page was loaded, so fields that were not read by then are loaded again.
+# A run may change after its page was loaded, so fields that are older than this are loaded again.
 MAX_AGE_SECONDS = 10.0
-# Config and summary of a run may have megabytes, so a request is for no more runs than this.
+# Maximum number of runs per request: config and summary of one run may have megabytes.
 MAX_TOGETHER = 100
-# The size of an answer that is decoded in some 100 ms, and W&B's maximum number of runs per page.
+# An answer of this length is decoded in about 100 ms. W&B sends at most this many runs per page.
 PAGE_CHARACTERS = 4_000_000
 MAX_PER_PAGE = 1_000
-# A key of a run's history is described by about so many characters.
+# Estimated number of characters that describe one key of a run's history.
 KEY_CHARACTERS = 100
 
 _pages: WeakSet[PageFields] = WeakSet()
@@ -69,7 +69,7 @@ class PageFields:
 
     @property
     def is_read(self) -> bool:
-        """True if most runs of the page have taken their fields before these were too old."""
+        """True if most runs of the page took their fields before the fields were too old."""
         return 2 * self._n_read > self._n_runs
 
     def fetch(self, client: Client, path: RunPath) -> dict[str, Any]:
@@ -115,7 +115,7 @@ class PageFields:
 
     def _load(self, client: Client, run_id: str) -> None:
         if self._n_taken:
-            # If the last request loaded more runs than were read in time, load fewer now.
+            # Load at most twice as many runs as took their fields after the last request.
             self._n_together = min(MAX_TOGETHER, 2 * self._n_taken)
         waiting = list(self._waiting)
         start = min(waiting.index(run_id), max(0, len(waiting) - self._n_together))
@@ -129,7 +129,7 @@ class PageFields:
             self._waiting.clear()
             raise
         except BackendError:
-            # The backend may be able to answer about each run alone, or has an error for it.
+            # Each run is now requested alone: either that succeeds, or the error names the run.
             self._waiting.clear()
             return
         self._loaded_at = time.monotonic()
@@ -172,7 +172,7 @@ def count_fitting(nodes: Sequence[Mapping[str, Any]]) -> int:
 
 
 def forget_fields(path: RunPath) -> None:
-    """Drop the fields of a run that were loaded with a page of a list; they are out of date."""
+    """Drop the fields of a run that were loaded with a page of a list, because the run changed."""
     with _pages_guard:
         pages = [page for page in _pages if page.is_of(path)]
     for page in pages:

@@ -42,8 +42,8 @@ class RunPlots(RunFields):
         Parameters
         ----------
         keys : str or list of str
-            Keys whose values are numbers, booleans or times. A name that is no key of the run and
-            has ``*``, ``?`` or ``[`` is a glob over the keys with numbers: ``"val/*"``.
+            Keys whose values are numbers, booleans or times. A name with ``*``, ``?`` or ``[`` that
+            is not a key of the run is a glob over the keys with numbers: ``"val/*"``.
         x : str, optional
             The key of the x axis, such as ``_step``, ``_runtime`` or ``_timestamp``. If omitted,
             the axis that ``define_metric`` declared for the keys, else ``_step``.
@@ -106,7 +106,7 @@ class RunPlots(RunFields):
         return expand_globs(asked.names, reading.logged_keys(), self._path)
 
     def _plot_reading(self, asked: PlotRequest, keys: Sequence[str], axis: str) -> Reading:
-        # A declared axis may not be logged: then the rows are needed without it.
+        # The run may never have logged a declared axis. Then rows without the axis are needed.
         is_asked = asked.x is not None or axis == STEP
         how = "all" if len(keys) == 1 and is_asked else "any"
         read = [*keys, axis]

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from runlake.charts.chart import Chart
 
 NO_BAND = "none"
-# Statistics at the edges of each band, and what the notes call it.
+# For each band, the statistics at its edges, and its name in the notes.
 BANDS = {
     "std": (("std",), "standard deviation"),
     "sem": (("sem",), "standard error of the mean"),
@@ -38,7 +38,7 @@ BANDS = {
     NO_BAND: ((), ""),
 }
 SYNONYMS = {"minmax": "min-max"}
-# Points of all curves of a chart: more would not stay fluent in a browser.
+# Maximum number of points of all curves in a chart; with more, a browser reacts slowly.
 MAX_POINTS = 100_000
 MIN_POINTS_PER_RUN = 50
 
@@ -150,7 +150,7 @@ class RunsPlots(RunAnswers):
         from runlake.charts.series import Series
 
         steps = (asked.min_step, asked.max_step)
-        # A plot raises an error for wrong keys, and notes those without rows.
+        # Not needed: a plot raises an error for wrong keys, and notes runs without points.
         with silenced(NoRowsWarning):
             scan = self.scan(keys, x=axis, how="any", min_step=steps[0], max_step=steps[1])
             rows = scan.collect()
@@ -174,7 +174,7 @@ class RunsPlots(RunAnswers):
         return asked.chart(series, axis, notes)
 
     def _run_names(self) -> dict[str, str]:
-        """Return the name of each run by its id; equal names are followed by the id."""
+        """Return the name of each run by its id; if several runs have a name, the id is added."""
         ids = self._ids()
         if not ids:
             return {}
@@ -202,7 +202,8 @@ class RunsPlots(RunAnswers):
         stats, said = BANDS[edge]
         n_runs = len(self._ids())
         is_steps = axis == STEP
-        # Steps of runs meet; other axes seldom do, so that each x would be a point of one run.
+        # Different runs usually log at the same steps, but seldom at equal values of another axis.
+        # Without a grid, most points of another axis would belong to a single run.
         with silenced(NoRowsWarning):
             aligned = self._aligned(
                 keys,
@@ -241,7 +242,7 @@ def _checked_by(by: str | Sequence[str] | None) -> tuple[str, ...]:
 
 
 def _frames(rows: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Yield the id and the rows of each run; the rows of a run follow each other."""
+    """Yield the id and the rows of each run; the rows of one run must be adjacent."""
     if rows.is_empty():
         return
     runs = rows.get_column(RUN_ID).rle().struct.unnest()

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from runlake.cache.pull_result import PullResult
 
 DEFAULT_ORDER = "+created_at"
-# By what a page is shortened that the backend refuses.
+# If the backend refuses a page, the page size is divided by this number.
 SHRINK = 5
 
 
@@ -99,7 +99,8 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
         self._is_large = False
         self._reads_all = False
         self._n_fitting = 0
-        # While all pages are read: requests the next page, and what it has requested by cursor.
+        # Only while all pages are read: a thread that requests the next page, and its requests by
+        # cursor.
         self._thread: ThreadPoolExecutor | None = None
         self._ahead: dict[str, Future[dict[str, Any]]] = {}
 
@@ -124,9 +125,10 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
         return page
 
     def _full_edges(self, cursor: str | None) -> Page[dict[str, Any]]:
-        """Return a page of runs with their large fields; request the next page if all are read.
+        """Return a page of runs with their large fields.
 
-        The backend prepares the next page while the runs of this one are opened.
+        If all pages are read, the next page is requested already, so that the backend prepares it
+        while the runs of this page are opened.
         """
         document = documents.runs(is_light=False)
         asked = self._ahead.pop(cursor, None) if cursor is not None else None
@@ -145,7 +147,7 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
     def _lazy_edges(
         self, cursor: str | None
     ) -> tuple[Page[dict[str, Any]], dict[str, dict[str, Any]]]:
-        """Return a page of runs without their large fields, and the large fields by run.
+        """Return a page of runs without their large fields, and the large fields by run id.
 
         Large fields are requested only if most runs of the previous page used their large fields.
         """
@@ -200,7 +202,7 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
     def _iter_nodes(self, most: int = MAX_PER_PAGE) -> Iterator[list[dict[str, Any]]]:
         """Request all runs with config and metrics, page by page; this list stays unchanged.
 
-        If the backend refuses a page, for example because it is too large, smaller ones are
+        If the backend refuses a page, for example because it is too large, smaller pages are
         requested.
 
         Parameters
@@ -236,7 +238,7 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
             per_page = min(most, max(self.per_page, count_fitting(nodes)))
 
     def _pages(self, document: str, per_page: int) -> Iterator[dict[str, Any]]:
-        """Request the runs' fields again, and yield them page by page; the list stays unchanged.
+        """Request the runs again, page by page, and yield their fields; the list stays unchanged.
 
         After the first page, pages have as many runs as fit into one answer.
         """
@@ -272,7 +274,8 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
 
     def upgrade_to_full(self) -> None:
         """Load config and summary of all fetched runs of a lazy list, in pages of up to 1,000."""
-        # Pages that are fetched meanwhile would be opened as if they had the large fields.
+        # Without the lock, another thread could request a page without large fields now, and open
+        # it as if it had them.
         with self._guard:
             if self._lazy:
                 self._load_large_fields()
@@ -315,14 +318,14 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
         return [{**self._with_place(run), "config": run.config} for run in self.objects]
 
     def _reach_all(self) -> None:
-        """Fetch all pages, each with as many runs as a request is worth."""
+        """Fetch all pages, with more runs per page than when pages are fetched one by one."""
         with self._guard:
             self._reads_all = True
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="runlake-list")
             try:
                 self._reach(None)
             finally:
-                # Not waited for: an interrupted loop ends at once.
+                # Do not wait for the thread, so that an interrupted call ends at once.
                 self._thread.shutdown(wait=False, cancel_futures=True)
                 self._thread = None
                 self._ahead.clear()
@@ -354,7 +357,7 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
         ]
 
     def _present_facts(self) -> dict[str, dict[str, Any]]:
-        """Request the freshness of all runs: a run that was listed earlier never updates itself."""
+        """Return the present freshness fields of all runs, by run id, with new requests."""
         try:
             nodes = list(self._pages(documents.runs_freshness(), MAX_PER_PAGE))
         except Unreachable:
@@ -370,7 +373,7 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
         return {node["name"]: node for node in nodes}
 
     def _listed_with_fields(self) -> list[ListedRun]:
-        """Return the runs with all of their present fields, which replace no loaded field."""
+        """Return the runs with all of their present fields; the `Run` objects do not change."""
         self._reach_all()
         nodes = self._pages(documents.runs(is_light=False), self.per_page)
         sent = {
@@ -388,7 +391,7 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
         return line_for_screen(f"<Runs {self._place}{self._counts()}>")
 
     def _counts(self) -> str:
-        """Return the numbers of runs as text; empty for a list that was not loaded yet."""
+        """Return the numbers of all and of running runs as text; empty before the first request."""
         if self._last is None:
             return ""
         n_runs = len(self)

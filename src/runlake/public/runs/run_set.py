@@ -1,4 +1,4 @@
-"""`RunSet`: what the methods over many runs need to know of the runs, whatever lists them."""
+"""`RunSet`: the interface of a list of runs, on which the methods over many runs are built."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class RunSet(ABC):
     by implementing the members below.
     """
 
-    # Its settings limit how many runs are read at once.
+    # The client's settings limit how many runs are read at once.
     _client: Client
 
     @property
     @abstractmethod
     def _place(self) -> str:
-        """Where the runs are, as it is shown in messages."""
+        """The place of the runs, such as their project, for messages."""
 
     @property
     @abstractmethod
@@ -39,9 +39,9 @@ class RunSet(ABC):
     ) -> list[ListedRun]:
         """Return the runs with their present states, heartbeats and numbers of logged lines.
 
-        If ``is_full``, config and summary of the runs will be needed too: a list that has not been
-        fetched yet is fetched together with them. If there is a ``question``, it will be asked
-        about all runs: their files may be looked up while a request is under way.
+        ``is_full`` says that the caller also needs config and summary of the runs: a list that has
+        not been fetched yet is then fetched together with them. ``question`` is what the caller is
+        going to read of each run: the files of the runs may be looked up during the request.
         """
 
     @abstractmethod

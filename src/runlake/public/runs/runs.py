@@ -40,9 +40,10 @@ def check_condition(condition: object, name: str) -> None:
 class Runs(RunHistories, RunsPlots, RunAttachments, RunList):
     """The runs of a project that match a filter; returned by `Api.runs`.
 
-    The parameters are those of `RunList`. Iterate over it, index it, or read all its runs at once:
-    `frame` has their fields, `scan` their rows, `histories` a sample, `best`, `last` and `at` one
-    value per run, `align` brings the curves of the runs onto one axis, and `plot` draws them.
+    The parameters are those of `RunList`. Iterate over the list, index it, or read all runs at
+    once: `frame` returns the fields of the runs, `scan` their rows, `histories` a sample of their
+    rows. `best`, `last` and `at` return one value per run, `align` returns statistics of the curves
+    on one axis, and `plot` draws the curves.
     """
 
     def where(self, condition: Condition) -> Runs:
@@ -105,7 +106,7 @@ class Runs(RunHistories, RunsPlots, RunAttachments, RunList):
         return [reading.pulled for reading in readings]
 
     def _of(self, runs: Sequence[Run]) -> Runs:
-        """Return a list of some runs of this list, which are not fetched again."""
+        """Return a list of some runs of this list, without fetching them again."""
         chosen = self._with_filters({"name": {"$in": [run.id for run in runs]}})
         chosen._take(runs)  # noqa: SLF001 - a list of the same class
         return chosen

@@ -54,11 +54,11 @@ class RowRequest:
     x : str
         The key of the x axis, ``_step``, or "auto".
     columns : tuple of str
-        Columns of `frame` that are repeated in every row of the run.
+        Columns of `frame`; a run's values are repeated in each of its rows.
     tail : int or None
         Number of last rows of each run.
     lineage : bool
-        Whether to begin with the rows of the runs from which a run was forked.
+        True to begin with the rows of the runs from which a run was forked.
     progress : Progress or None
         Counts the runs; None means the default of the settings.
     """
@@ -111,8 +111,8 @@ class RunScans(RunTable):
             A key whose values replace ``_step``; only rows that have it are returned. "auto" is the
             axis that ``define_metric`` declared for the keys.
         columns : list of str
-            Columns of `frame` that are repeated in every row of the run: fields such as ``name``,
-            and paths such as ``config.lr`` and ``summary.loss``.
+            Columns of `frame`: fields such as ``name``, and paths such as ``config.lr`` and
+            ``summary.loss``. A run's values are repeated in each of its rows.
         how : {"all", "any"}, optional
             "any" returns rows that have at least one of the keys, "all" rows that have all of them.
             The default is "any" with ``like`` and ``kind``, and "all" with ``keys``.
@@ -303,7 +303,7 @@ class RunScans(RunTable):
     def _scanned(self, asked: RowRequest, *, leaves_out: bool = False) -> tuple[pl.LazyFrame, str]:
         """Return the rows of the runs, and the key of the x axis.
 
-        If ``leaves_out``, a key with the name of a column of the runs is left out.
+        If ``leaves_out`` is True, a key that has the same name as a column of the runs is left out.
         """
         import polars as pl
 
@@ -311,7 +311,7 @@ class RunScans(RunTable):
 
         listed = self._listed_for(asked)
         asked = self._with_keys(asked, listed)
-        # `run_id` is in every answer.
+        # Every result has the column `run_id` anyway.
         asked = replace(asked, columns=tuple(name for name in asked.columns if name != RUN_ID))
         table = self._columns(asked.columns) if asked.columns else None
         if asked.question.keys == () and asked.choice is not None:
@@ -325,7 +325,7 @@ class RunScans(RunTable):
             asked = _without_key(asked, axis)
         question = _with_axis(asked.question, axis)
         projection = question.projection
-        # With another axis, rows without it are left out only below.
+        # Rows without the axis are removed only below, so the last rows can be counted only then.
         is_late = axis != STEP and (projection.keys is None or projection.how == "any")
         is_late = is_late or asked.lineage
         tail = None if is_late else asked.tail
@@ -363,7 +363,7 @@ class RunScans(RunTable):
         return self._listed(is_full=needs_large_fields(asked.columns), question=question)
 
     def _planned(self, asked: RowRequest) -> tuple[Sequence[AnyReading], Question, str]:
-        """Plan a read of named keys; return the readings, what they read, and the x axis."""
+        """Plan a read of named keys; return the readings, their question, and the x axis."""
         listed = self._listed_for(asked)
         axis = self._axis(asked, listed)
         question = _with_axis(asked.question, axis)
@@ -379,7 +379,7 @@ class RunScans(RunTable):
         *,
         with_parents: bool = False,
     ) -> Sequence[AnyReading]:
-        """Plan a read of each run; ``with_parents`` if `_with_parents` comes next."""
+        """Plan a read of each run; ``with_parents`` is True if the caller also reads parents."""
         del with_parents
         return self._source.open(listed, question, progress)
 
@@ -390,7 +390,7 @@ class RunScans(RunTable):
     def _with_parents(
         self, opened: Sequence[AnyReading], question: Question
     ) -> tuple[list[Reading], list[int]]:
-        """Return the readings of all lineages, and for each the place of its run in the list."""
+        """Return the readings of all lineages, and for each reading the index of its listed run."""
         from runlake.history.runs.lineage import open_lineages
 
         readings = [one for one in opened if isinstance(one, Reading)]
@@ -400,7 +400,7 @@ class RunScans(RunTable):
         return [reading for chain in chains for reading in chain], places
 
     def _with_keys(self, asked: RowRequest, listed: Sequence[ListedRun]) -> RowRequest:
-        """Replace a choice of keys by the keys that the runs have."""
+        """Replace a choice of keys by the matching keys of the runs."""
         if asked.choice is None:
             return asked
         facts = self._key_facts(listed, lineage=asked.lineage)
@@ -418,7 +418,7 @@ class RunScans(RunTable):
     def _key_facts(
         self, listed: Sequence[ListedRun], *, lineage: bool = False
     ) -> list[dict[str, KeyFacts]]:
-        """Return facts about the keys of each run, or of each lineage's runs, from statistics."""
+        """Return facts about the keys of each run, from statistics; ``lineage`` adds ancestors."""
         question = Question(Projection(()))
         shown = progress_of(self._client.settings)
         readings = self._opened(listed, question, shown, with_parents=lineage)
@@ -431,7 +431,7 @@ class RunScans(RunTable):
             return asked.x
         keys = asked.question.keys or ()
         facts = self._key_facts(listed)
-        # A run without a key has no axis for it.
+        # Only the keys that a run has count for its axis.
         return common_axis(
             ([key for key in keys if key in known], run.metrics())
             for run, known in zip(self._full_runs(), facts, strict=False)
@@ -479,7 +479,7 @@ def check_request(
 
 
 def _without_key(asked: RowRequest, key: str) -> RowRequest:
-    """Return a request without one of its chosen keys: the axis, which is a column of its own."""
+    """Return a request without the key of the axis, because the axis has a separate column."""
     projection = asked.question.projection
     kept = tuple(one for one in projection.keys or () if one != key)
     if not kept:
