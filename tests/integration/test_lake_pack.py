@@ -15,9 +15,10 @@ from tests.cached_runs import delete_run, store_run, table_of
 from typer.testing import CliRunner
 
 import runlake
+from runlake.cache.catalog import Catalog
+from runlake.cache.disk.dropped import read_dropped
 from runlake.cli.main import app
 from runlake.errors import CacheError, InvalidType, MissingExtra, NotCached
-from runlake.lake.dropped import read_dropped
 from runlake.lake.packed import after_pull, compact, expire, segments, table
 from runlake.lake.packed.place import TABLES, PackedPlace
 
@@ -428,11 +429,39 @@ def test_dropped_exports_are_missed_by_no_read_of_the_lake(lake):
     assert repr(lake.histories(5, ["loss", "rare"])) == rows
     assert_frame_equal(lake.scan(["loss"], lineage=True).collect(), chain)
     assert lake.pack(drop_exports=True).n_dropped_exports == 0
-    with pytest.raises(NotCached, match="r2"):
-        lake.run("r2").frame(["loss"])
     assert set(read_dropped(lake.path)) == {
         run.directory.relative for run in lake._fixed("warn").runs
     }
+
+
+def test_a_run_whose_exports_were_dropped_says_what_reads_its_rows(lake):
+    fill(lake)
+    lake.pack("r2", drop_exports=True)
+    run = lake.run("r2")
+    assert run.config == {"lr": 0.2}
+    reads = (run.history, lambda: next(run.scan_history()), lambda: run.frame(["loss"]), run.keys)
+    for read in reads:
+        with pytest.raises(NotCached, match=r"'team/p/r2'.*drop_exports.*lake.*\.scan\(") as caught:
+            read()
+        assert "Api().run('team/p/r2').pull()" in str(caught.value)
+    assert lake.where({"name": "r2"}).scan(["loss"]).collect().height == 21
+
+
+def test_dropped_exports_are_not_counted_as_bytes_on_disk(lake):
+    fill(lake, 3)
+    assert lake.pack("r0", drop_exports=True).n_dropped_bytes
+    held = [path.stat().st_size for path in (lake.path / "v2").rglob("*.parquet")]
+    catalog = Catalog(lake.path)
+    assert catalog.n_held_bytes() == sum(held)
+    assert {run.run_id: run.n_bytes == 0 for run in catalog.runs()} == {
+        "r0": True,
+        "r1": False,
+        "r2": False,
+    }
+    # A lost catalog is built again from manifests, which still name the dropped exports.
+    catalog.lose()
+    assert len(lake) == 3
+    assert catalog.n_held_bytes() == sum(held)
 
 
 def test_exports_that_differ_from_the_packed_rows_stay(lake, monkeypatch):

@@ -96,6 +96,22 @@ def test_a_directory_is_read_as_the_lake_itself(lake, tmp_path):
     same(runlake.Lake(str(tmp_path / "moved")), lake)
 
 
+def test_a_run_of_a_published_lake_says_what_reads_its_rows(lake, tmp_path):
+    lake.publish(tmp_path / "copy")
+    published = runlake.Lake(tmp_path / "copy")
+    run = published.run("ints")
+    assert run.config == {"lr": 0.3, "net": {"d": [1]}}
+    reads = (run.history, lambda: next(run.scan_history()), lambda: run.frame(["loss"]), run.keys)
+    for read in (*reads, lambda: run.lastHistoryStep):
+        with pytest.raises(NotCached, match=r"published/ints'.*published lake.*\.scan\(") as caught:
+            read()
+        assert "RUNLAKE_OFFLINE" not in str(caught.value)
+    with pytest.raises(NotCached, match=r"published/ints' cannot be loaded again"):
+        run.load(force=True)
+    rows = published.where({"name": "ints"}).scan(["loss"]).collect()
+    assert rows["loss"].to_list() == [0, 1, 2]
+
+
 @pytest.mark.filterwarnings("ignore::runlake.errors.MixedTypesWarning")
 @pytest.mark.usefixtures("storage")
 def test_a_bucket_is_read_as_the_lake_itself(lake):

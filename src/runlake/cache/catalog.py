@@ -33,6 +33,7 @@ from runlake.cache.column_facts import (
     real_bound,
     unpack_facts,
 )
+from runlake.cache.disk.dropped import read_dropped
 from runlake.cache.disk.mounts import is_network
 from runlake.cache.disk.sealed import BrokenSeal, seal_row, unseal_row
 from runlake.cache.layout import RunDirectory
@@ -538,13 +539,15 @@ def _is_outdated(connection: sqlite3.Connection, run: Mapping[str, Any]) -> bool
 
 
 def _export_rows(directory: RunDirectory, manifest: StoredManifest) -> list[tuple[Any, ...]]:
+    # A dropped export stays in the manifest, and may have been downloaded again since.
+    is_dropped = directory.relative in read_dropped(directory.root)
     return [
         (
             e.file,
             directory.relative,
             e.object,
             e.n_bytes,
-            e.n_held_bytes,
+            0 if is_dropped and not e.path.exists() else e.n_held_bytes,
             e.facts.n_rows,
             e.facts.first_step,
             e.facts.last_step,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from runlake.cache.catalog import Catalog
 from runlake.cache.companions import read_rows
+from runlake.cache.disk.dropped import packed_only
 from runlake.cache.layout import RunDirectory
 from runlake.cache.locking.striped import run_lock
 from runlake.cache.memory import recall_columns, recall_exports
@@ -113,14 +114,14 @@ class HeldRun:
         if offer is None or (unreachable is not None and not offer.is_over):
             raise self._refusal(unreachable, stored)
         if exports is None:
-            raise NotCached(
+            raise self._packed_only() or NotCached(
                 f"Some exports of '{self._directory.run}' are no longer in the cache. Read the run "
                 "once while the backend can be reached.",
                 path=str(self._directory.path),
             )
         for export in exports:
             if not export.is_usable or export.path in self._distrusted:
-                raise NotCached(
+                raise self._packed_only() or NotCached(
                     f"The cached export {str(export.path)!r} of '{self._directory.run}' is damaged "
                     "or gone. Read the run while the backend can be reached to download it again.",
                     path=str(export.path),
@@ -199,10 +200,15 @@ class HeldRun:
             found = {name: export.as_found() for name, export in stored.exports.items()}
             write_manifest(directory, replace(stored, exports=found))
 
+    def _packed_only(self) -> NotCached | None:
+        directory = self._directory
+        reason = packed_only(directory.root, directory.relative, directory.run)
+        return None if reason is None else NotCached(reason, path=str(directory.path))
+
     def _refusal(self, unreachable: Unreachable | None, stored: StoredManifest) -> Exception:
         run = self._directory.run
         if unreachable is None:
-            return NotCached(
+            return self._packed_only() or NotCached(
                 f"'{run}' is not in the cache at {str(self._directory.root)!r}, and this client "
                 "is offline. Pull the run once without RUNLAKE_OFFLINE.",
                 path=str(self._directory.path),

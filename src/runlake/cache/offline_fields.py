@@ -10,6 +10,7 @@ from runlake.backend.graphql import documents
 from runlake.backend.graphql.query import fetch_history_keys, fetch_run
 from runlake.backend.graphql.shapes import answer_to, int64
 from runlake.backend.http.client import Client
+from runlake.cache.disk.dropped import ELSEWHERE, packed_only
 from runlake.cache.layout import RunDirectory
 from runlake.cache.store import LastOffer, StoredManifest, describe_age, read_manifest
 from runlake.errors import NotCached, StaleWarning, Unreachable
@@ -63,6 +64,12 @@ def load_fields(
         # answer, and then the manifest would be written each time.
         return {name: value for name, value in sent.items() if name in documents.RUN_FIELD_NAMES}
     stored = _stored(client, run)
+    if stored.attrs is None and (client.settings.cache_dir / ELSEWHERE).is_file():
+        raise NotCached(
+            f"The fields of '{run}' cannot be loaded again, because it is in a published lake. "
+            "Open the lake again to read what was published since.",
+            path=str(client.settings.cache_dir),
+        )
     if stored.attrs is None:
         raise _not_cached(client, run)
     _warn("Offline", run, stored.offer)
@@ -97,14 +104,21 @@ def stored_fields(client: Client, run: RunPath) -> Mapping[str, Any] | None:
 
 
 def _stored(client: Client, run: RunPath) -> StoredManifest:
-    return read_manifest(RunDirectory(client.settings.cache_dir, client.settings.base_url, run))
+    return read_manifest(_directory(client, run))
+
+
+def _directory(client: Client, run: RunPath) -> RunDirectory:
+    return RunDirectory(client.settings.cache_dir, client.settings.base_url, run)
 
 
 def _not_cached(client: Client, run: RunPath) -> NotCached:
+    directory = _directory(client, run)
+    reason = packed_only(directory.root, directory.relative, run)
     return NotCached(
-        f"'{run}' is not in the cache at {str(client.settings.cache_dir)!r}, and this client is "
-        "offline. Read the run once without RUNLAKE_OFFLINE.",
-        path=str(client.settings.cache_dir),
+        reason
+        or f"'{run}' is not in the cache at {str(directory.root)!r}, and this client is offline. "
+        "Read the run once without RUNLAKE_OFFLINE.",
+        path=str(directory.root),
     )
 
 

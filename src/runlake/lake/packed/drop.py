@@ -9,6 +9,8 @@ from pathlib import Path
 import polars as pl
 
 from runlake.backend.http.client import Client
+from runlake.cache.catalog import Catalog
+from runlake.cache.disk.dropped import read_dropped, write_dropped
 from runlake.cache.held_part import read_held_part
 from runlake.cache.layout import RunDirectory
 from runlake.cache.store import read_manifest
@@ -17,7 +19,6 @@ from runlake.history.frames.scan import plan_types, scan_as
 from runlake.history.frames.sources import Types
 from runlake.history.reader import Reading, open_reading
 from runlake.lake.backend_settings import settings_of
-from runlake.lake.dropped import read_dropped, write_dropped
 from runlake.lake.packed.read import PackedRead
 from runlake.lake.packed.sources import Source, read_sources
 from runlake.lake.packed.table import Tables
@@ -51,15 +52,18 @@ def drop_exports_of(
     root = settings.cache_dir
     dropped = {**read_dropped(root)}
     found: list[Path] = []
+    changed: list[RunDirectory] = []
     for one in read_sources(root) or ():
         if one.relative not in current or (chosen is not None and one.relative not in chosen):
             continue
-        paths = _paths(one.directory(root))
+        directory = one.directory(root)
+        paths = _paths(directory)
         if not paths:
             continue
         if all(path.exists() for path in paths) and _is_equal(view, one, current[one.relative]):
             dropped[one.relative] = one.text or ""
             found += paths
+            changed.append(directory)
     # First the note: a pull must not download again what a killed process has deleted.
     write_dropped(root, {run: text for run, text in dropped.items() if run in current})
     n_exports = n_bytes = 0
@@ -68,6 +72,7 @@ def drop_exports_of(
             size = path.stat().st_size
             path.unlink()
             n_exports, n_bytes = n_exports + 1, n_bytes + size
+    Catalog(root).note_runs([(directory, read_manifest(directory)) for directory in changed])
     return n_exports, n_bytes
 
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-FILE = "tables.json"
+from runlake.cache.disk.dropped import ELSEWHERE
+
 # Options of object storage have credentials, so they are never written to disk.
 _options: dict[Path, Mapping[str, str]] = {}
 
@@ -46,13 +47,13 @@ class Elsewhere:
             "tag": self.tag,
             "files": dict(self.files),
         }
-        (root / FILE).write_text(json.dumps(document))
+        (root / ELSEWHERE).write_text(json.dumps(document))
 
 
 def find_elsewhere(root: Path) -> Elsewhere | None:
     """Return where the tables of a lake are; None if they are below its root."""
     try:
-        found = json.loads((root / FILE).read_bytes())
+        found = json.loads((root / ELSEWHERE).read_bytes())
         place = None if found["root"] is None else (root / found["root"]).resolve()
         options = _options.get(root, {})
         return Elsewhere(place, found["tag"], found["files"], options)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from runlake.lake.dropped import packed_directory
+from runlake.cache.disk.dropped import packed_directory
 
 CATALOG = "catalog.db"
 NUMBERS = "numbers.db"

@@ -6,11 +6,11 @@ from enum import Enum
 
 from runlake.cache.catalog import Catalog
 from runlake.cache.companions import ARTIFACTS, FILES, SYSTEM, is_stored
+from runlake.cache.disk.dropped import read_dropped
 from runlake.cache.held_run import HeldRun
 from runlake.cache.layout import RunDirectory
 from runlake.cache.store import LIVE, Companion, StoredManifest, read_manifest
 from runlake.cache.stored_files import ALL_FILES
-from runlake.lake.dropped import read_dropped
 from runlake.lake.pulling.artifacts import holds_artifacts
 from runlake.lake.pulling.listing import Listed
 from runlake.lake.pulling.request import PullRequest

@@ -1,0 +1,90 @@
+"""Runs whose rows are in packed tables only: no pull downloads their exports, no `Run` reads them.
+
+The exports of a run can be deleted when its rows were packed (``Lake.pack(drop_exports=True)``). A
+published lake never has exports.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+
+from runlake.values import RunPath
+
+DROPPED = "dropped.json"
+# In a published lake or a snapshot: where the packed tables are.
+ELSEWHERE = "tables.json"
+VERSION = "v1"
+
+
+def packed_directory(root: Path) -> Path:
+    """Return the directory of the packed tables of a cache."""
+    return root / "lake" / VERSION
+
+
+def read_dropped(root: Path) -> Mapping[str, str]:
+    """Return the `Source.text` of each run whose exports were dropped, by its directory."""
+    path = packed_directory(root) / DROPPED
+    try:
+        found = path.stat()
+    except OSError:
+        return {}
+    return _read(path, found.st_ino, found.st_mtime_ns)
+
+
+def packed_only(root: Path, relative: str, run: RunPath) -> str | None:
+    """Return the text of the error for a read of a run whose rows are in packed tables only.
+
+    Parameters
+    ----------
+    root : Path
+        Root of the cache, of a snapshot, or of what is on this machine of a published lake.
+    relative : str
+        The run's directory, relative to the root.
+    run : RunPath
+        The run.
+
+    Returns
+    -------
+    str or None
+        None if the exports of the run were not dropped. The function does not check whether they
+        were downloaded again since.
+    """
+    read_by_lake = f"lake.where({{'name': {run.run_id!r}}}).scan(keys), or lake.best, lake.sql"
+    if (root / ELSEWHERE).is_file():
+        return (
+            f"'{run}' has no exports here, because it is in a published lake, or in a snapshot "
+            "that has only its packed rows. A Run reads exports. Read the rows with the lake: "
+            f"{read_by_lake}."
+        )
+    if relative in read_dropped(root):
+        return (
+            f"The exports of '{run}' were deleted by Lake.pack(drop_exports=True), and this client "
+            "is offline. A Run reads exports. The packed tables have the rows; read them with the "
+            f"lake: {read_by_lake}. Or download the exports again: Api().run('{run}').pull()."
+        )
+    return None
+
+
+@lru_cache(maxsize=4)
+def _read(path: Path, inode: int, mtime_ns: int) -> Mapping[str, str]:
+    del inode, mtime_ns
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def write_dropped(root: Path, dropped: Mapping[str, str]) -> None:
+    """Note the runs whose exports are dropped; see `read_dropped`."""
+    path = packed_directory(root) / DROPPED
+    partial = path.with_name(f"{path.name}.{os.getpid()}")
+    with partial.open("w") as file:
+        json.dump(dropped, file)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
