@@ -7,5 +7,5 @@ and timeouts.
 
 from runlake.backend.connections.httpx_import import import_httpx
 
-# Before any module of this folder imports httpx.
+# This must be called before any module of this folder imports httpx.
 import_httpx()

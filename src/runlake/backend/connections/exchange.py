@@ -84,7 +84,7 @@ class FileRequest:
 
 
 class FileResponse:
-    """A storage host's answer, of which only the headers have been read.
+    """A storage host's answer whose headers have been read, but not its body.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ class FileResponse:
 
 
 def headers_by_name(headers: Headers) -> dict[str, str]:
-    """Return headers by their names in lower case; the texts of equal names are joined."""
+    """Return headers by lower-case name; the values of a repeated name are joined."""
     found: dict[str, str] = {}
     for raw, content in headers:
         name, text = raw.decode("latin-1").lower(), content.decode("latin-1")
@@ -177,7 +177,7 @@ class FileConnection:
         return self.expect(request).read(close)
 
     def expect(self, request: FileRequest) -> Answer:
-        """Return the answer to a request that was just sent; nothing of it has been read yet."""
+        """Return an object for the answer to a request that was just sent; no byte was read yet."""
         self._answer = Answer(self._stream, request)
         return self._answer
 
@@ -187,7 +187,7 @@ class FileConnection:
 
 
 class Answer:
-    """An answer while it arrives; httptools calls the methods ``on_...`` while it parses.
+    """An answer while it arrives; the parser of httptools calls the methods ``on_...``.
 
     Parameters
     ----------
@@ -209,7 +209,7 @@ class Answer:
         self._has_head = False
         self._has_surplus = False
         self._is_kept = False
-        # The parser and this object refer to each other until the parser is not needed any more.
+        # The parser and this object refer to each other until the parser is dropped.
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
 
     def read(self, close: Callable[[], None]) -> FileResponse:
@@ -251,17 +251,17 @@ class Answer:
         return self.is_complete and self._is_kept and not self._has_surplus
 
     def on_message_begin(self) -> None:
-        """Note bytes after the end of the answer."""
+        """Record that bytes arrived after the end of the answer."""
         self._has_surplus = self.is_complete
 
     def on_header(self, name: bytes, content: bytes) -> None:
         """Add a header."""
-        # Trailers, and an answer that nobody asked for, are no part of this head.
+        # Ignore trailers, and headers of an answer that no request asked for.
         if not self._has_head:
             self.headers.append((name, content))
 
     def on_headers_complete(self) -> None:
-        """Note the status, unless the answer is only informational."""
+        """Record the status, unless the answer is only informational."""
         if self.is_complete or self._parser is None:
             return
         self.status = self._parser.get_status_code()
@@ -278,7 +278,7 @@ class Answer:
             self._pieces.append(piece)
 
     def on_message_complete(self) -> None:
-        """Note the end of the answer."""
+        """Record the end of the answer."""
         self.is_complete = self._has_head
 
     def _read_head(self) -> None:
@@ -311,13 +311,13 @@ class Answer:
         return int(lengths[0]) if is_plain else None
 
     def _plain_body(self, n_bytes: int) -> Iterator[bytes]:
-        """Yield a body of known length from the connection itself."""
+        """Yield a body of known length, read from the connection without the parser."""
         left = n_bytes
         for piece in self._pieces:
             left -= len(piece)
             yield piece
         while left:
-            # One byte more, so that bytes after the end of the answer show.
+            # Ask for one byte more, to detect bytes after the end of the answer.
             piece = self._stream.read(min(left + 1, self._read_bytes), self._timeout)
             if not piece:
                 raise httpcore.RemoteProtocolError(f"{left} bytes of the body are missing")
@@ -352,7 +352,7 @@ class Answer:
         Raises
         ------
         httpcore.RemoteProtocolError
-            If they are not HTTP.
+            If the bytes are not HTTP.
         """
         if self._parser is None:
             self._has_surplus = True

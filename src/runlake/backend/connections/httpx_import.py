@@ -1,4 +1,4 @@
-"""Import httpx without its command line, and without what only HTTP/2 and SOCKS need.
+"""Import httpx without its command line, and without the packages for HTTP/2 and SOCKS.
 
 `import httpx` also imports httpx's command line and the packages click, pygments and rich, if these
 are installed. That takes half of the time of `import httpx`. httpcore imports the packages h2 and

@@ -61,7 +61,7 @@ class KeptConnections:
             raise
 
     def take_idle(self, request: FileRequest, most: int) -> Iterator[FileConnection]:
-        """Yield idle connections to the host of a request, at most ``most``, to be used elsewhere.
+        """Yield at most ``most`` idle connections to the host of a request, and stop keeping them.
 
         Connections that only httpcore can use are left out.
         """
@@ -102,7 +102,7 @@ class KeptConnections:
         idle = self._idle[request.origin]
         while (connection := _last(idle)) is not None:
             seconds = time.monotonic() - connection.idle_since
-            # Readable: the host closed it, or sent bytes that no request asked for.
+            # A readable connection was closed by the host, or has bytes that no request asked for.
             if seconds < KEEP_SECONDS and not connection.is_readable:
                 return connection
             connection.close()

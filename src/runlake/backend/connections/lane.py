@@ -1,4 +1,4 @@
-"""A connection in non-blocking mode: it is opened, and its answers arrive, without waiting."""
+"""Non-blocking connections: opening, sending and receiving never wait for the network."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Lane:
         self.answer: Answer | None = None
         self.n_sent = 0
         self.n_bytes = 0
-        # By the clock of the caller.
+        # Times on the caller's clock.
         self.heard_at = self._sent_at = 0.0
         self._started = 0.0
         self._seconds: float | None = None
@@ -60,7 +60,11 @@ class Lane:
         return self.connection is not None and self.connection.is_available
 
     def slowness(self, now: float) -> float:
-        """Return the seconds since bytes last arrived, or a fifth of those since the request."""
+        """Return how slow the connection is, in seconds.
+
+        This is the larger of two times: the time since bytes last arrived, and the time since the
+        request was sent, divided by `SLOW_ANSWER`.
+        """
         since_request = 0.0 if self.answer is None else now - self._sent_at
         return max(now - self.heard_at, since_request / SLOW_ANSWER)
 
@@ -72,7 +76,7 @@ class Lane:
         request : FileRequest
             The request.
         now : float
-            The time, for `slowness`.
+            Current time in seconds on the clock that `slowness` uses.
 
         Raises
         ------
@@ -90,7 +94,7 @@ class Lane:
         self._seconds = None
 
     def receive(self, now: float) -> bool:
-        """Read what has arrived; return whether the host has closed the connection."""
+        """Read the bytes that have arrived; return whether the host has closed the connection."""
         if self.answer is None:
             return True
         self.heard_at = now
@@ -108,7 +112,7 @@ class Lane:
         return False
 
     def end_answer(self) -> tuple[Answer, FileConnection, float | None]:
-        """Return the answer, its connection, and after how many seconds it began to arrive."""
+        """Return the answer, its connection, and the seconds until the answer began to arrive."""
         answer, self.answer = self.answer, None
         if answer is None or self.connection is None:
             raise ValueError("no request is under way")
@@ -121,7 +125,7 @@ class Lane:
 
 
 class Opener:
-    """Opens connections to one host, directly.
+    """Opens connections to one host, without a proxy.
 
     Parameters
     ----------
@@ -146,7 +150,7 @@ class Opener:
         self._addresses: list[Any] | None = None
 
     def open(self) -> tuple[Lane, int] | None:
-        """Begin to open a connection; return it with the event to wait for, None if that fails."""
+        """Begin to open a connection; return it with the event to wait for, or None on failure."""
         if self._addresses is None:
             self._addresses = []
             with suppress(OSError, UnicodeError):
@@ -200,6 +204,6 @@ class Opener:
         return READ
 
     def give_up(self, lane: Lane) -> None:
-        """Open no more connections to the address of a connection that could not be opened."""
+        """Stop opening connections to the address of a connection that failed to open."""
         if self._addresses and self._addresses[0] is lane.address:
             self._addresses = self._addresses[1:]

@@ -28,7 +28,7 @@ from runlake.backend.connections.lane import READ, Lane, Opener
 POLL_SECONDS = 0.05
 # An answer is left to the caller if its `Lane.slowness` is more than this.
 SLOW_SECONDS = 1.0
-# No more requests are sent after this many answers, or a quarter of all if that is more, were left.
+# Sending stops after this number of answers, or a quarter of all if that is more, were left.
 MANY_LEFT = 4
 T = TypeVar("T")
 
@@ -40,11 +40,11 @@ class Begun(Generic[T]):
     Parameters
     ----------
     subject : T
-        What was requested.
+        The element for which the request was sent.
     request : FileRequest
         The request.
     answer : Answer
-        What has arrived; its `Answer.status` is 0 if the headers have not arrived.
+        The part of the answer that has arrived; `Answer.status` is 0 without headers.
     seconds : float or None
         Time until the first bytes of the answer arrived; None if none have arrived.
     is_complete : bool
@@ -70,8 +70,8 @@ class Multiplexer(Generic[T]):
     Parameters
     ----------
     waiting : deque
-        What to request. An element is removed when its request is sent. If the host cannot be
-        reached, or sends many answers that are left to the caller, elements remain in the deque.
+        The elements to request. An element is removed when its request is sent. If the host cannot
+        be reached, or sends many answers that are left to the caller, elements remain in the deque.
     request_for : callable
         Returns the request for an element.
     kept : KeptConnections
@@ -102,7 +102,8 @@ class Multiplexer(Generic[T]):
         self._n_answers = 0
         self._n_left = 0
         self._is_ending = False
-        # Seconds of waiting, the clock of the lanes: while answers are used, no lane is slow.
+        # The clock of the lanes counts only seconds of waiting for the network. So no lane seems
+        # slow while the caller uses answers.
         self._waited = 0.0
 
     def run(self, n_connections: int, check: Callable[[], None]) -> Iterator[list[Begun[T]]]:
@@ -159,7 +160,7 @@ class Multiplexer(Generic[T]):
             return
         opened = self._opener.open()
         if opened is None:
-            # The caller's own request reports why.
+            # The caller then sends a request of its own, whose error says why this failed.
             self._is_ending = True
         else:
             self._add(*opened)
@@ -178,7 +179,7 @@ class Multiplexer(Generic[T]):
         if lane.answer.is_complete:
             self._n_answers += 1
             begun = self._begun(lane)
-            # Sent before the answer is used, so that the host has something to do meanwhile.
+            # Send before the answer is used, so that the host works on the next answer meanwhile.
             self._send_next(lane)
             return begun
         is_long = lane.n_bytes > self._max_bytes + MAX_HEAD_BYTES
@@ -236,7 +237,7 @@ class Multiplexer(Generic[T]):
                 yield self._left(lane)
 
     def _left(self, lane: Lane) -> Begun[T]:
-        """Leave an answer, and its connection, to the caller."""
+        """Return an unfinished answer; the caller reads the rest of it from its connection."""
         begun = self._begun(lane, is_left=True)
         self._remove(lane)
         self._note_left()
@@ -246,7 +247,7 @@ class Multiplexer(Generic[T]):
     def _begun(
         self, lane: Lane, *, is_left: bool = False, error: Exception | None = None
     ) -> Begun[T]:
-        """Return the answer that is under way in a lane, and end it there."""
+        """Return the answer that is arriving in a lane; the lane is then free for a request."""
         subject, request = self._under_way.pop(lane)
         answer, connection, seconds = lane.end_answer()
         is_unread = is_left

@@ -20,7 +20,7 @@ from runlake.backend.connections.pace import Patience
 if TYPE_CHECKING:
     from runlake.backend.connections.multiplexer import Begun
 
-# Small enough that a slow host's progress shows before the timeout, large enough to be fast.
+# Small enough that a slow host receives a piece before the timeout, large enough to be fast.
 WRITE_BYTES = 1 << 16
 HTTPCORE_ERRORS = (
     httpcore.TimeoutException,
@@ -124,7 +124,7 @@ class _Direct:
 
     @classmethod
     def of(cls, stream: httpcore.NetworkStream) -> _Direct | None:
-        """Return a connection's socket; None if httpcore runs TLS in memory, above the socket."""
+        """Return an object for a stream's socket; None if httpcore runs TLS above the socket."""
         found, tls = stream.get_extra_info("socket"), stream.get_extra_info("ssl_object")
         is_all = isinstance(found, socket.socket) and tls in (None, found)
         return cls(found) if is_all else None
@@ -260,7 +260,8 @@ class Transport(httpx.HTTPTransport):
     ) -> Iterator[list[Begun[T]]]:
         """Send many requests to the host of ``sample`` from this thread; see `Multiplexer`.
 
-        Through a proxy nothing is sent: then all elements remain in ``waiting``.
+        If the connections pass through a proxy, no request is sent, and all elements remain in
+        ``waiting``.
         """
         if self._is_proxied:
             return
@@ -300,7 +301,7 @@ class Transport(httpx.HTTPTransport):
 
 
 def _failing_as_httpx(send: Callable[[], FileResponse]) -> FileResponse:
-    """Return an answer; it and its body raise errors of httpx."""
+    """Return the answer of ``send``; failures, also those of its body, are errors of httpx."""
     try:
         response = send()
     except Exception as error:  # noqa: BLE001 - callers handle only TransportError

@@ -83,7 +83,8 @@ def _body(pieces: Iterator[bytes], answer: FileResponse, request: FileRequest) -
     if not is_plain or left < LONG_BODY:
         yield from pieces
         return
-    # `pieces` lives until the end: httpcore closes the connection when it is collected.
+    # The variable `pieces` must live until the end: httpcore closes the connection when the
+    # iterator is garbage-collected.
     # The first piece contains all bytes of the body that httpcore read together with the headers.
     piece = next(pieces, b"")
     while piece:

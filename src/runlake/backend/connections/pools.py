@@ -68,7 +68,7 @@ class Connections:
             if self._open is None or self._open.pid != os.getpid():
                 none = EnvironmentProxies({})
                 self._open = _Pools(find_proxies() if self._settings.proxies else none)
-                # Not a __del__: a forked child must not close what its parent still uses.
+                # A __del__ would not do: a forked child must not close sockets of its parent.
                 weakref.finalize(self, _close, self._open.pools, os.getpid())
             found = self._open
             route = (is_bulk, origin_of(url))

@@ -1,4 +1,4 @@
-"""Which certificate authorities a connection trusts."""
+"""Choose the certificate authorities that a connection trusts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import httpx
 
 from runlake.errors import SettingsError
 
-# For connections without TLS: saves reading certificates that are never used.
+# Used for connections without TLS, so that no certificates are read that are never used.
 TRUST_NOBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 

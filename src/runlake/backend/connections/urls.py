@@ -1,4 +1,4 @@
-"""URLs without their signatures, and the origins of URLs."""
+"""Split URLs: remove signatures, and find the origin, host and target of a URL."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class Host:
 
 
 def host_of_url(url: str) -> Host:
-    """Return the host of an absolute URL; raise what `parse_origin` and `urlsplit` raise."""
+    """Return the host of an absolute URL; errors are those of `parse_origin` and `urlsplit`."""
     if plain := PLAIN_ORIGIN.match(url):
         return parse_origin(plain[1], plain[2])
     parts = urlsplit(url)
@@ -106,7 +106,7 @@ def parse_origin(scheme: str, netloc: str) -> Host:
         If host or port cannot exist, or the URL is not http(s).
     """
     url = httpx.URL(f"{scheme}://{netloc}/")
-    # `port` and `host` raise ValueError for some that httpx accepts in a URL but cannot connect to.
+    # `port` and `host` raise ValueError for some values that httpx accepts, but cannot connect to.
     port = SplitResult(scheme, netloc, "", "", "").port
     if scheme not in {"http", "https"} or not url.host or port == 0:
         raise ValueError

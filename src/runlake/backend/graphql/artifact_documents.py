@@ -108,7 +108,7 @@ query ArtifactUsedBy($id: ID!) {{
 }}
 """
 
-# All that a pull needs of a version beside the fields in a list.
+# The fields of a version that a pull needs, and that lists of artifacts do not return.
 ARTIFACT_TO_PULL = f"""
 query FetchArtifactManifest($id: ID!) {{
   artifact(id: $id) {{

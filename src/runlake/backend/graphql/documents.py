@@ -1,7 +1,7 @@
 """The GraphQL documents that runlake sends, one constant each, except those of artifacts.
 
 Operation names matter: a backend answers ``HistoryPage`` and ``SampledHistoryPage`` with live rows
-only. It expects that a client that sends these names has the exports already.
+only, because it expects that clients which send these names read all other rows from exports.
 """
 
 from __future__ import annotations
@@ -345,9 +345,9 @@ def runs_files() -> str:
 
 
 def runs_artifacts() -> str:
-    """Return the query for a page of runs with the numbers of artifacts that each logged and used.
+    """Return the query for a page of runs with the numbers of their logged and used artifacts.
 
-    No artifacts are selected: a page of them would be sent for each run.
+    The query selects no artifacts, because the backend would send a page of artifacts per run.
     """
     return _runs(
         "name outputArtifacts(first: 1) { totalCount } inputArtifacts(first: 1) { totalCount }"

@@ -9,7 +9,7 @@ from runlake.backend.graphql.query import query
 from runlake.backend.http.client import Client
 from runlake.errors import BackendError, Unreachable
 
-# Weak keys: the flags are forgotten together with the client.
+# The keys are weak references, so the flags are dropped together with the client.
 _known: WeakKeyDictionary[Client, frozenset[str]] = WeakKeyDictionary()
 
 

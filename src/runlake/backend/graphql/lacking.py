@@ -41,10 +41,10 @@ TYPE = rf"(?i)unknown type {NAME}|{NAME} isn't a defined input type"
 OLDER_TYPES = {"Int64": "Int"}
 # A schema that lacks one of these offers no exports.
 EXPORTS = frozenset({"parquetHistory", "parquetUrls"})
-# Operation names: for the first of each pair, a backend answers only with rows that are in no
-# export. A backend without exports is sent the second, which returns all rows.
+# Pairs of operation names. To the first name, a backend answers only with rows that are in no
+# export. A backend without exports gets the second name, and answers with all rows.
 ALL_ROWS = {"HistoryPage": "RunFullHistory", "SampledHistoryPage": "RunSampledHistory"}
-# Fields that every list needs to be read to its end.
+# Fields without which no list can be read to its end.
 NEEDED = frozenset({"edges", "node", "pageInfo", "hasNextPage"})
 NEEDED_OF_TYPES = frozenset(
     {

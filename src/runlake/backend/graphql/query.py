@@ -110,7 +110,7 @@ def _exchange(
                 raise
             refusal, body = error, {"errors": [error.message]}
         learn(client, document, body)
-        # Each further try has a smaller document, so the loop ends.
+        # The loop ends, because the document is smaller in each further try.
         if fit(client, document, variables)[0] == text:
             if refusal is not None:
                 raise refusal

@@ -27,13 +27,13 @@ def create_run(
     run : RunPath
         Path of the run.
     fields : mapping
-        Fields of the run, by the names of the variables of the document.
+        Fields of the run, named like the variables of the GraphQL document.
 
     Returns
     -------
     tuple of str, RunPath and bool
-        The run's id for mutations, its path at the backend, and whether it is new. The backend has
-        changed a run that existed before.
+        The run's id for mutations, its path at the backend, and True if the run is new. If the run
+        existed before, the backend has changed its fields.
 
     Raises
     ------
@@ -41,7 +41,7 @@ def create_run(
         If the backend refuses.
     """
     variables = {"name": run.run_id, "project": run.project, "entity": run.entity, **fields}
-    # Sent twice, the second answer would say that the run existed before.
+    # Do not retry: the answer to a second request would say that the run existed before.
     answer = mutate(client, documents.SEND_RUN, variables, is_idempotent=False)
     payload = answer.get("upsertBucket") or {}
     try:
@@ -64,7 +64,7 @@ def send_lines(
     *,
     exit_code: int | None = None,
 ) -> None:
-    """Send lines of a run to the file stream; sent twice, they are stored once.
+    """Send lines of a run to the file stream; lines that are sent twice are stored once.
 
     Parameters
     ----------
@@ -73,7 +73,8 @@ def send_lines(
     run : RunPath
         Path of the run.
     files : mapping of str to tuple of int and sequence of str
-        Lines of JSON by the name of their file, with the position of the first line.
+        For the name of each file, the position of the first line in it, from 0, and the lines, each
+        a JSON text.
     exit_code : int, optional
         Ends the run: 0 for a run that finished, another number for one that failed.
 
@@ -92,6 +93,6 @@ def send_lines(
 
 
 def remove_run(client: Client, run_id: str) -> None:
-    """Delete a run that was just created, by its id for mutations."""
+    """Delete a run that was just created; ``run_id`` is its id for mutations."""
     variables = {"id": run_id, "deleteArtifacts": False}
     mutate(client, documents.DELETE_RUN, variables, is_idempotent=True)

@@ -67,7 +67,7 @@ def answer_to(client: Client, operation: str, what: str) -> Iterator[None]:
     Raises
     ------
     ProtocolError
-        If the answer's shape is not that of the protocol.
+        If the answer's shape is not the one that the protocol requires.
     """
     try:
         yield

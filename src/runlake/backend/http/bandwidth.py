@@ -10,12 +10,12 @@ from runlake.backend.http.stop import Stop
 
 
 class Bandwidth:
-    """Limits the average rate of downloads, by a wait after each piece that has arrived.
+    """Limits the average rate of downloads by waiting after each piece that has arrived.
 
     Parameters
     ----------
     bytes_per_second : int
-        Average rate. The wait follows the delivery of a piece, so short bursts are faster.
+        Average rate. Each wait follows the arrival of a piece, so short bursts can be faster.
     """
 
     def __init__(self, bytes_per_second: int) -> None:
@@ -48,5 +48,5 @@ class Bandwidth:
 
 @cache
 def shared_bandwidth(bytes_per_second: int) -> Bandwidth:
-    """Return this process's limiter for a rate."""
+    """Return the object that limits all downloads of this process to a rate."""
     return Bandwidth(bytes_per_second)

@@ -50,9 +50,9 @@ MAX_REDIRECTS = 5
 CONNECT_SECONDS = 10.0
 ANSWER_TIMEOUTS = 4  # limit for a whole answer of the API, in multiples of the timeout
 HEAD_TIMEOUTS = 2  # limit for the headers of a file, in multiples of the timeout
-# No more than needed: hosts parse each header. Connections of HTTP/1.1 are kept open anyway.
+# Few headers, because hosts parse each one. HTTP/1.1 keeps connections open without a header.
 DOWNLOAD_HEADERS = (
-    # Not compressed: ranges, lengths and digests are about the file's own bytes.
+    # Ask for no compression, because ranges, lengths and digests refer to the file's own bytes.
     (b"Accept-Encoding", b"identity"),
     (b"User-Agent", USER_AGENT.encode()),
 )
@@ -117,7 +117,7 @@ class Client:
         payload : object
             A value that JSON can represent.
         operation : str
-            The words that name the request in errors, such as ``"Runs"``.
+            Name of the request in errors, such as ``"Runs"``.
         what : str, optional
             Text for error messages: the operation, and the run or other object that the request is
             about; if omitted, ``operation``.
@@ -234,7 +234,7 @@ class Client:
                 raise self._failures.of_download(error, url, what) from without_frames(error)
             self._note_latency(begun.seconds if begun else time.monotonic() - started)
             begun = None
-            # The limit was for the headers. A body may take hours, as long as it makes progress.
+            # The limit was for the headers. A body may take hours, as long as bytes keep arriving.
             request.timeouts["read"].lift_total()
             try:
                 self._learn(url, turn, response.status_code, response.headers)
@@ -265,8 +265,9 @@ class Client:
         Parameters
         ----------
         waiting : deque
-            What to request, at least one element. An element is removed when its request is sent.
-            Elements that remain at the end have to be requested by `open`.
+            The files to request, at least one, in any form that ``file_of`` accepts. An element is
+            removed when its request is sent. Elements that remain at the end must be requested by
+            `open`.
         file_of : callable
             Returns the URL of an element, and request headers. All URLs have the same origin.
         stop : Stop
@@ -281,7 +282,7 @@ class Client:
         Yields
         ------
         list of Begun
-            For `open`: answers, as far as they were read.
+            Answers that are complete or partly read, to be passed to `open`.
         """
         self._refuse_offline("a download")
 
@@ -302,7 +303,7 @@ class Client:
         )
 
     def learn(self, begun: Begun[Any], url: str, headers: Mapping[str, str]) -> None:
-        """Learn from an answer that is used without `open`, as `open` does.
+        """Update latency and rate limit from an answer that is used without `open`, as `open` does.
 
         Parameters
         ----------
@@ -414,7 +415,7 @@ class Client:
                 *self._credentials(url, host),
             ],
             self._timeouts(patience)["timeout"],
-            # A limited download needs no faster reads.
+            # Long reads make a download faster, which a download with limited speed does not need.
             READ_BYTES if self.settings.max_bandwidth else LONG_READ_BYTES,
             turn,
         )
@@ -433,9 +434,10 @@ class Client:
         )
 
     def _timeouts(self, read: Patience, write: Patience | None = None) -> dict[str, Any]:
-        # "pool" is None: waiting for a free connection is waiting for our own other requests.
+        # "pool" is None, which means no limit: a request that waits for a free connection waits
+        # only for other requests of this client.
         connect = min(CONNECT_SECONDS, self.settings.timeout)
-        # For requests to the API one Patience covers sending and reading together.
+        # In requests to the API, one `Patience` limits both sending and reading.
         own = {"connect": connect, "read": read, "write": write or read, "pool": None}
         return {"timeout": own}
 
@@ -538,7 +540,7 @@ class Client:
 
 
 def _as_json(payload: object, what: str) -> bytes:
-    """Encode a request; raise `InvalidType` if an argument of it is of a type that JSON lacks."""
+    """Encode a request; raise `InvalidType` if JSON cannot represent one of its arguments."""
     try:
         return json.dumps(payload).encode()
     except (TypeError, RecursionError) as error:

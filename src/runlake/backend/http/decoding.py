@@ -11,8 +11,8 @@ PIECE_BYTES = 1 << 20
 HEADER_BYTES = 2
 GZIP_OR_ZLIB = 47  # zlib's window bits for "detect a gzip or zlib header"
 GZIP = b"\x1f\x8b"
-# An answer is refused above MAX_ANSWER_BYTES; and above MAX_DENSE_BYTES if it was compressed by
-# more than a factor of MAX_DENSITY, which JSON never is.
+# An answer that is longer than MAX_ANSWER_BYTES is refused. An answer that is longer than
+# MAX_DENSE_BYTES is refused if it was compressed by more than MAX_DENSITY, as JSON never is.
 MAX_ANSWER_BYTES = 512 << 20
 MAX_DENSE_BYTES = 64 << 20
 MAX_DENSITY = 500

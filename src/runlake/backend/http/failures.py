@@ -24,7 +24,7 @@ from runlake.errors import (
 from runlake.settings import Settings
 
 MAX_ERROR_BYTES = 64 << 10
-# The host was reached, and the connection ended before its answer did.
+# Errors that mean that the host was reached, but the connection ended before the whole answer came.
 CUT = (httpx.RemoteProtocolError, httpx.ReadError)
 
 
@@ -92,7 +92,7 @@ class Failures:
     def unreachable(
         self, error: httpx.HTTPError, what: str, url: str, operation: str, about: str = ""
     ) -> Unreachable:
-        """Return the error for a host that does not answer, or not in time."""
+        """Return the error for a host that cannot be reached, or does not answer in time."""
         origin = self.host_of(url)
         facts = {"operation": operation, "origin": origin}
         place = f"{origin}{about}"

@@ -8,7 +8,7 @@ from typing import Any
 # Deeper values would exceed the recursion limit of code that walks them later.
 MAX_DEPTH = 200
 CONTAINERS = {dict, list}
-# json.loads makes a decoder for each call that is not strict.
+# Shared, because json.loads creates a decoder for each call that is not strict.
 _LENIENT = json.JSONDecoder(strict=False)
 
 
@@ -41,7 +41,8 @@ def parse_json(content: str | bytes, *, strict: bool = True) -> Any:
         value = _loads(content, strict=strict)
     except RecursionError:
         raise _too_deep() from None
-    # Counted in C, so that the walk is rarely needed; brackets in strings only cause a walk.
+    # Counting brackets is fast. Only if there are many, the slower check of the depth is needed;
+    # brackets in strings count too, which does no harm.
     if not isinstance(content, str) or content.count("{") + content.count("[") > MAX_DEPTH:
         check_depth(value)
     return value

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from runlake.backend.http.retry import retry_after_seconds
 from runlake.backend.http.statuses import TOO_MANY_REQUESTS
 
-# A reset above this is a Unix time, below it a number of seconds from now: servers send both.
+# Servers send a reset as a Unix time or as seconds from now. A number above this is a Unix time.
 EPOCH = 1_000_000_000
 
 

@@ -12,7 +12,7 @@ from runlake.backend.http.bandwidth import Bandwidth
 from runlake.backend.http.decoding import NotDecodable, decoded, encoding_of
 from runlake.backend.http.stop import Stop
 
-# Limit for a body without Content-Length, or that the host compressed although it was not asked to.
+# Limit for a body without Content-Length, or that the host compressed without a request.
 MAX_UNANNOUNCED = 2 << 30
 
 

@@ -46,7 +46,7 @@ class Transient(Exception):
 
     @property
     def is_put_off(self) -> bool:
-        """True if the server sent ``Retry-After``, and so did not process the request."""
+        """True if the server sent ``Retry-After``, so that it did not process the request."""
         return self.retry_after is not None
 
 
@@ -99,7 +99,7 @@ def tries(settings: Settings) -> Iterator[AbstractContextManager[object]]:
             wait_max=10,
         ):
             if failure is not None:
-                # Passed to stamina as its first try, so that stamina decides about the second one.
+                # Report the failure as stamina's first try, so that stamina decides about a second.
                 failed, failure = failure, None
                 with attempt:
                     _raise(failed)

@@ -19,7 +19,7 @@ from runlake.errors import FileTransferError
 
 WRITE_BYTES = 1 << 20
 MAX_BYTES_IN_MEMORY = 1 << 30
-# Limit for a file in memory that has no Content-Length, or that the host compressed unrequested.
+# Limit for a file in memory without Content-Length, or that the host compressed without a request.
 MAX_UNANNOUNCED_IN_MEMORY = 256 << 20
 
 
@@ -56,8 +56,8 @@ def download_file(
     is_durable : bool
         Flush the file to disk before it is renamed. Not needed if all readers verify the file.
     count : callable, optional
-        Called with numbers of bytes that arrived. A failed attempt takes its bytes back, by a
-        negative number.
+        Called with the number of bytes of each piece that arrived. If an attempt fails, it is
+        called with a negative number: minus the bytes of this attempt.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def download_file(
 
 
 def make_directory(path: Path) -> None:
-    """Make a directory and its parents, to any depth (`Path.mkdir` recurses once per level)."""
+    """Make a directory and its parents, to any depth; the recursion of `Path.mkdir` has a limit."""
     missing = []
     place = path
     while not place.is_dir() and place != place.parent:

@@ -12,7 +12,7 @@ from runlake.settings import Secret
 
 MAX_CHARACTERS = 1000
 READ_CHARACTERS = 20_000  # the rest of a longer text is ignored
-FRAGMENT = 8  # this many characters of a secret in a row are masked
+FRAGMENT = 8  # this many consecutive characters of a secret, or more, are masked
 MASK = "***"
 MAX_DECODINGS = 3  # a text may be percent-encoded or HTML-escaped several times over
 # Characters around a fragment that may be part of the secret, so the whole token is masked.
@@ -70,7 +70,7 @@ def html_title(page: str) -> str:
 
 
 def _masked(text: str, fragments: frozenset[str]) -> str:
-    # Imported at the first error: its table of entities takes as long as ten modules.
+    # Imported only at the first error, because importing its table of entities is slow.
     import html
 
     found = seen = _without(text, fragments)
