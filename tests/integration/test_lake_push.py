@@ -10,7 +10,7 @@ from tests.server_process import running_server
 
 import runlake
 from runlake import errors
-from runlake.lake.pushing.read_back import is_same
+from runlake.values.same_json import is_same
 
 ODD = [float("nan"), float("inf"), -float("inf"), 0.1, 3, 1.0]
 HISTOGRAM = {"_type": "histogram", "values": [1, 2], "bins": [0.0, 0.5, 1.0]}

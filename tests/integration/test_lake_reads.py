@@ -369,6 +369,28 @@ def test_a_diff_names_values_and_the_first_step_at_which_curves_part(lake, cache
     assert "do not differ" in str(same)
 
 
+def test_a_diff_ignores_the_order_in_objects_and_shortens_long_values(backend, tmp_path):
+    bins = {"_type": "histogram", "values": [1] * 100}
+    for name, other, size in (("r1", bins, 1), ("r2", dict(reversed(bins.items())), 1.0)):
+        run = LoggedRun(backend, name, "lake-diff").configure(sizes=[{"a": size, "b": None}])
+        run.summarize({"bins": other, "text": "x" * 500 + name})
+        run.log({"_step": 0, "bins": other, "name": "{", "list": [{**other, "at": size}]})
+        run.log({"_step": 1, "bins": {**other, "values": [size, 2]}}).finish()
+    pull(backend, tmp_path, "lake-diff")
+    lake = runlake.Lake(tmp_path)
+    found = lake.diff("r1", "r2", ["bins", "name", "list"])
+    assert found.summary["path"].to_list() == ["text"]
+    assert (found.config.height, found.curves.height) == (0, 0)
+    assert len(found.summary["a"][0]) == 504
+    assert max(map(len, str(found).splitlines())) < 300
+    assert len(found._repr_html_()) < 1_000
+    lines = [{"_step": 2, "bins": {**bins, "values": [n]}} for n in (1, 2)]
+    for name, line in zip(("r1", "r2"), lines, strict=True):
+        LoggedRun(backend, name, "lake-diff").log(line, offset=2).finish()
+    pull(backend, tmp_path, "lake-diff")
+    assert lake.diff("r1", "r2", ["bins"]).curves["_step"].to_list() == [2]
+
+
 @pytest.fixture(scope="module")
 def with_files(backend, tmp_path_factory):
     """A list of runs with system metrics, files and tables, and the lake with these runs."""

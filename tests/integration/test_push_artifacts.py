@@ -12,7 +12,7 @@ from tests.server_process import run_script, running_server
 
 import runlake
 from runlake import errors
-from runlake.lake.pushing.read_back import is_same
+from runlake.values.same_json import is_same
 
 FIELDS = "name type aliases tags description metadata digest size file_count version"
 LOG_TWENTY = """

@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
-from runlake.errors.screen import for_screen, one_line
+from runlake.errors.screen import for_screen, one_line, shortened
 from runlake.history.frames.json_columns import encode_json
 from runlake.history.reader import Reading
 from runlake.history.runs.run_paths import flattened
 from runlake.lake.fixed_runs import FixedRuns
 from runlake.values import STEP, Projection, Question
+from runlake.values.same_json import is_same
 
 PATHS = {"path": pl.String(), "a": pl.String(), "b": pl.String()}
 CURVES = {"key": pl.String(), STEP: pl.Int64(), "a": pl.String(), "b": pl.String()}
 SHOWN_ROWS = 50
+SHOWN_CHARACTERS = 120
 A, B = "a", "b"
 
 
 @dataclass(frozen=True, slots=True)
 class RunDiff:
-    """How two runs differ. NaN equals NaN, and 1 equals 1.0.
+    """How two runs differ. NaN equals NaN, and 1 equals 1.0; the order in an object is ignored.
+
+    The text and the HTML of a difference shorten long values; the frames have them whole.
 
     Parameters
     ----------
@@ -155,11 +159,21 @@ def _first_difference(
             for frame, side in zip(columns, (A, B), strict=True)
         ]
     both = columns[0].join(columns[1], on=STEP, how="full", coalesce=True)
-    parted = both.filter(pl.col(A).ne_missing(pl.col(B))).sort(STEP).head(1)
-    if parted.is_empty():
-        return None
-    step, left, right = parted.select(STEP, A, B).row(0)
-    return key, step, _text(left), _text(right)
+    parted = both.filter(pl.col(A).ne_missing(pl.col(B))).sort(STEP).select(STEP, A, B)
+    for step, left, right in parted.iter_rows():
+        if not _is_same_text(left, right):
+            return key, step, _text(left), _text(right)
+    return None
+
+
+def _is_same_text(a: object, b: object) -> bool:
+    """Return whether two different cells are texts of the same JSON list or object."""
+    if not isinstance(a, str) or not isinstance(b, str) or {a[:1], b[:1]} - {"{", "["}:
+        return False
+    try:
+        return is_same(json.loads(a), json.loads(b))
+    except (ValueError, RecursionError):
+        return False
 
 
 def _text(value: Any) -> str | None:
@@ -167,24 +181,22 @@ def _text(value: Any) -> str | None:
 
 
 def _different(a: Mapping[str, Any], b: Mapping[str, Any]) -> pl.DataFrame:
-    left, right = dict(_scalars(a)), dict(_scalars(b))
+    left, right = dict(flattened(a, "")), dict(flattened(b, ""))
     rows = [
-        (path, left.get(path), right.get(path))
+        (path.removeprefix("."), _entry(left, path), _entry(right, path))
         for path in dict.fromkeys([*left, *right])
-        if left.get(path) != right.get(path)
+        if (path in left) != (path in right) or not is_same(left[path], right[path])
     ]
     return pl.DataFrame(rows, PATHS, orient="row")
 
 
-def _scalars(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for path, value in flattened(values, ""):
-        is_whole = isinstance(value, float) and value.is_integer()
-        yield path.removeprefix("."), json.dumps(int(value) if is_whole else value, default=str)
+def _entry(values: Mapping[str, Any], path: str) -> str | None:
+    return json.dumps(values[path], default=str) if path in values else None
 
 
 def _shown(value: object) -> str:
-    return "(none)" if value is None else str(value)
+    return "(none)" if value is None else shortened(str(value), SHOWN_CHARACTERS)
 
 
 def _cell(value: object) -> str:
-    return "" if value is None else str(value)
+    return "" if value is None else shortened(str(value), SHOWN_CHARACTERS)

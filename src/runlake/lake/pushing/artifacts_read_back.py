@@ -10,8 +10,8 @@ from runlake.cache.artifacts.manifest import fetch_manifest
 from runlake.cache.artifacts.references import parse_artifact_reference
 from runlake.lake.pulling.artifacts import list_artifacts
 from runlake.lake.pushing.artifacts import RunArtifacts, metadata_of, tags_of
-from runlake.lake.pushing.read_back import is_same
 from runlake.values import RunPath
+from runlake.values.same_json import is_same
 
 
 def artifact_differences(client: Client, artifacts: RunArtifacts, there: RunPath) -> Iterator[str]:

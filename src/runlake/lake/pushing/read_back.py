@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from runlake.lake.pushing.losses import KEPT_STATES
 from runlake.lake.pushing.sending import line_of
 from runlake.lake.pushing.stored_config import summary_of, user_config
 from runlake.values import STEP, Question, Row, RunPath
+from runlake.values.same_json import first_difference, is_same
 
 FIELDS = ("displayName", "notes", "group", "jobType")
 PAGE_SIZE = 1000
@@ -74,39 +74,12 @@ def differences(
     if state in KEPT_STATES and state != found.get("state"):
         yield f"its state is {found.get('state')!r}, not {state!r}"
     for what, of in (("config", user_config), ("summary", summary_of)):
-        named = _first_difference(of(here), of(found))
+        named = first_difference(of(here), of(found))
         if named is not None:
             yield f"its {what} differs: {named}"
     yield from _of_rows(client, there, rows)
     yield from _of_system_rows(client, directory, there)
     yield from _of_files(client, directory, there)
-
-
-def is_same(a: Any, b: Any) -> bool:
-    """Return whether two JSON values are equal; NaN equals NaN, and 1 equals 1.0 but not True.
-
-    Examples
-    --------
-    >>> is_same({"a": [1, math.nan], "b": None}, {"a": [1.0, math.nan]}), is_same(1, True)
-    (True, False)
-    """
-    if isinstance(a, Mapping) and isinstance(b, Mapping):
-        return _first_difference(a, b) is None
-    if isinstance(a, list) and isinstance(b, list):
-        return len(a) == len(b) and all(map(is_same, a, b))
-    if isinstance(a, bool) or isinstance(b, bool):
-        return a is b
-    if isinstance(a, float) and isinstance(b, float) and math.isnan(a) and math.isnan(b):
-        return True
-    return bool(a == b)
-
-
-def _first_difference(here: Mapping[str, Any], there: Mapping[str, Any]) -> str | None:
-    """Return the first name whose values differ; a null is the same as no value."""
-    for name in dict.fromkeys([*here, *there]):
-        if not is_same(here.get(name), there.get(name)):
-            return repr(name)
-    return None
 
 
 def _of_rows(client: Client, there: RunPath, rows: Iterable[Row]) -> Iterator[str]:
@@ -117,7 +90,7 @@ def _of_rows(client: Client, there: RunPath, rows: Iterable[Row]) -> Iterator[st
             step = (row or other or {}).get(STEP)
             yield f"the row of step {step} is {'here' if other is None else 'there'} only"
             return
-        named = _first_difference(json.loads(line_of(row)), other)
+        named = first_difference(json.loads(line_of(row)), other)
         if named is not None:
             yield f"the key {named} has another value at step {row.get(STEP)}"
             return
