@@ -26,7 +26,7 @@ from runlake.history.plan.key_facts import KeyFacts, find_key_facts, with_live_r
 from runlake.history.plan.plan import Plan, plan_read
 from runlake.history.sample.by_server import fetch_sampled_rows, fetch_system_rows
 from runlake.history.sample.sample import Sample
-from runlake.values import STEP, Question, Row, RunPath
+from runlake.values import Question, Row, RunPath
 
 if TYPE_CHECKING:
     import duckdb
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from runlake.history.frames.stream import Stream
     from runlake.history.head_start import HeadStart
     from runlake.history.live.spool import LiveRows
+    from runlake.history.rows.build_rows import Rows
     from runlake.history.sql.mentions import Mentions
 
 
@@ -82,9 +83,9 @@ class Reading:
         # In place of a generator, which would be resumed for each row.
         return chain.from_iterable(self._warned_batches(page_size))
 
-    def _warned_batches(self, page_size: int) -> Iterator[list[Row]]:
+    def _warned_batches(self, page_size: int) -> Iterator[Rows]:
         has_rows = False
-        for batch in self.iter_batches(page_size):
+        for batch in self._healed_rows(page_size):
             has_rows = True
             yield batch
         if not has_rows:
@@ -398,6 +399,13 @@ class Reading:
 
     def iter_batches(self, page_size: int) -> Iterator[list[Row]]:
         """Yield the rows in non-empty batches, without a warning if there are none."""
+        from runlake.history.rows.build_rows import lists_of
+
+        return chain.from_iterable(map(lists_of, self._healed_rows(page_size)))
+
+    def _healed_rows(self, page_size: int) -> Iterator[Rows]:
+        """Yield the rows; if a file is broken, mend it and continue."""
+        from runlake.history.rows.build_rows import last_step
         from runlake.history.rows.rows import read_rows
 
         reading, start = self, self.plan.steps.start
@@ -411,7 +419,7 @@ class Reading:
                 plan = reading.plan
                 try:
                     for batch in read_rows(plan, self.live.iter_pages(plan), page_size, begun):
-                        start = batch[-1][STEP] + 1
+                        start = last_step(batch) + 1
                         yield batch
                 except CacheCorrupt as corrupt:
                     reading = reading.healed(mending, corrupt, start)

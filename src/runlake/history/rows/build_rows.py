@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import groupby
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -16,15 +16,17 @@ from runlake.history.plan import sizes
 from runlake.history.plan.arrow_types import is_int_or_float, is_json
 from runlake.history.plan.key_columns import Column
 from runlake.history.rows.cells import cell_reader
+from runlake.history.rows.merge import iter_batches
 from runlake.values import STEP, Projection, Row
 
 Indices = np.ndarray[Any, np.dtype[np.int64]]
 Buffers = list[pa.Buffer]
-Display = Callable[[Sequence[list[Any]]], list[Row]]
+Display = Callable[[Sequence[Iterable[Any]]], list[Row]]
+LazyDisplay = Callable[[Sequence[Iterable[Any]]], Iterator[Row]]
 Writer = Callable[[list[Row], list[int], Sequence[list[Any]]], None]
 
 
-def build_rows(batches: Iterator[Batch], projection: Projection) -> Iterator[list[Row]]:
+def build_rows(batches: Iterator[Batch], projection: Projection) -> Iterator[Rows]:
     """Convert batches to rows as dicts.
 
     Parameters
@@ -36,7 +38,7 @@ def build_rows(batches: Iterator[Batch], projection: Projection) -> Iterator[lis
 
     Yields
     ------
-    list of dict
+    list of dict, or NumberRows
         Rows in the order of the batches; never empty.
     """
     columns: tuple[Column, ...] | None = None
@@ -50,15 +52,16 @@ def build_rows(batches: Iterator[Batch], projection: Projection) -> Iterator[lis
         if batch.columns is not columns:
             columns = batch.columns
             readers = [_reader(array.type) for array in batch.arrays]
-        dense = _Dense.of(batch, readers)
-        n_rows = _rows_per_build(batch) if dense is None else dense.rows_per_build
+        numbers = NumberRows.of(batch, readers)
+        if numbers is not None:
+            is_first = False
+            if len(numbers):
+                yield numbers
+            continue
         first = max(1, sizes.CELLS_PER_BUILD // (len(readers) + 1)) if is_first else 0
-        cuts = _cuts(len(batch), n_rows, first)
+        cuts = _cuts(len(batch), _rows_per_build(batch), first)
         is_first = False
         for start, stop in cuts:
-            if dense is not None:
-                yield dense.rows(start, stop)
-                continue
             rows = _build(readers, batch.cut(start, stop - start))
             if projection.keys and any(reader.may_be_none for reader in readers):
                 rows = _kept(rows, projection)
@@ -101,20 +104,27 @@ _reader = lru_cache(maxsize=1024)(_Reader)
 Full = tuple[_Reader, pa.Array]
 
 
-class _Dense:
-    """The columns, as numpy arrays, of a batch that has a number in every cell.
+class NumberRows:
+    """Rows of a batch that has a number in every cell; each row is made when it is iterated to.
 
-    Slicing a numpy array takes a tenth of the time of slicing an Arrow array and converting the
-    slice.
+    Most callers drop a row before the next one is made. The next row and its numbers then get the
+    same memory, which is still in the processor's cache. A list of rows takes a sixth longer.
+
+    Parameters
+    ----------
+    keys : tuple of str
+        The keys of every row, ``_step`` first.
+    columns : sequence of memoryview
+        The numbers of each key.
     """
 
-    def __init__(self, keys: tuple[str, ...], numbers: Sequence[np.ndarray[Any, Any]]) -> None:
-        self._display = _display(keys)
-        self._numbers = numbers
+    def __init__(self, keys: tuple[str, ...], columns: Sequence[memoryview]) -> None:
+        self._keys = keys
+        self._columns = columns
 
     @classmethod
-    def of(cls, batch: Batch, readers: Sequence[_Reader]) -> _Dense | None:
-        """Return the columns of a batch; None if rows must be built in another way."""
+    def of(cls, batch: Batch, readers: Sequence[_Reader]) -> NumberRows | None:
+        """Return the rows of a batch; None if rows must be built in another way."""
         keys = (STEP, *(column.key for column in batch.columns))
         if len(keys) > sizes.MAX_GENERATED_KEYS or len(set(keys)) < len(keys):
             return None
@@ -122,16 +132,47 @@ class _Dense:
             return None
         if any(array.null_count for array in batch.arrays):
             return None
-        return cls(keys, [numbers_of(array) for array in (batch.steps, *batch.arrays)])
+        return cls(keys, [_view(array) for array in (batch.steps, *batch.arrays)])
 
     @property
-    def rows_per_build(self) -> int:
-        """Number of rows whose lists of cells stay in the processor's cache."""
-        return max(sizes.MIN_BUILD_ROWS, sizes.CELLS_PER_DENSE_BUILD // len(self._numbers))
+    def last_step(self) -> int:
+        """The step of the last row."""
+        step: int = self._columns[0][-1]
+        return step
 
-    def rows(self, start: int, stop: int) -> list[Row]:
-        """Return some rows as dicts."""
-        return self._display([column[start:stop].tolist() for column in self._numbers])
+    def __len__(self) -> int:
+        return len(self._columns[0])
+
+    def __iter__(self) -> Iterator[Row]:
+        return _lazy_display(self._keys)(self._columns)
+
+    def lists(self) -> Iterator[list[Row]]:
+        """Yield the rows in lists that stay in the processor's cache."""
+        n_rows = max(sizes.MIN_BUILD_ROWS, sizes.CELLS_PER_DENSE_BUILD // len(self._columns))
+        return iter_batches(self, n_rows)
+
+
+Rows: TypeAlias = list[Row] | NumberRows
+
+
+def lists_of(rows: Rows) -> Iterator[list[Row]]:
+    """Yield rows as lists."""
+    if isinstance(rows, NumberRows):
+        yield from rows.lists()
+    else:
+        yield rows
+
+
+def last_step(rows: Rows) -> int:
+    """Return the step of the last of some rows."""
+    step: int = rows.last_step if isinstance(rows, NumberRows) else rows[-1][STEP]
+    return step
+
+
+def _view(array: pa.Array) -> memoryview:
+    numbers: Any = numbers_of(array)
+    # A memoryview cannot iterate over 16-bit floats; as 32-bit floats they have the same values.
+    return memoryview(numbers.astype(np.float32) if numbers.dtype == np.float16 else numbers)
 
 
 class _Together:
@@ -278,11 +319,25 @@ def _display(keys: tuple[str, ...]) -> Display:
 
     A dict display whose keys are constants is three times as fast as ``dict(zip(...))``.
     """
+    built: Display = _evaluated(f"lambda columns: [{_comprehension(keys)}]")
+    return built
+
+
+@lru_cache(maxsize=256)
+def _lazy_display(keys: tuple[str, ...]) -> LazyDisplay:
+    """Return a function that converts columns to an iterator of dicts, see `_display`."""
+    built: LazyDisplay = _evaluated(f"lambda columns: ({_comprehension(keys)})")
+    return built
+
+
+def _comprehension(keys: tuple[str, ...]) -> str:
     names = [f"cell_{index}" for index in range(len(keys))]
     display = ", ".join(f"{key!r}: {name}" for key, name in zip(keys, names, strict=True))
-    source = f"lambda lists: [{{{display}}} for {', '.join(names)}, in zip(*lists)]"
-    built: Display = eval(source, {"zip": zip, "__builtins__": {}})  # noqa: S307 - literals by repr
-    return built
+    return f"{{{display}}} for {', '.join(names)}, in zip(*columns)"
+
+
+def _evaluated(source: str) -> Any:
+    return eval(source, {"zip": zip, "__builtins__": {}})  # noqa: S307 - literals by repr
 
 
 @lru_cache(maxsize=256)

@@ -10,7 +10,7 @@ from runlake.history.decode.decode import Begun, decode_exports
 from runlake.history.plan import sizes
 from runlake.history.plan.plan import Plan, segment_pages
 from runlake.history.plan.segments import ExportRead, Segment
-from runlake.history.rows.build_rows import build_rows
+from runlake.history.rows.build_rows import Rows, build_rows
 from runlake.history.rows.merge import iter_batches, merge_rows, project_rows
 from runlake.history.rows.windows import cut_windows
 from runlake.values import STEP, Projection, Row
@@ -18,7 +18,7 @@ from runlake.values import STEP, Projection, Row
 
 def read_rows(
     plan: Plan, live: Iterator[list[Row]], page_size: int, begun: Begun | None = None
-) -> Iterator[list[Row]]:
+) -> Iterator[Rows]:
     """Yield the rows of a plan.
 
     Parameters
@@ -35,7 +35,7 @@ def read_rows(
 
     Yields
     ------
-    list of dict
+    list of dict, or NumberRows
         Ascending by ``_step`` over all batches, one row per step, never empty. Only a few batches
         are in memory at once. An export that is not in ascending order needs more memory: its row
         groups with overlapping steps are sorted in memory.
@@ -56,7 +56,7 @@ def read_segments(
     live: Iterator[list[Row]],
     page_size: int,
     begun: Begun | None = None,
-) -> Iterator[list[Row]]:
+) -> Iterator[Rows]:
     """Yield the rows of some segments of a plan; the other arguments are those of `read_rows`."""
     for is_as_it_is, some in groupby(segments, attrgetter("is_one_export")):
         if is_as_it_is:
@@ -104,7 +104,7 @@ def _some(rows: Iterator[Row]) -> Iterator[list[Row]]:
         yield batch
 
 
-def _ordered(read: ExportRead, projection: Projection, segment: Segment) -> Iterator[list[Row]]:
+def _ordered(read: ExportRead, projection: Projection, segment: Segment) -> Iterator[Rows]:
     """Yield the rows of one source of a merge, ascending; each row has at least one of the keys.
 
     Only after the merge is it known whether a row has all keys.

@@ -1,5 +1,6 @@
 """Rows from arrays: each filled cell is in its row, whatever columns are full or sparse."""
 
+from typing import Any
 from unittest.mock import patch
 
 import pyarrow as pa
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from runlake.history.decode.batches import Batch
 from runlake.history.plan.key_columns import Column
-from runlake.history.rows.build_rows import build_rows
+from runlake.history.rows.build_rows import build_rows, last_step, lists_of
 from runlake.values import Projection
 
 CELLS = {
@@ -64,7 +65,7 @@ def test_rows_have_exactly_the_filled_cells(table, offset):
     assert built(batch_of(n_rows, columns, offset)) == expected_rows(n_rows, columns)
 
 
-SMALL = {
+SMALL: dict[str, Any] = {
     "MIN_BUILD_ROWS": 1,
     "CELLS_PER_BUILD": 4,
     "CELLS_PER_DENSE_BUILD": 4,
@@ -110,6 +111,20 @@ def test_batches_of_rows_pass_as_they_are():
 
 def test_the_first_rows_arrive_in_a_small_list():
     n_rows = 50_000
-    first, *others = build_rows(iter([batch_of(n_rows, [])]), Projection())
+    texts = ("t", pa.string(), ["a"] * n_rows)
+    first, *others = build_rows(iter([batch_of(n_rows, [texts])]), Projection())
     assert len(first) < n_rows / 4
     assert len(first) + sum(map(len, others)) == n_rows
+
+
+@pytest.mark.parametrize("dtype", [pa.int8(), pa.uint64(), pa.float16(), pa.float32()], ids=str)
+def test_rows_of_numbers_are_the_same_one_by_one_and_in_lists(dtype):
+    columns = [("x", dtype, pa.array(range(100)).cast(dtype).to_pylist())]
+    (rows,) = build_rows(iter([batch_of(100, columns)]), Projection())
+    assert list(rows) == expected_rows(100, columns)
+    assert {type(row["x"]) for row in rows} == {type(columns[0][2][0])}
+    assert last_step(rows) == 99
+    with patch.multiple("runlake.history.plan.sizes", **SMALL):
+        lists = list(lists_of(rows))
+    assert len(lists) == 50
+    assert [row for some in lists for row in some] == list(rows)
