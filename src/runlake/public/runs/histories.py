@@ -124,8 +124,10 @@ class RunHistories(RunSet):
         return frame[sorted(frame.columns)]
 
     def _row_histories(self, sampling: Sampling, progress: Progress) -> list[dict[str, Any]]:
-        listed = self._listed()
-        found = sample_runs(self._source, listed, sampling, progress)
+        listed, found = self._listed_and_read(
+            None if sampling.is_system else sampling.question,
+            lambda runs: sample_runs(self._source, runs, sampling, progress),
+        )
         self._warn_of_samples([(len(one.rows), one.n_rows) for one in found])
         return [
             {**row, RUN_ID: run.run_id}
@@ -138,8 +140,10 @@ class RunHistories(RunSet):
 
         from runlake.history.frames.json_columns import stack
 
-        listed = self._listed()
-        found = sample_runs_as_frames(self._source, listed, sampling, progress)
+        listed, found = self._listed_and_read(
+            None if sampling.is_system else sampling.question,
+            lambda runs: sample_runs_as_frames(self._source, runs, sampling, progress),
+        )
         self._warn_of_samples([(frame.height, n_rows) for frame, n_rows, _ in found])
         filled = [(frame, texts) for frame, _, texts in found if not frame.is_empty()]
         if not filled:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from runlake.backend.graphql import documents
 from runlake.backend.graphql.shapes import answer_to
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
 DEFAULT_ORDER = "+created_at"
 # If the backend refuses a page, the page size is divided by this number.
 SHRINK = 5
+
+T = TypeVar("T")
 
 
 class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
@@ -346,11 +349,55 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
         if question is None:
             facts = self._present_facts()
             return [_listed_run(run, facts.get(run.id)) for run in self.objects]
-        with ThreadPoolExecutor(1, thread_name_prefix="runlake-list") as thread:
-            asked = thread.submit(for_thread(self._present_facts))
-            paths = [RunPath(run.entity, run.project, run.id) for run in self.objects]
-            guesses = [expect_unchanged(self._client, path, question) for path in paths]
+        with self._asked_facts() as asked:
+            guesses = self._guesses(question)
             facts = asked.result()
+        return self._listed_as(facts, guesses)
+
+    def _listed_and_read(
+        self,
+        question: Question | None,
+        read: Callable[[Sequence[ListedRun]], T],
+        *,
+        is_full: bool = False,
+    ) -> tuple[Sequence[ListedRun], T]:
+        """Return the runs and the result of ``read``, see `RunSet._listed_and_read`.
+
+        If all runs had ended when the backend last answered, they are read while it is asked
+        whether one of them was resumed. If one was, they are read again.
+        """
+        if question is None or self._last is None:
+            return super()._listed_and_read(question, read, is_full=is_full)
+        self._reach_all()
+        early: tuple[Sequence[ListedRun], T] | None = None
+        with self._asked_facts() as asked:
+            guesses = self._guesses(question)
+            expected = [
+                ListedRun(path, guess.manifest.freshness, pulled=guess)
+                for path, guess in zip(self._paths(), guesses, strict=True)
+                if guess is not None
+            ]
+            if len(expected) == len(guesses):
+                early = expected, read(expected)
+            facts = asked.result()
+        listed = self._listed_as(facts, guesses)
+        return early if early is not None and early[0] == listed else (listed, read(listed))
+
+    @contextmanager
+    def _asked_facts(self) -> Iterator[Future[dict[str, dict[str, Any]]]]:
+        """Request the freshness of all runs in another thread, during the body of the context."""
+        with ThreadPoolExecutor(1, thread_name_prefix="runlake-list") as thread:
+            yield thread.submit(for_thread(self._present_facts))
+
+    def _guesses(self, question: Question) -> list[PullResult | None]:
+        return [expect_unchanged(self._client, path, question) for path in self._paths()]
+
+    def _paths(self) -> list[RunPath]:
+        return [RunPath(run.entity, run.project, run.id) for run in self.objects]
+
+    def _listed_as(
+        self, facts: Mapping[str, dict[str, Any]], guesses: Sequence[PullResult | None]
+    ) -> list[ListedRun]:
         return [
             _listed_run(run, facts.get(run.id), guess)
             for run, guess in zip(self.objects, guesses, strict=False)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from runlake.backend.http.client import Client
 from runlake.history.runs.open import ListedRun, RunSource
@@ -11,6 +12,9 @@ from runlake.values import Question
 
 if TYPE_CHECKING:
     from runlake.public.run.run import Run
+
+
+T = TypeVar("T")
 
 
 class RunSet(ABC):
@@ -43,6 +47,21 @@ class RunSet(ABC):
         not been fetched yet is then fetched together with them. ``question`` is what the caller is
         going to read of each run: the files of the runs may be looked up during the request.
         """
+
+    def _listed_and_read(
+        self,
+        question: Question | None,
+        read: Callable[[Sequence[ListedRun]], T],
+        *,
+        is_full: bool = False,
+    ) -> tuple[Sequence[ListedRun], T]:
+        """Return the runs as `_listed` does, and the result of ``read``, called with these runs.
+
+        If there is a ``question``, ``read`` asks it about all runs. It may then be called while a
+        request is under way, and again if the answer shows that a run has changed.
+        """
+        listed = self._listed(is_full=is_full, question=question)
+        return listed, read(listed)
 
     @abstractmethod
     def _ids(self) -> list[str]:

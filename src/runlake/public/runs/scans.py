@@ -305,11 +305,22 @@ class RunScans(RunTable):
 
         If ``leaves_out`` is True, a key that has the same name as a column of the runs is left out.
         """
+        from runlake.history.runs.run_table import needs_large_fields
+
+        _, scanned = self._listed_and_read(
+            _known_question(asked),
+            lambda listed: self._scanned_of(listed, asked, leaves_out=leaves_out),
+            is_full=needs_large_fields(asked.columns),
+        )
+        return scanned
+
+    def _scanned_of(
+        self, listed: Sequence[ListedRun], asked: RowRequest, *, leaves_out: bool
+    ) -> tuple[pl.LazyFrame, str]:
         import polars as pl
 
         from runlake.history.runs.scan import scan_readings
 
-        listed = self._listed_for(asked)
         asked = self._with_keys(asked, listed)
         # Every result has the column `run_id` anyway.
         asked = replace(asked, columns=tuple(name for name in asked.columns if name != RUN_ID))
@@ -355,16 +366,16 @@ class RunScans(RunTable):
             frame = frame.group_by(RUN_ID, maintain_order=True).tail(asked.tail)
         return frame, axis
 
-    def _listed_for(self, asked: RowRequest) -> list[ListedRun]:
-        from runlake.history.runs.run_table import needs_large_fields
-
-        is_known = asked.choice is None and asked.x != AUTO
-        question = _with_axis(asked.question, asked.x) if is_known else None
-        return self._listed(is_full=needs_large_fields(asked.columns), question=question)
-
     def _planned(self, asked: RowRequest) -> tuple[Sequence[AnyReading], Question, str]:
         """Plan a read of named keys; return the readings, their question, and the x axis."""
-        listed = self._listed_for(asked)
+        _, planned = self._listed_and_read(
+            _known_question(asked), lambda listed: self._planned_of(listed, asked)
+        )
+        return planned
+
+    def _planned_of(
+        self, listed: Sequence[ListedRun], asked: RowRequest
+    ) -> tuple[Sequence[AnyReading], Question, str]:
         axis = self._axis(asked, listed)
         question = _with_axis(asked.question, axis)
         shown = progress_of(self._client.settings)
@@ -476,6 +487,12 @@ def check_request(
         projection = replace(question.projection, keys=(), how="all" if how == "all" else "any")
         question = replace(question, projection=projection)
     return RowRequest(question, choice, axis, names, tail, lineage)
+
+
+def _known_question(asked: RowRequest) -> Question | None:
+    """Return what a request asks about each run; None if that depends on the keys of the runs."""
+    is_known = asked.choice is None and asked.x != AUTO
+    return _with_axis(asked.question, asked.x) if is_known else None
 
 
 def _without_key(asked: RowRequest, key: str) -> RowRequest:
