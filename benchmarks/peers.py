@@ -69,30 +69,29 @@ POLARS_ROWS = f"""{FILES}
 measure(lambda: sum(1 for _ in polars.read_parquet(files).iter_rows(named=True)))
 """
 POLARS_READ = f"{FILES}measure(lambda: polars.read_parquet(files).height)"
-# The bare loop shows how long CPython takes to make and drop a dict per row from columns that are
-# lists already; the floor, how long if the columns are numpy arrays already, of which numpy makes
-# lists for a few rows at a time, so that they stay in the processor's cache.
-ROWS_AND_BARE_LOOP = f"""{RUNLAKE}
-frame = run.frame()
-columns = {{name: frame[name].to_list() for name in frame.columns}}
-cells = ", ".join(f"c{{place}}" for place in range(len(columns)))
-pairs = ", ".join(f"{{name!r}}: c{{place}}" for place, name in enumerate(columns))
+# Makes a dict per row, and drops it, of columns in memory.
+_BARE_LOOP = f"""{RUNLAKE}
+frame = run.frame(**arguments)
+cells = ", ".join(f"c{{place}}" for place in range(frame.width))
+pairs = ", ".join(f"{{name!r}}: c{{place}}" for place, name in enumerate(frame.columns))
 space = {{}}
 exec(f"def rows(lists):\\n for {{cells}} in zip(*lists):\\n  yield {{{{{{pairs}}}}}}", space)
-arrays = [frame[name].to_numpy() for name in frame.columns]
-def floor():
-    n_rows = arguments["batch_rows"]
-    return sum(
-        1
-        for start in range(0, frame.height, n_rows)
-        for _ in space["rows"]([array[start:start + n_rows].tolist() for array in arrays])
-    )
+def loop(columns):
+    return sum(1 for _ in space["rows"](columns))
+arrays = [memoryview(frame[name].to_numpy()) for name in frame.columns]
+"""
+# The bare loop shows how long CPython takes if the columns are lists already; the floor, how long
+# if they are arrays of numbers already.
+ROWS_AND_BARE_LOOP = f"""{_BARE_LOOP}
+lists = [frame[name].to_list() for name in frame.columns]
 measure(
     lambda: sum(1 for _ in run.beta_scan_history()),
-    lambda: sum(1 for _ in space["rows"](columns.values())),
-    floor,
+    lambda: loop(lists),
+    lambda: loop(arrays),
 )
 """
+# What no reader of rows can do without.
+NUMBERS_TO_ROWS = f"{_BARE_LOOP}measure(lambda: loop(arrays))"
 RUNLAKE_FRAME = f"{RUNLAKE}measure(lambda: run.frame(**arguments).height)"
 POLARS_FRAME = f"""{FILES}
 def read():
@@ -101,6 +100,13 @@ def ask_and_read():
     ask()
     return read()
 measure(ask_and_read, read)
+"""
+# The same request and polars, in a process whose rounds are as far apart as those of runlake.
+POLARS_FRAME_ALONE = f"""{FILES}
+def ask_and_read():
+    ask()
+    return polars.read_parquet(files, **arguments).height
+measure(ask_and_read)
 """
 POLARS_RANGE = f"""{FILES}
 step = polars.col("_step")
@@ -197,6 +203,11 @@ def configs():
     return sum(len(run.config) for run in library.Api().runs(path))
 """
 RUNLAKE_HISTORIES = f"import runlake as library\n{_MANY_RUNS}measure(histories, before=forget)"
+# The floor is to ask for the freshness of all runs, without reading them.
+RUNLAKE_HISTORIES_AND_PAGES = f"""import runlake as library
+{_MANY_RUNS}
+measure(histories, lambda: len(runs._present_facts()))
+"""
 WANDB_HISTORIES = f"import wandb as library\n{_MANY_RUNS}measure(histories, before=forget)"
 RUNLAKE_SCAN_OF_RUNS = f"""
 import runlake as library\n{_MANY_RUNS}
@@ -250,7 +261,15 @@ def read_ten():
     return some.scan(["key001"], columns=["config.lr"]).collect().height
 measure(read, read_ten)
 """
-POLARS_RUN_ROWS = f"{_FILES_OF_RUNS}measure(lambda: rows().collect().height)"
+# The floor is to ask for the freshness of all runs, and then to read them with polars.
+POLARS_RUN_ROWS = f"""{_FILES_OF_RUNS}
+def read():
+    return rows().collect().height
+def ask_and_read():
+    runs._present_facts()
+    return read()
+measure(read, ask_and_read)
+"""
 RUNLAKE_ALIGN = f"""{_RUNS}
 def align():
     means = runs.align(["key001"], by=["config.lr"], stats=["mean", "std"])["mean"]

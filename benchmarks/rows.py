@@ -24,7 +24,6 @@ ROUNDS = 3
 SPARSE_ROUNDS = 2
 UNCACHED_ROUNDS = 1
 UNCACHED_ROWS = 10_000
-BATCH_ROWS = 300
 
 
 NAMES = ("rows", "kept", "keyed", "sparse", "deep")
@@ -68,8 +67,7 @@ class _Rows:
                 yield from self._keyed("rows, 2 of 13 keys", two, goal=45)
 
     def _against_bare_loop(self, work: str) -> Line:
-        side = self._side(peers.ROWS_AND_BARE_LOOP, batch_rows=BATCH_ROWS)
-        ours, loop, floor = take_turns(side, rounds=9)
+        ours, loop, floor = take_turns(self._side(peers.ROWS_AND_BARE_LOOP), rounds=9)
         assert ours.count == loop.count == floor.count
         values = ours.count * (self._shape.n_keys + 3)
         ratio, speed = ours.median / loop.median, values / ours.median / 1e6
@@ -80,7 +78,7 @@ class _Rows:
             f"{ratio:.2f}",
             "<= 1.3",
             ratio <= 1.3,
-            f"loop over lists that numpy makes: {floor.median / loop.median:.2f}",
+            f"loop over arrays of numbers: {floor.median / loop.median:.2f}",
         )
 
     def _kept(self, work: str, wanted: AbstractSet[str]) -> Iterator[Line]:
@@ -147,9 +145,18 @@ class _Rows:
         last = uncached.setdefault("max_step", UNCACHED_ROWS)
         cold = self._work(f"{work}, steps {first:,} to {last:,}, nothing cached by the SDK")
         return [
-            self._against(warm, peers.RUNLAKE_ROWS, peers.WANDB_ROWS, goal=goal, **arguments),
+            self._against_cached(warm, goal, arguments),
             self._against(cold, peers.RUNLAKE_ROWS, peers.WANDB_UNCACHED_ROWS, **uncached),
         ]
+
+    def _against_cached(self, work: str, goal: int, arguments: dict[str, Any]) -> Line:
+        scripts = (peers.RUNLAKE_ROWS, peers.WANDB_ROWS, peers.NUMBERS_TO_ROWS)
+        sides = [self._side(script, **arguments) for script in scripts]
+        ours, theirs, floor = take_turns(*sides, rounds=ROUNDS)
+        assert ours.count == theirs.count == floor.count, (work, ours, theirs, floor)
+        line = Line.at_least(work, ours, theirs, goal, "wandb")
+        best = theirs.median / floor.median
+        return replace(line, floor=f"dicts of numbers in memory: {best:.0f}x")
 
     def _against(
         self, work: str, ours: str, theirs: str, *, goal: int | None = None, **arguments: object
