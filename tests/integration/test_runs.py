@@ -241,6 +241,20 @@ def test_histories_cost_no_request_per_run_that_did_not_move(api, backend, logge
     assert [request["operation"] for request in requests] == ["Runs", "Runs"]
 
 
+def test_a_run_that_was_started_again_after_it_was_read_is_read_again(api, backend):
+    for name in ("one", "two"):
+        LoggedRun(backend, name, "again").log(*steps(0, 3)).finish()
+    runs = api.runs("again")
+    assert len(runs.histories(keys=["loss"])) == 6
+    assert runs.best("loss", mode="min")["_step"].to_list() == [2, 2]
+    # A run that is used again without resuming gets a new history.
+    LoggedRun(backend, "two", "again").log(*steps(3, 7)).finish()
+    assert [row["_step"] for row in runs.histories(keys=["loss"])] == [*range(7)]
+    assert runs.histories(keys=["loss"], format="polars")["_step"].to_list() == [*range(7)]
+    assert runs.scan(["loss"]).collect()["_step"].to_list() == [*range(7)]
+    assert runs.best("loss", mode="min")["_step"].to_list() == [2, 6]
+
+
 def test_histories_see_what_was_logged_since_the_list_was_made(api, backend):
     going = LoggedRun(backend, "going", "moving").log(*steps(0, 3))
     LoggedRun(backend, "gone", "moving").log(*steps(0, 3)).finish()
