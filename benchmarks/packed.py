@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -187,7 +187,7 @@ def once(work: Callable[[], Any]) -> Times:
     return Times((time.process_time() - cpu) * 1000, (time.perf_counter() - wall) * 1000)
 
 
-def packed_read(view: PackedView, keys: list[str], numbers: dict[str, int]) -> pl.DataFrame:
+def packed_read(view: PackedView, keys: list[str], numbers: Mapping[str, int]) -> pl.DataFrame:
     """Return run, step and values from the tables."""
     read = PackedRead(view, Question(Projection(tuple(keys))), numbers)
     opened = read.readings(dict.fromkeys(numbers))  # type: ignore[arg-type]

@@ -4,6 +4,7 @@ import json
 import math
 import shutil
 import sqlite3
+import threading
 import warnings
 from sqlite3 import dbapi2
 
@@ -194,6 +195,24 @@ def test_changed_and_new_runs_are_read_from_their_exports_until_they_are_packed(
     assert in_packed(lake) == 4
     assert_equal(answers(lake), answers_of_exports(lake, lake))
     assert lake.pack().packed == []
+
+
+def test_a_run_that_another_thread_or_process_changes_is_not_read_from_the_tables(lake):
+    fill(lake)
+    lake.pack()
+    before = lake.best("loss")["loss"].to_list()
+    changed = [{"_step": 1, "loss": -50.0}]
+    # Each thread has a connection of its own to the catalog, as each process has.
+    for place, number in enumerate((3, 2)):
+        thread = threading.Thread(
+            target=store_run, args=(lake, f"r{number}", [table_of(changed)]), kwargs={"at": place}
+        )
+        thread.start()
+        thread.join()
+        assert lake.best("loss")["loss"].to_list() == [-50.0] * (place + 1) + before[place + 1 :]
+        assert in_packed(lake) == 3 - place
+    store_run(lake, "r1", [table_of(changed)], at=2)
+    assert lake.best("loss")["loss"].to_list() == [-50.0] * 3 + before[3:]
 
 
 def test_pack_takes_paths_runs_projects_and_selections(lake):

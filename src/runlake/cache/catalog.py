@@ -7,6 +7,7 @@ never stops a read.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import sqlite3
@@ -283,6 +284,19 @@ class Catalog:
 
         return self._read(read)
 
+    def state(self) -> tuple[int, int, int] | None:
+        """Return numbers that differ after each change of the catalog; None if it is unreadable.
+
+        Only states that one thread has read can be compared.
+        """
+
+        def read(connection: sqlite3.Connection) -> tuple[int, int, int]:
+            (version,) = connection.execute("PRAGMA data_version").fetchone()
+            # SQLite counts the changes of other connections, and Python those of this one.
+            return _connections.serial(self._root), int(version), connection.total_changes
+
+        return self._read(read)
+
     @property
     def has_all_runs(self) -> bool:
         """True if every run on disk was noted since the database was created.
@@ -392,7 +406,7 @@ class _Connections(threading.local):
     """One connection per thread and directory; a forked child opens its own connections."""
 
     def __init__(self) -> None:
-        self._open: dict[Path, tuple[int, sqlite3.Connection]] = {}
+        self._open: dict[Path, tuple[int, sqlite3.Connection, int]] = {}
 
     def get(self, root: Path) -> sqlite3.Connection:
         held = self._open.get(root)
@@ -401,8 +415,12 @@ class _Connections(threading.local):
         if held is not None and held[0] == os.getpid() and (root / DATABASE).exists():
             return held[1]
         connection = _connect(root)
-        self._open[root] = (os.getpid(), connection)
+        self._open[root] = (os.getpid(), connection, next(_serials))
         return connection
+
+    def serial(self, root: Path) -> int:
+        """Return a number that no other connection of this process has had."""
+        return self._open[root][2]
 
     def close(self, root: Path) -> None:
         held = self._open.pop(root, None)
@@ -410,6 +428,7 @@ class _Connections(threading.local):
             held[1].close()
 
 
+_serials = itertools.count()
 _connections = _Connections()
 # Until when a catalog is not used, and whether that is because other processes write to it.
 _shunned: dict[Path, tuple[float, bool]] = {}

@@ -16,7 +16,7 @@ from runlake.history.runs.open import ListedRun
 from runlake.lake.disk_source import DiskSource
 from runlake.lake.one_run import find_one
 from runlake.lake.packed.elsewhere import find_elsewhere
-from runlake.lake.query.selection import LakeRun, Selection
+from runlake.lake.query.selection import FoundRow, LakeRun, Selection
 from runlake.public.run.run import Run
 from runlake.public.runs.attachments import RunAttachments
 from runlake.public.runs.histories import RunHistories
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from runlake.history.runs.scan import AnyReading
+    from runlake.history.runs.values import Choice
     from runlake.lake.packed.choice import PackedChoice
     from runlake.public.runs.scans import RowRequest
 
@@ -62,7 +63,17 @@ class FixedRuns(RunHistories, RunsPlots, RunAttachments):
     @cached_property
     def runs(self) -> list[LakeRun]:
         """The runs, in order."""
-        return [run for run in self._selection.find() if run.run_id not in self._skipped]
+        return [self._selection.run_of(row) for row in self._rows]
+
+    @cached_property
+    def relative(self) -> dict[str, str]:
+        """The directory of each run relative to the root, by its name in the column ``run_id``."""
+        return {label: row[-1] for label, row in self._rows}
+
+    @cached_property
+    def _rows(self) -> list[FoundRow]:
+        # A value per run from statistics needs no objects of 100,000 runs.
+        return [row for row in self._selection.find_rows() if row[0] not in self._skipped]
 
     @cached_property
     def source(self) -> DiskSource:
@@ -75,8 +86,13 @@ class FixedRuns(RunHistories, RunsPlots, RunAttachments):
         """The runs that can be read from packed tables."""
         from runlake.lake.packed.choice import choose_packed
 
-        relative = {run.run_id: run.relative for run in self.runs}
-        return choose_packed(self._settings.cache_dir, relative)
+        return choose_packed(self._settings.cache_dir, self.relative)
+
+    def _known_per_run(self, key: str, choice: Choice) -> pl.DataFrame | None:
+        packed = self.packed
+        if packed is None or choice.name is None or len(packed.numbers) < len(self.relative):
+            return None
+        return packed.known_per_run(key, choice.name)
 
     def _opened(
         self,
@@ -94,10 +110,8 @@ class FixedRuns(RunHistories, RunsPlots, RunAttachments):
     def without(self, run_ids: Collection[str]) -> FixedRuns:
         """Return the same runs without some of them."""
         skipped = self._skipped.union(run_ids)
-        rest = FixedRuns(self._settings, self._selection, self._policy, skipped)
         # Not listed again: runs keep their names.
-        rest.runs = [run for run in self.runs if run.run_id not in skipped]
-        return rest
+        return self._of([run for run in self.runs if run.run_id not in skipped], skipped)
 
     def chosen(self, paths: Sequence[str]) -> FixedRuns:
         """Return the runs that paths name, in their order."""
@@ -105,9 +119,19 @@ class FixedRuns(RunHistories, RunsPlots, RunAttachments):
 
     def only(self, runs: list[LakeRun]) -> FixedRuns:
         """Return some of the runs, in the given order."""
-        some = FixedRuns(self._settings, self._selection, self._policy)
+        return self._of(runs)
+
+    def _of(self, runs: list[LakeRun], skipped: Collection[str] = frozenset()) -> FixedRuns:
+        some = FixedRuns(self._settings, self._selection, self._policy, skipped)
         some.runs = runs
+        some.relative = {run.run_id: run.relative for run in runs}
         return some
+
+    def warn_of_lacking(self) -> None:
+        """Warn of the runs that lacked keys or steps in the reads so far."""
+        # An answer from statistics alone has opened no run.
+        if "source" in vars(self):
+            self.source.warn_of_lacking()
 
     @property
     def _client(self) -> Client:  # type: ignore[override]
@@ -163,7 +187,7 @@ class FixedRuns(RunHistories, RunsPlots, RunAttachments):
         return self.listed()
 
     def _ids(self) -> list[str]:
-        return [run.run_id for run in self.runs]
+        return list(self.relative)
 
     def _runs(self) -> list[Run]:
         return [self.open(run) for run in self.runs]

@@ -516,7 +516,7 @@ class LakeRuns(Publishing, LakeDatasets):
             except Lacking as lacking:
                 runs = runs.without(lacking.run_ids)
             else:
-                runs.source.warn_of_lacking()
+                runs.warn_of_lacking()
                 return found
 
     def _fixed(self, policy: str) -> FixedRuns:

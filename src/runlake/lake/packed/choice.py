@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from runlake.lake.packed.elsewhere import find_elsewhere
 from runlake.lake.packed.place import PackedPlace
-from runlake.values import Question
+from runlake.values import Projection, Question
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from runlake.cache.pull_result import PullResult
     from runlake.history.runs.open import ListedRun
     from runlake.history.runs.packed import PackedReading
@@ -47,6 +49,28 @@ class PackedChoice:
             return {}
         numbers = {run_id: self.numbers[run_id] for run_id in wanted}
         return PackedRead(self.view, question, numbers).readings(wanted)
+
+    def known_per_run(self, key: str, choice: str) -> pl.DataFrame | None:
+        """Return one row of each packed run, in order, if statistics know them all.
+
+        Parameters
+        ----------
+        key : str
+            The key.
+        choice : {"min", "max", "last"}
+            Which row.
+
+        Returns
+        -------
+        polars.DataFrame or None
+            ``_step`` and the key, both null for a run without such a row. None if the values must
+            be read, or are not numbers.
+        """
+        from runlake.lake.packed.read import PackedRead
+
+        return PackedRead(self.view, Question(Projection((key,))), self.numbers).known_per_run(
+            key, choice
+        )
 
     def restored(self, run: ListedRun, pulled: PullResult) -> PullResult | None:
         """Return a temporary export of a run from its packed rows; None if it is not packed."""

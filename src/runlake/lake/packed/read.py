@@ -12,7 +12,8 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from runlake.history.decode.expressions import polars_type
-from runlake.history.frames.sources import Types
+from runlake.history.frames.sources import Types, check_polars
+from runlake.history.plan.arrow_types import is_number, unify
 from runlake.history.plan.key_columns import Column, KeyColumns
 from runlake.history.plan.key_facts import KeyFacts
 from runlake.history.runs.packed import PackedReading, PackedRows
@@ -264,6 +265,18 @@ class PackedRead(PackedRows):
             bounds = (low, high) if is_known else (None, None)
             found.setdefault(run, {})[key] = KeyFacts(key, kind, count, first, last, *bounds)
         return found
+
+    def known_per_run(self, key: str, choice: str) -> pl.DataFrame | None:
+        """Return one row of each run; see `PackedChoice.known_per_run`."""
+        check_polars()
+        texts = self.types["type"].unique().to_list()
+        dtype = unify([type_of(text) for text in texts]) if texts else None
+        if dtype is None or not is_number(dtype):
+            return None
+        known = self.known_values(key, choice)
+        if known.height < len(self._numbers):
+            return None
+        return known.select(STEP, pl.col("value").cast(polars_type(dtype)).alias(key))
 
     def known_values(self, key: str, choice: str) -> pl.DataFrame:
         """Return the lowest, highest or last number of a key of each run, and its step."""

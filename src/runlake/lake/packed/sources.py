@@ -14,17 +14,18 @@ from runlake.lake.packed.schemas import FIELDS
 from runlake.values import RunPath
 
 SEPARATOR = "\n"
-QUERY = """
-SELECT runs.directory, backend, entity, project, run_id, is_complete, n_live_rows,
+STATE = """is_complete, n_live_rows,
   history_line_count, last_step, heartbeat_at, offered_at, pulled_at,
   (SELECT group_concat(file, char(10)) FROM
     (SELECT file FROM exports
-     WHERE exports.directory = runs.directory AND dropped_at IS NULL ORDER BY file)),
-  {columns}
+     WHERE exports.directory = runs.directory AND dropped_at IS NULL ORDER BY file))"""
+QUERY = f"""
+SELECT runs.directory, backend, entity, project, run_id, {STATE}, {{columns}}
 FROM runs
 ORDER BY created_us IS NULL, created_us, entity, project, run_id, directory
 """
-N_FIXED = 13
+N_NAMES, N_FIXED = 5, 13
+TEXTS = f"SELECT directory, {STATE} FROM runs WHERE is_complete"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +75,24 @@ def read_sources(root: Path, *, has_fields: bool = False) -> list[Source] | None
     if rows is None:
         return None
     return [
-        Source(row[0], row[1:5], _text(row), tuple(row[N_FIXED:]) if has_fields else ())
+        Source(
+            row[0],
+            row[1:N_NAMES],
+            _text(row[N_NAMES:N_FIXED]),
+            tuple(row[N_FIXED:]) if has_fields else (),
+        )
         for row in rows
     ]
 
 
-def _text(row: Sequence[Any]) -> str | None:
-    is_complete, n_live_rows, *live, files = row[5:N_FIXED]
+def read_texts(root: Path) -> dict[str, str]:
+    """Return the `Source.text` of each run that is complete on disk, by its directory."""
+    rows = Catalog(root).select(TEXTS) or ()
+    return {row[0]: text for row in rows if (text := _text(row[1:])) is not None}
+
+
+def _text(state: Sequence[Any]) -> str | None:
+    is_complete, n_live_rows, *live, files = state
     if not is_complete:
         return None
     # The rows that are in no export are in a file of another name only if the run went on.

@@ -15,11 +15,12 @@ import numpy.typing as npt
 import polars as pl
 from cachetools import LRUCache
 
+from runlake.cache.catalog import Catalog
 from runlake.errors import CacheError, MissingExtra
 from runlake.lake.packed.elsewhere import Elsewhere, find_elsewhere
 from runlake.lake.packed.moment import NOTHING, Moment, PackedFile
 from runlake.lake.packed.place import RUNS, STATS, TABLES, PackedPlace
-from runlake.lake.packed.sources import read_sources
+from runlake.lake.packed.sources import read_texts
 from runlake.lake.packed.state import read_packed_runs
 from runlake.lake.packed.table import Tables, open_tables
 
@@ -27,6 +28,7 @@ logger = logging.getLogger("runlake.lake")
 MAX_READS = 32
 # Up to this share of all runs, the wanted runs are named to the reader of the files.
 FEW = 0.05
+CURRENT = "current"
 _known: LRUCache[tuple[Path, str], PackedView | None] = LRUCache(4)
 _guard = threading.Lock()
 
@@ -94,17 +96,30 @@ class PackedView:
         numbers = [one.number for one in self.runs.values()]
         return (min(numbers), max(numbers)) if numbers else None
 
-    def current(self) -> dict[str, int]:
-        """Return the numbers of the runs that have not changed since they were packed."""
+    def current(self) -> Mapping[str, int]:
+        """Return the numbers of the runs that have not changed since they were packed.
+
+        Each thread compares the runs again only after a change of the catalog.
+        """
+        state = None if self.is_published else Catalog(self.place.root).state()
+        with _guard:
+            known: tuple[Any, Mapping[str, int]] | None = self.memory.get(CURRENT)
+        if known is not None and state is not None and known[0] == state:
+            return known[1]
+        found = self._find_current()
+        with _guard:
+            self.memory[CURRENT] = state, found
+        return found
+
+    def _find_current(self) -> Mapping[str, int]:
         if self.is_published:
             return {directory: version.number for directory, version in self.runs.items()}
-        sources = read_sources(self.place.root) or ()
-        found = {}
-        for one in sources:
-            version = self.runs.get(one.relative)
-            if version is not None and version.source == one.text:
-                found[one.relative] = version.number
-        return found
+        texts = read_texts(self.place.root)
+        return {
+            directory: version.number
+            for directory, version in self.runs.items()
+            if texts.get(directory) == version.source
+        }
 
     def files_of(self, table: str, key: str, numbers: Sequence[int] | None = None) -> list[str]:
         """Return the paths of the files that can have rows of a key of some runs."""

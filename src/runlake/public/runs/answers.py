@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from runlake.errors import InvalidArgument
-from runlake.public.runs.scans import RunScans, check_request
+from runlake.public.runs.scans import RowRequest, RunScans, check_request
 from runlake.values import RUN_ID, STEP, StepRange, check_number, check_word
 
 if TYPE_CHECKING:
@@ -239,16 +239,24 @@ class RunAnswers(RunScans):
     ) -> pl.DataFrame:
         import polars as pl
 
-        from runlake.history.runs.values import value_per_run
-
         asked = check_request([key], x=x, columns=columns)
         if not asked.question.keys:
             raise InvalidArgument("key must name a logged key, not '_step'.")
-        readings, question, axis = self._planned(asked)
-        found = value_per_run(
-            self._client, readings, self._place, question.projection, axis, choice
-        )
+        found = self._known_per_run(key, choice) if asked.x == STEP else None
+        if found is None:
+            found = self._read_per_run(asked, choice)
         ids = pl.DataFrame({RUN_ID: self._ids()}, schema={RUN_ID: pl.String})
         names = [name for name in asked.columns if name != RUN_ID]
         tables = [self._columns(names)] if names else []
         return pl.concat([ids, *tables, found], how="horizontal")
+
+    def _read_per_run(self, asked: RowRequest, choice: Choice) -> pl.DataFrame:
+        from runlake.history.runs.values import value_per_run
+
+        readings, question, axis = self._planned(asked)
+        return value_per_run(self._client, readings, self._place, question.projection, axis, choice)
+
+    def _known_per_run(self, key: str, choice: Choice) -> pl.DataFrame | None:
+        """Return ``_step`` and the key of each run, if no run has to be opened for them."""
+        del key, choice
+        return None
