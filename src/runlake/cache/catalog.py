@@ -54,18 +54,18 @@ from runlake.exports.footers.narrow import (
 
 logger = logging.getLogger("runlake.cache")
 DATABASE = "catalog.sqlite"
-# A file beside the database: all runs have to be noted again.
+# If this file exists beside the database, all runs have to be stored in the catalog again.
 STALE = "catalog.stale"
 SUFFIXES = ("", "-wal", "-shm", "-journal")
 # Positions in a row of the table "columns".
 NAME, POSITION, TYPE, N_NULLS, SLICE = 1, 2, 3, 4, 7
-# If another process keeps the catalog locked, reads go on without it, and do not try again for a
-# while.
+# If another process keeps the catalog locked for BUSY_SECONDS, reads continue without the catalog,
+# and do not use it for SHUNNED_SECONDS.
 BUSY_SECONDS = 0.2
 SHUNNED_SECONDS = 5.0
 PAGE_BYTES = 16_384
 MAX_VARIABLES = 500  # per statement; SQLite before 3.32 allows 999
-# The database's `application_id`, once every run on disk was noted.
+# The database has this `application_id` once it contains every run on disk.
 HAS_ALL_RUNS = 0x726C6B31
 # A footer of fewer columns is parsed in a millisecond, so its slices are not stored, and the facts
 # of its columns are stored together.
@@ -76,7 +76,7 @@ SELECT runs.directory, backend, entity, project, run_id, state, runs.last_step, 
 FROM runs LEFT JOIN exports ON exports.directory = runs.directory AND dropped_at IS NULL
 GROUP BY runs.directory ORDER BY entity, project, run_id, backend
 """
-# The row of a run, and those of its exports.
+# The row of a run, and the rows of its exports.
 RunRows: TypeAlias = tuple[dict[str, Any], list[tuple[Any, ...]]]
 T = TypeVar("T")
 
@@ -139,7 +139,7 @@ class Catalog:
                     if facts_crc32c(file, found[0]) != found[1]:
                         raise BrokenSeal("the facts of columns are not what was written")
                     return unpack_facts(found[0], n_columns, wanted)
-            # Also narrow exports that an older version of runlake has noted.
+            # Older versions of runlake stored the columns of narrow exports in this table too.
             count = "SELECT count(*) FROM columns WHERE file = ?"
             if connection.execute(count, (file,)).fetchone()[0] != n_columns:
                 return None
@@ -231,7 +231,7 @@ class Catalog:
             self.note_stale()
 
     def note_rows(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Store rows of the table ``runs``, of runs that have no manifest on this machine."""
+        """Store rows in the table ``runs``, for runs that have no manifest on this machine."""
 
         def note(connection: sqlite3.Connection) -> None:
             for row in rows:
@@ -245,7 +245,7 @@ class Catalog:
             (self._root / STALE).touch()
 
     def forget_run(self, directory: str) -> None:
-        """Delete everything about a run."""
+        """Delete all rows about the run in a directory."""
 
         def forget(connection: sqlite3.Connection) -> None:
             _forget_columns(connection, directory, set())
@@ -272,7 +272,7 @@ class Catalog:
         query : str
             SQL over the tables ``runs`` and ``exports``.
         values : sequence
-            Its parameters.
+            Values of the query's parameters, in order.
         prepare : callable, optional
             Adds the functions that the query calls to a connection.
         """
@@ -299,9 +299,9 @@ class Catalog:
 
     @property
     def has_all_runs(self) -> bool:
-        """True if every run on disk was noted since the database was created.
+        """True if the catalog has every run on disk.
 
-        A lost or damaged database is created again by the next read, which knows of one run only.
+        If the database was lost or damaged, the next read creates it again with only one run.
         """
         marked = self._read(
             lambda connection: connection.execute("PRAGMA application_id").fetchone()[0]
@@ -309,12 +309,12 @@ class Catalog:
         return marked == HAS_ALL_RUNS
 
     def mark_all_runs(self, *, has_all: bool = True) -> bool:
-        """Record whether every run on disk was noted; return whether that could be written."""
+        """Record whether the catalog has every run on disk; return False if the write failed."""
         mark = HAS_ALL_RUNS if has_all else 0
         return self._write(lambda connection: connection.execute(f"PRAGMA application_id = {mark}"))
 
     def underway(self) -> dict[str, str]:
-        """Return the runs that are being pulled, or were when a process was killed.
+        """Return the runs that a process is pulling, or was pulling when it was killed.
 
         Returns
         -------
@@ -325,7 +325,7 @@ class Catalog:
         return dict(self._read(lambda connection: connection.execute(query).fetchall()) or [])
 
     def note_underway(self, directories: Iterable[str], process: str) -> None:
-        """Record that a process begins to pull runs; `note_run` ends that."""
+        """Record that a process begins to pull runs; `note_run` deletes the record of a run."""
         rows = [(directory, process) for directory in directories]
         self._write(
             lambda connection: connection.executemany(
@@ -334,7 +334,7 @@ class Catalog:
         )
 
     def end_underway(self, directories: Iterable[str]) -> None:
-        """Record that runs are no longer being pulled, whether or not they were noted."""
+        """Delete the records of `note_underway` for runs that are no longer being pulled."""
         rows = [(directory,) for directory in directories]
         self._write(
             lambda connection: connection.executemany(
@@ -343,7 +343,7 @@ class Catalog:
         )
 
     def n_held_bytes(self) -> int | None:
-        """Return the bytes of all exports on disk; None if the catalog cannot be read."""
+        """Return the total bytes of all exports on disk; None if the catalog cannot be read."""
         query = "SELECT coalesce(sum(n_held_bytes), 0) FROM exports"
         return self._read(lambda connection: int(connection.execute(query).fetchone()[0]))
 
@@ -430,7 +430,7 @@ class _Connections(threading.local):
 
 _serials = itertools.count()
 _connections = _Connections()
-# Until when a catalog is not used, and whether that is because other processes write to it.
+# For each catalog that is not used: until when, and whether because other processes write to it.
 _shunned: dict[Path, tuple[float, bool]] = {}
 
 
@@ -439,21 +439,21 @@ def _is_shunned(root: Path) -> bool:
 
 
 def is_unusable(root: Path) -> bool:
-    """Return whether a catalog is not used now for a reason that waiting does not remove.
+    """Return whether a catalog is not used now, and waiting would not help.
 
-    Such a reason is a full disk; another process that writes to the catalog is not.
+    Waiting does not help if the disk is full. It helps if another process writes to the catalog.
     """
     return _is_shunned(root) and not _shunned[root][1]
 
 
 def _is_locked(error: Exception) -> bool:
-    # The other bits say more, such as that another process recovers the log.
+    # The low byte is the kind of error; the other bits only describe it in more detail.
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF
     return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
 
 
 def open_unchanging(root: Path) -> sqlite3.Connection | None:
-    """Open the catalog of a read-only disk; None if that could miss runs."""
+    """Open the catalog of a read-only disk; None if the catalog may lack runs."""
     database = root / DATABASE
     if os.access(root, os.W_OK) or not database.is_file() or Path(f"{database}-wal").exists():
         return None
@@ -483,15 +483,15 @@ def _connect(root: Path) -> sqlite3.Connection:
         # SQLite would follow the link and write to its target.
         raise sqlite3.DatabaseError("the catalog's file is a symbolic link")
     connection = sqlite3.connect(root / DATABASE, timeout=BUSY_SECONDS, isolation_level=None)
-    # Only for a new database. A run has some kilobytes: in pages of 4 kB, the default, a filter
-    # over all runs spends half of its time on reading pages that are half empty.
+    # This has an effect only on a new database. A run takes some kilobytes. With the default pages
+    # of 4 kB, a filter over all runs spends half of its time on reading half-empty pages.
     connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
     # WAL's shared memory, and memory maps, do not work between hosts on a network file system
     # (SQLite, "Write-Ahead Logging").
     journal = "DELETE" if is_network(root) else "WAL"
     connection.execute(f"PRAGMA journal_mode = {journal}")
     connection.execute("PRAGMA mmap_size = 0")
-    # Triggers or views that somebody else added to the file must not call functions.
+    # Triggers or views that another user added to the file must not call functions.
     connection.execute("PRAGMA trusted_schema = OFF")
     connection.execute("PRAGMA synchronous = NORMAL")
     found = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -514,7 +514,7 @@ def _change_nothing(_: sqlite3.Connection) -> None:
     pass
 
 
-# Functions of the module with bound values: a change may be pickled, see `CollectedCatalog`.
+# Changes are module functions with bound values, so that `CollectedCatalog` can pickle them.
 def _insert_columns(
     rows: Sequence[tuple[Any, ...]],
     narrow: Sequence[tuple[Any, ...]],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# Only ever append: a catalog's `user_version` is the number of migrations that it has had.
+# Only append migrations: a catalog's `user_version` is the number of migrations applied to it.
 MIGRATIONS = (
     """
     CREATE TABLE runs (
@@ -27,8 +27,8 @@ MIGRATIONS = (
       file TEXT PRIMARY KEY, frame BLOB NOT NULL, crc32c INTEGER NOT NULL
     );
     """,
-    # What an older version noted of runs is dropped: all manifests are noted again when somebody
-    # lists the runs. The long columns come last, because SQLite reads a row from its start.
+    # The rows of older versions are dropped; the next list of runs reads all manifests again. The
+    # long columns are last, because SQLite reads a row from its start.
     """
     DROP TABLE runs;
     CREATE TABLE runs (

@@ -15,7 +15,7 @@ import pyarrow as pa
 from runlake.exports.footers.known_columns import ColumnFacts
 
 UNKNOWN = -1
-LEVEL = 1  # higher levels save a tenth, and take three times as long
+LEVEL = 1  # higher levels make the result a tenth smaller, and take three times as long
 
 
 def pack_facts(columns: Mapping[str, ColumnFacts]) -> bytes:
@@ -83,7 +83,7 @@ def unpack_facts(
 
 
 def facts_crc32c(file: str, content: bytes) -> int:
-    """Return the checksum of the result of `pack_facts`, and of the file that it describes."""
+    """Return one CRC32C of a file name and of the result of `pack_facts` for this file."""
     return int(google_crc32c.extend(google_crc32c.value(file.encode()), content))
 
 
@@ -103,7 +103,7 @@ def _number(bound: float | None) -> float:
 
 
 def _bound(number: float) -> float | None:
-    # NaN is no bound, so it stands for an unknown one.
+    # A known bound is never NaN, so NaN means an unknown bound.
     return None if math.isnan(number) else number
 
 

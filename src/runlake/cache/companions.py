@@ -1,4 +1,4 @@
-"""Rows that are stored beside the exports of a run: live rows, system metrics, lists of files."""
+"""Store rows beside a run's exports: live rows, system metrics, lists of files and artifacts."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ Row = Mapping[str, Any]
 def store_rows(
     directory: RunDirectory, kind: str, rows: Iterable[Row], asked: Sequence[str] = ()
 ) -> Companion:
-    """Write rows to a file of a run's directory; the manifest does not name the file yet.
+    """Write rows to a new file in a run's directory; the caller adds it to the stored manifest.
 
     Parameters
     ----------
@@ -50,14 +50,15 @@ def store_rows(
     kind : str
         `LIVE`, `SYSTEM`, `FILES` or `ARTIFACTS`.
     rows : iterable of mapping
-        Written as a line of JSON each.
+        The rows; each becomes one line of JSON.
     asked : sequence of str
-        Which rows were requested, if not all.
+        For files and artifacts, the requested names and patterns, or `ALL_FILES` if all were
+        requested.
 
     Returns
     -------
     Companion
-        The entry for the stored manifest; without rows, there is no file.
+        The entry for the stored manifest. If there are no rows, no file is written.
     """
     lines = iter(rows)
     first = next(lines, None)
@@ -78,7 +79,7 @@ def store_rows(
 
 
 def prepare_directory(directory: RunDirectory) -> None:
-    """Create the directory of a run, unless a link leads elsewhere."""
+    """Create the directory of a run; raise `OSError` if it, or one above it, is a link."""
     tag_root(directory)
     refuse_links(directory.root, directory.manifest)
     directory.path.mkdir(parents=True, exist_ok=True)
@@ -117,13 +118,13 @@ def read_system_rows(directory: RunDirectory) -> list[dict[str, Any]] | None:
     """Return the stored system metrics of a run; None if they were never pulled."""
     beside = read_manifest(directory).beside
     if SYSTEM not in beside and FILES in beside:
-        # The run was pulled, and had no system metrics.
+        # The run was pulled into the lake, so it has no system metrics.
         return []
     return read_rows(directory, SYSTEM)
 
 
 def is_stored(directory: RunDirectory, companion: Companion) -> bool:
-    """Return whether the file of a companion exists and has its length."""
+    """Return whether the file of a companion exists and has the recorded length."""
     if not companion.file:
         return True
     try:
@@ -139,7 +140,7 @@ def note_live_rows(
     live: Companion,
     offer: LastOffer | None,
 ) -> bool:
-    """Name stored live rows in the manifest of a run, in place of older ones.
+    """Add stored live rows to the manifest of a run; they replace older live rows.
 
     Parameters
     ----------
@@ -170,7 +171,7 @@ def note_live_rows(
 
 
 def companion_files(directory: Path) -> list[Path]:
-    """Return all files beside the exports in a run's directory, also those of the run's files."""
+    """Return all companions in a run's directory, and the contents of the run's files there."""
     try:
         own = [path for path in directory.iterdir() if FILE_NAME.fullmatch(path.name)]
         files = directory / FILES
@@ -181,13 +182,13 @@ def companion_files(directory: Path) -> list[Path]:
 
 
 def content_path(directory: RunDirectory, name: str, version: str) -> Path:
-    """Return the path of the content of a run's file; every version has another."""
+    """Return the path of the content of a run's file; each version has a different path."""
     digest = hashlib.sha256(f"{name}\0{version}".encode("utf-8", "surrogatepass")).hexdigest()
     return directory.path / FILES / digest[:32]
 
 
 def sweep_companions(directory: RunDirectory) -> None:
-    """Delete old companions that the manifest does not name; a reader may still open young ones."""
+    """Delete old companions that the manifest does not name; readers may still need new ones."""
     named = {one.file for one in read_manifest(directory).beside.values()}
     for path in companion_files(directory.path):
         is_attempt = path.suffix == ".part"

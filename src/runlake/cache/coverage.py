@@ -1,4 +1,4 @@
-"""Which bytes of a sparse export are on disk, with checksums."""
+"""Record which bytes of a sparse export are on disk, with checksums."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Carry out the decisions about the exports of one run, while the run's lock is held."""
+"""Download exports of one run as decided, while the caller holds the run's lock."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ from runlake.exports.progress import Traffic
 from runlake.exports.workers import run_tasks
 from runlake.values import Question
 
-NOTE_SECONDS = 0.2  # least time between two writes of the manifest, or the catalog, during a pull
-# Writing manifests takes at most this fraction of a pull's time: manifests of many exports are
-# long.
+NOTE_SECONDS = 0.2  # least time between two writes of the manifest, or of the catalog
+# A pull spends at most this fraction of its time on writing manifests. A manifest of many exports
+# is long.
 NOTE_FRACTION = 0.02
 DOWNLOAD_SECONDS = 5e-4  # CPU time that a short download takes
 REQUEST_SECONDS = 1e-3  # least time that one more request for a part of an export takes
 # Exports of fewer rows are likely to be short.
 FEW_ROWS = 10_000
-# At least this many small exports are downloaded on one thread.
+# One thread downloads the small exports if there are at least this many.
 MANY_SMALL = 4
 SHARE_SECONDS, LEAST_SHARE = 0.1, 0.5
-BYTES_PER_SECOND = 64e6  # assumed until a pull has measured it
+BYTES_PER_SECOND = 64e6  # assumed bandwidth until a pull has measured it
 MEASURED_BYTES = 32 << 20  # a pull of fewer bytes does not measure the bandwidth
 FOOTERS_KNOWN = 4
 LEAST_TAIL_BYTES = 1 << 12
@@ -57,7 +57,7 @@ LEAST_TAIL_BYTES = 1 << 12
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """An export to download, and its first request if that was sent already."""
+    """An export to download, and its first request if the request was sent already."""
 
     export: Export
     decision: Decision
@@ -65,9 +65,10 @@ class _Wanted:
 
 
 class _Share:
-    """The share of a processor that a thread gets for parts of its work; a context manager.
+    """A context manager that measures the share of a processor that a thread gets.
 
-    On a busy machine, or with a slow disk, several threads together get more than one.
+    On a busy machine, or with a slow disk, one thread gets a small share. Several threads together
+    then get a larger share.
     """
 
     def __init__(self) -> None:
@@ -133,10 +134,10 @@ class Fetching:
         self._next_note = self._next_columns = 0.0
         self._is_prepared = False
         self._n_at_once = 1
-        # Lengths of footers of exports too long to be downloaded whole.
+        # Lengths of the footers of exports that were too long to be downloaded whole.
         self._footers: list[int] = []
-        # On a network file system None, so that files are flushed: other machines cannot know that
-        # this one crashed.
+        # None on a network file system, so that files are flushed: other machines cannot detect
+        # that this machine crashed.
         self._boot = None if is_network_directory(str(directory.path)) else current_boot()
 
     @property
@@ -208,14 +209,15 @@ class Fetching:
     def _left_by_one_thread(
         self, wanted: Sequence[_Wanted], n_workers: int
     ) -> Iterator[Sequence[_Wanted]]:
-        """Download many small exports on one thread, and yield what is left to do.
+        """Download many small exports on one thread, and yield the exports that are left to do.
 
-        Only whole answers are processed here, without waiting for the network: what is unusual is
-        left, together with the part of the answer that has arrived.
+        This thread processes only answers that have arrived completely. An export with any other
+        answer is left, together with the part of the answer that has arrived.
         """
         client = self._offers.client
         small = [one for one in wanted if self._is_asked_whole(one)]
-        # To flush files one after the other takes long, so they are left to several threads.
+        # Several threads flush files faster than one, so one thread is not used if files are
+        # flushed.
         is_flushed = self._boot is None
         is_unusual = client.settings.max_bandwidth or self._dead_attempts
         if len(small) < MANY_SMALL or is_flushed or is_unusual:
@@ -257,17 +259,17 @@ class Fetching:
                     one.begun.discard()
 
     def _is_asked_whole(self, wanted: _Wanted) -> bool:
-        """Return whether the first request will be for a whole export that is likely small."""
+        """Return whether the first request will be for a whole export that is probably small."""
         held = self._exports.get(wanted.export.object)
         if held is None or wanted.decision is Decision.FETCH:
             return self._question.keys is None and self._are_short
         return held.coverage is None
 
     def _keep_usual(self, answers: Sequence[Begun[_Wanted]]) -> list[Begun[_Wanted]]:
-        """Keep the exports of complete answers; return the answers that are unusual.
+        """Store the exports of valid answers; return the other answers.
 
-        All are verified before the first is written: the processor does the same work faster
-        several times in a row.
+        All answers are verified before the first export is written, because the processor is faster
+        if it repeats the same kind of work.
         """
         unusual, usual = [], []
         for begun in answers:
@@ -312,7 +314,7 @@ class Fetching:
     def _fetch(self, wanted: _Wanted) -> None:
         export, decision = wanted.export, wanted.decision
         held = self._exports.get(export.object)
-        # Ranges of one export are downloaded at once only if few exports are.
+        # The more exports are downloaded at once, the fewer ranges of each export are.
         range_workers = max(1, RANGE_WORKERS // self._n_at_once)
         host = StorageHost(
             self._offers,
@@ -353,7 +355,7 @@ class Fetching:
         if decision is Decision.REVALIDATE:
             columns.check_current(held)
         if held.path.is_symlink():
-            # runlake makes no links: a write would follow this link, which may lead to any file.
+            # runlake creates no links. A write would follow this link, perhaps to any file.
             self._fetch_whole(host, export)
             return
         self._keep(columns.extend(held))
@@ -390,8 +392,8 @@ class Fetching:
                 self._unnoted[export.path] = export.facts.columns
             before = self._exports.get(export.object)
             if before is not None and before.path != export.path:
-                # Other processes may still read the old file. Its new time is when pruning starts
-                # to count: it is deleted a day later.
+                # Other processes may still read the old file. Set its time to now, because pruning
+                # deletes such a file one day after its time.
                 with suppress(OSError):
                     set_times(before.path)
             self._exports[export.object] = export
@@ -399,7 +401,7 @@ class Fetching:
             self._fetched.add(export.object)
 
     def _note_in_time(self) -> None:
-        """Record at intervals what arrived.
+        """Record the downloaded parts, if the last record is old enough.
 
         If this pull is killed, the next pull need not download the recorded parts again.
         """
@@ -411,21 +413,21 @@ class Fetching:
             ended = time.monotonic()
             self._next_note = ended + max(NOTE_SECONDS, (ended - started) / NOTE_FRACTION)
         elif started >= self._next_columns:
-            # Only new columns are written, so that few are left when the last bytes have arrived.
+            # Write only new columns to the catalog, so that few are left at the end of the pull.
             self._note_columns()
             self._next_columns = time.monotonic() + NOTE_SECONDS
 
     def _prepare(self) -> None:
         """Create the catalog if it is missing, if possible while waiting for the first bytes.
 
-        Creating the catalog waits until the disk has written all earlier bytes, so it is done
-        early.
+        Creating the catalog waits until the disk has written all earlier bytes. So it is done
+        before there are many such bytes.
         """
         self._catalog.prepare()
         self._is_prepared = True
 
     def _note(self) -> None:
-        """Record what arrived; the caller writes the final manifest and flushes it to the disk."""
+        """Record the downloaded parts; the caller later writes and flushes the final manifest."""
         n_kept = self._n_kept
         if n_kept > self._n_noted:
             write_manifest(self._directory, self.stored, is_durable=False)

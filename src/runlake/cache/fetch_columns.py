@@ -31,9 +31,9 @@ from runlake.exports.ranges import ByteRange, Piece, subtract
 from runlake.exports.verify import NotAsPromised, Verified, verify_export
 from runlake.values import Question
 
-# The footers of most exports are shorter, so one request is enough.
+# Bytes of the first request. The footers of most exports are shorter, so one request is enough.
 TAIL_BYTES = 1 << 16
-# Below this, requests for parts take longer than the whole file.
+# Exports of fewer bytes are downloaded whole, because requests for parts take longer.
 SMALL_BYTES = 1 << 18
 FOOTER_END = 8  # the footer's length, 4 bytes, and the magic bytes "PAR1"
 
@@ -101,7 +101,7 @@ class ColumnsFetch:
         return stored
 
     def _is_short(self, stored: StoredExport) -> bool:
-        """Return whether a needed row group is missing because the steps' statistics are wrong."""
+        """Return whether a needed row group is missing because statistics of steps are wrong."""
         needed = set(groups_in(stored.facts, self._question.steps))
         chunks = {} if stored.coverage is None else stored.coverage.chunks
         return not all(needed.issubset(groups) for groups in chunks.values())
@@ -155,7 +155,7 @@ class ColumnsFetch:
             raise self._changed("was replaced")
 
     def _keep_tail(self, tail: Tail) -> StoredExport | None:
-        """Store an export whose tail is the whole file; None if it fails a check."""
+        """Store an export that is not longer than its tail; None if a check of it fails."""
         try:
             verified = verify_export(tail.content, tail.validator, n_bytes=tail.n_bytes)
         except NotAsPromised:
@@ -200,11 +200,11 @@ class ColumnsFetch:
 
     @contextmanager
     def _blaming_host(self) -> Iterator[None]:
-        """Raise `ExportCorrupt` for a footer that cannot be read."""
+        """Raise `ExportCorrupt` instead of the errors of a footer that cannot be read."""
         try:
             yield
         except (pa.ArrowException, OSError) as error:
-            # pyarrow raises OSError too, but only errors of the disk have an errno.
+            # pyarrow raises OSError for damaged footers too; only errors of the disk have an errno.
             if isinstance(error, OSError) and error.errno is not None:
                 raise
             raise ExportCorrupt(
@@ -236,7 +236,7 @@ class ColumnsFetch:
             os.fsync(descriptor)
 
     def _verified(self, held: StoredExport) -> Verified:
-        """Verify a sparse file that is complete now; delete the file if it is not the export."""
+        """Verify a sparse file that has just become complete; delete it if it is not the export."""
         try:
             return verify_export(held.path, held.validator, n_bytes=held.n_bytes)
         except NotAsPromised as error:

@@ -1,4 +1,4 @@
-"""Read what is on disk of a run, and state what is not, for reads without a network."""
+"""Read the part of a run that is on disk, and say what is missing, for reads without a network."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ SHOWN_KEYS = 3
 
 @dataclass(frozen=True, slots=True)
 class HeldPart:
-    """What is on disk of a run.
+    """The part of a run that is on disk.
 
     Parameters
     ----------
     pulled : PullResult
-        The exports on disk; of an export that is on disk in part, the columns that are complete.
+        The exports on disk; a sparse export has only the columns that are complete.
     lacking : str or None
-        What the read needs and the disk does not have, such as "the key 'loss'"; None if the disk
-        has everything.
+        Text that names what the read needs and is not on disk, such as "the key 'loss'"; None if
+        everything is on disk.
     """
 
     pulled: PullResult
@@ -50,7 +50,7 @@ def read_held_part(settings: Settings, directory: RunDirectory, question: Questi
     Returns
     -------
     HeldPart
-        Without exports if nothing is on disk. Files that are damaged or gone are left out.
+        It has no exports if nothing is on disk. Files that are damaged or missing are left out.
     """
     stored = read_manifest(directory)
     offer = stored.offer or LastOffer(None, None, None, -1, 0, 0.0)
@@ -65,10 +65,10 @@ def read_held_part(settings: Settings, directory: RunDirectory, question: Questi
         exports.append(loaded)
     note_use(directory)
     is_whole = not lacking_keys and len(exports) == len(offer.identities)
-    # The same object for the same exports: plans are remembered with it.
+    # `load_all` returns the same object for the same exports. Plans are cached with this object.
     loaded_exports = held.load_all(list(_usable(stored))) if is_whole else LoadedExports(exports)
     manifest = held.remembered(stored, offer, exports)
-    # Later rows are not on disk; a plan must not search for them at the backend.
+    # Set the last step to the last one on disk, so that a plan does not request later rows.
     known = [export.facts.last_step for export in exports]
     steps = [*(step for step in known if step is not None), *(manifest.live_steps or ())]
     pulled = PullResult(

@@ -34,7 +34,7 @@ from runlake.exports.manifest import Export, Freshness, Manifest
 from runlake.settings import Settings
 from runlake.values import STEP, Question, RunPath
 
-# One object for all whole exports, because runs may have thousands of them.
+# One shared object for all whole exports, because a run may have thousands.
 WHOLE = Held(is_usable=True, is_enough=True)
 
 
@@ -64,7 +64,7 @@ class HeldRun:
         catalog: Catalog | None = None,
     ) -> None:
         self.catalog = catalog or Catalog(directory.root)
-        # Files that another program or a crash may have changed, of those seen by `holds`.
+        # The files seen by `holds` that another program or a crash may have changed.
         self.touched: set[Path] = set()
         self._settings = settings
         self._directory = directory
@@ -79,8 +79,8 @@ class HeldRun:
         known : Freshness or None
             Present state, heartbeat and number of logged lines of the run, for example from a list
             of runs. If these three values are unchanged since the last pull, and no row was live
-            then, the cache has the whole history. None means as at the last pull, provided that the
-            run had ended by then.
+            then, the cache has the whole history. If ``known`` is None, the values of the last pull
+            are used, provided that the run had ended by then.
         """
         stored = read_manifest(self._directory)
         offer, exports = stored.offer, stored.offered_exports
@@ -96,7 +96,7 @@ class HeldRun:
         directory = self._directory
         if LIVE in stored.beside:
             return PullResult(self.remembered(stored, offer, exports), directory.path, loaded)
-        # The same object for the same manifest: plans are remembered with it.
+        # The same manifest gives the same object. Plans are cached with this object.
         return loaded.latest(_result, directory.run, directory.path, stored)
 
     def from_disk(self, unreachable: Unreachable | None) -> PullResult:
@@ -185,13 +185,14 @@ class HeldRun:
     def _note_files(self) -> None:
         """Record the new state of files that were copied or restored, but are intact.
 
-        `holds` has found these files. Without the record, each process would compute their
+        `holds` has collected these files. Without the record, each process would compute their
         checksums again.
         """
         directory, settings = self._directory, self._settings
         if not self.touched or not os.access(directory.path, os.W_OK):
             return
-        # Only saves work: if the lock is taken or the write fails, the next process checks again.
+        # This only saves work: if the lock is taken or the write fails, the next process checks the
+        # files again.
         with (
             suppress(OSError, CacheError),
             run_lock(directory, 0.0, locking=settings.locking),
@@ -228,7 +229,7 @@ class HeldRun:
         live_steps = self._live_steps(stored)
         last_step = offer.last_step
         if live_steps:
-            # Rows after these are in no answer of the backend.
+            # The backend has listed no rows after these steps.
             known = [export.facts.last_step for export in exports]
             last_step = max([live_steps[-1], *(step for step in known if step is not None)])
         return _manifest(self._directory.run, offer, exports, last_step, live_steps)

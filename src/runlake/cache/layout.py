@@ -5,12 +5,12 @@
     <root>/                                    $WANDB_CACHE_DIR/runlake
       CACHEDIR.TAG                             marks the tree for backup tools to skip
       limits/<digest>.json                     rate limit of an API, shared by all processes
-      locks/<00..ff>.lock                      for many runs; while held, it names the holder
+      locks/<00..ff>.lock                      a lock of many runs; while held, it names the holder
       locks/<00..ff>.lease                     the lock on a network file system, only while held
       locks/<00..ff>.waiting/                  one file per process that waits for the lock
       catalog.sqlite                           facts for planning, of every run and export
       catalog.stale                            the catalog could not be written and lacks facts
-      tasks/<token>                            as long as a process waits for tasks elsewhere
+      tasks/<token>                            exists while a process waits for tasks elsewhere
       v2/<host>/<entity>/<project>/<run>/
         manifest.json                          replaced atomically
         <identity>.parquet                     one version of one export
@@ -18,7 +18,7 @@
         <object>.<attempt>.part                one attempt's download (see ``exports.download``)
       artifacts/v1/<host>/<00..ff>/<md5>       the content of an artifact's file, or a manifest
       artifacts/v1/<host>/collections/<collection>/<version>.json  the fields of a pulled version
-      artifacts/locks/<00..ff>.lock            for many contents
+      artifacts/locks/<00..ff>.lock            a lock of many contents
       media/v1/<host>/<00..ff>/<name>-<sha256> the file of a logged image or other media
       lake/v1/snapshots/<name>/                a snapshot: a record, and a tree like this one
       lake/v1/published/<place>/<version>/     a catalog of the runs of a published lake
@@ -38,7 +38,7 @@ from runlake.values import RunPath
 
 LAYOUT_VERSION = "v2"
 CONTENT_VERSION = "v1"
-# File systems allow 255 bytes, some encrypted ones only 143.
+# Maximum length of a file name. File systems allow 255 bytes, some encrypted ones only 143.
 MAX_NAME_LENGTH = 120
 EXPORT_SUFFIX = ".parquet"
 SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,10}$")
@@ -105,12 +105,12 @@ def snapshots_root(root: Path) -> Path:
 
 
 def snapshot_root(root: Path, name: str) -> Path:
-    """Return the directory of a snapshot: the root of a tree of its own."""
+    """Return the directory of a snapshot, which is the root of a separate tree like this one."""
     return snapshots_root(root) / safe_name(name)
 
 
 def published_root(root: Path, url: str) -> Path:
-    """Return the directory of what is kept on this machine of a published lake."""
+    """Return the directory on this machine for the catalog of a published lake."""
     return root / "lake" / CONTENT_VERSION / "published" / _digest(url)
 
 
@@ -154,7 +154,7 @@ class ContentFile:
     base_url : str
         Root of the API. Content is not shared between backends.
     name : str
-        MD5 digest in hex; another digest in hex, and a suffix that names its algorithm.
+        MD5 digest in hex; or another digest in hex, followed by a suffix that names its algorithm.
     """
 
     root: Path
@@ -190,11 +190,11 @@ class ArtifactPlace:
 
     @property
     def collections(self) -> Path:
-        """The directory with the fields of pulled versions, a directory per collection."""
+        """The directory with the fields of pulled versions; it has one directory per collection."""
         return _artifacts(self.root, self.base_url) / "collections"
 
     def collection(self, names: tuple[str, str, str]) -> Path:
-        """Return the directory of the versions of a collection: entity, project and its name."""
+        """Return the directory of a collection's versions; names: entity, project, collection."""
         return self.collections / _digest("\0".join(names))
 
     def version(self, names: tuple[str, str, str], artifact_id: str) -> Path:
@@ -207,7 +207,7 @@ class ArtifactPlace:
         return f"{_digest(artifact_id)}.json"
 
     def content(self, name: str) -> ContentFile:
-        """Return the paths of a content."""
+        """Return the paths of a content, by its name in the cache."""
         return ContentFile(self.root, self.base_url, name)
 
 
@@ -217,7 +217,7 @@ def _artifacts(root: Path, base_url: str) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class MediaPlace:
-    """The paths of a run's media file: one per content that the file has had.
+    """The paths of a run's media file: one file per content that the media file has had.
 
     Parameters
     ----------
@@ -228,7 +228,7 @@ class MediaPlace:
     run : RunPath
         The run.
     name : str
-        Name of the file in the run; the file's suffix is that of the name.
+        Name of the media file in the run; the cached files have the same suffix.
     """
 
     root: Path
@@ -238,17 +238,17 @@ class MediaPlace:
 
     @property
     def directory(self) -> Path:
-        """The directory of the files."""
+        """The directory of the cached files."""
         host = safe_name(_host(self.base_url))
         return self.root / "media" / CONTENT_VERSION / host / self.start[:2]
 
     @property
     def start(self) -> str:
-        """The beginning of the names of the files."""
+        """The beginning of the names of the cached files."""
         return _digest("\0".join((*self.run.quoted, self.name)))
 
     def file_name(self, sha256: str) -> str:
-        """Return the name of the file with a content, given by its SHA-256 in hex."""
+        """Return the name of the cached file whose content has a SHA-256, given in hex."""
         found = SUFFIX.search(self.name)
         return f"{self.start}-{sha256}{found[0] if found else ''}"
 

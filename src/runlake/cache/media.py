@@ -1,4 +1,4 @@
-"""Files of logged media in the cache: downloaded once, checked by SHA-256 at every use."""
+"""Cache files of logged media: each is downloaded once, and checked by SHA-256 at every use."""
 
 from __future__ import annotations
 
@@ -54,8 +54,9 @@ def find_media(client: Client, wanted: MediaFile, md5: str | None = None) -> Pat
     client : Client
         The backend.
     wanted : MediaFile
-        The file. If its SHA-256 is unknown, the file must have the MD5; offline, it is the file
-        that was downloaded last. Files that `Lake.pull` has stored are found offline too.
+        The file. If its SHA-256 is unknown, the cached file must have the MD5; in offline mode, the
+        file that was downloaded last is returned. Offline mode also finds files that `Lake.pull`
+        has stored.
     md5 : str, optional
         The backend's MD5 of the file in base64.
     """
@@ -73,7 +74,7 @@ def find_media(client: Client, wanted: MediaFile, md5: str | None = None) -> Pat
 
 
 def _find_pulled(client: Client, wanted: MediaFile) -> Path | None:
-    """Return the file that `Lake.pull` has stored; None if it is missing or another file."""
+    """Return the file that `Lake.pull` has stored; None if it is missing or has another SHA-256."""
     try:
         stored = list_stored_files(client.settings, wanted.run, [wanted.name])
     except NotCached:
@@ -123,7 +124,7 @@ def store_media(client: Client, wanted: MediaFile, download: Download) -> Path:
 
 
 def refuse_offline(client: Client, wanted: MediaFile) -> NotCached:
-    """Return the error for a file that is needed offline and is not in the cache."""
+    """Return the error for a file that is needed in offline mode and is not in the cache."""
     root = str(client.settings.cache_dir)
     return NotCached(
         f"{wanted} is not in the cache at {root!r}, and this client is offline. Read it once "

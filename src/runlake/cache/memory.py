@@ -105,7 +105,7 @@ def recall_exports(
         The same object as at the last call for the run, if keys and exports are the same.
     """
     held: tuple[_Asked, LoadedExports] | None = None
-    # `get` of this cache would look twice.
+    # Faster than the method `get` of this cache, which searches twice.
     with _guard, suppress(KeyError):
         held = _loaded[directory]
     if held is not None and held[0][1] == keys and _are_same(held[0][0], exports):
@@ -114,7 +114,7 @@ def recall_exports(
         loaded = held[1]
     else:
         loaded = LoadedExports(recall_columns(catalog, export, keys) for export in exports)
-    # Even equal exports are stored again: the next comparison with the same objects is then fast.
+    # Store the exports even if equal ones are stored: comparing identical objects is fast.
     # LRUCache raises ValueError for an entry above its limit.
     with _guard, suppress(ValueError):
         _loaded[directory] = ((exports, keys), loaded)
@@ -128,7 +128,7 @@ def _are_same(some: Sequence[StoredExport], others: Sequence[StoredExport]) -> b
 def look_up_columns(
     catalog: Catalog, export: StoredExport, keys: Iterable[str] | None
 ) -> KnownColumns:
-    """Return the columns of `recall_columns` without using the process's cache."""
+    """Return the result of `recall_columns`, without using the process's cache."""
     asked = None if keys is None else [STEP, *keys]
     names = None if asked is None else [*asked, *parents_of(asked)]
     columns: Mapping[str, ColumnFacts] | None

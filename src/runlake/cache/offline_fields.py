@@ -60,8 +60,8 @@ def load_fields(
                 raise
             _warn("The backend does not answer", run, stored.offer)
             return deepcopy(dict(stored.attrs))
-        # Drop fields that were not requested, as some backends send: they may change with every
-        # answer, and then the manifest would be written each time.
+        # Some backends send fields that were not requested. Drop these fields: they may change with
+        # every answer, and each change would cause a write of the manifest.
         return {name: value for name, value in sent.items() if name in documents.RUN_FIELD_NAMES}
     stored = _stored(client, run)
     if stored.attrs is None and (client.settings.cache_dir / ELSEWHERE).is_file():

@@ -11,7 +11,7 @@ from pathlib import Path
 from runlake.cache.catalog import Catalog, is_unusable
 
 Change = Callable[[sqlite3.Connection], object]
-# How long the last changes wait for other processes that write to the catalog.
+# Seconds that the last write waits for other processes that write to the catalog.
 PATIENCE_SECONDS = 30.0
 PAUSE_SECONDS = 0.05
 
@@ -36,8 +36,8 @@ class PagedCatalog(Catalog):
         Parameters
         ----------
         is_last : bool
-            Wait if other processes keep the catalog locked. Otherwise the changes are kept for the
-            next call.
+            If other processes keep the catalog locked: True waits for them, False keeps the changes
+            for the next call.
 
         Returns
         -------
@@ -69,7 +69,7 @@ class PagedCatalog(Catalog):
 
 
 class CollectedCatalog(Catalog):
-    """A catalog that only collects changes, which may be pickled: another process writes them.
+    """A catalog that only collects changes; they can be pickled, and another process writes them.
 
     Many processes on many machines would wait for each other to write one database, and on a
     network file system SQLite's locks may not work.
@@ -95,6 +95,6 @@ def _make(changes: list[Change], connection: sqlite3.Connection) -> None:
         try:
             change(connection)
         except (OverflowError, UnicodeEncodeError):
-            # One run whose manifest was edited by hand does not keep the others out.
+            # The manifest of one run was edited by hand; the changes for other runs are written.
             connection.execute("ROLLBACK TO change")
         connection.execute("RELEASE change")

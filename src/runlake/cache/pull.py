@@ -48,8 +48,8 @@ from runlake.values import Question, RunPath
 if TYPE_CHECKING:
     from runlake.cache.fetch import Fetching
 
-# Errors that mean that something else, such as a link, is in the place of a file or directory of
-# the cache.
+# Errors that mean that another object, such as a link, is at the path of a file or directory of the
+# cache.
 MISPLACED = {errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY, errno.EEXIST, errno.ELOOP}
 OUTDATED = "its rows that are in no export are those of an earlier pull"
 UNWRITABLE = {
@@ -60,17 +60,17 @@ UNWRITABLE = {
 
 @dataclass(frozen=True, slots=True)
 class Keeping:
-    """How a run is stored that is pulled to be kept, not only to be read.
+    """Options for a run that is pulled to be kept, not only to be read.
 
-    The run is pinned. If it cannot be stored, the pull fails; a read would use a temporary
-    directory. The cache's limit of size is the caller's business.
+    The run is pinned. If it cannot be stored, the pull fails, whereas a read would use a temporary
+    directory. The pull does not check the limit of the cache's size; the caller does.
 
     Parameters
     ----------
     catalog : Catalog
         Receives the facts of the run.
     stop : Stop
-        When set, ends the downloads.
+        A flag that ends the downloads when it is set.
     beside : mapping of str to Companion
         Files that were stored beside the exports before; the stored manifest will name them.
     """
@@ -106,7 +106,7 @@ def pull_run(
     run : RunPath
         Path of the run.
     question : Question
-        Keys and steps to read; of a large export only the columns of its keys are downloaded.
+        Keys and steps to read. From a large export, only the columns of these keys are downloaded.
     use_cache : bool
         False downloads every export again.
     distrusted : collection of Path
@@ -123,7 +123,7 @@ def pull_run(
     fetch : callable
         Fetches the manifest of the run.
     keeping : Keeping, optional
-        Keep the run; if omitted, it is only to be read.
+        Options to keep the run; if omitted, the run is pulled only to be read.
 
     Returns
     -------
@@ -138,8 +138,8 @@ def pull_run(
     NotCached
         If offline mode is on and a needed file is not on disk.
     Unreachable
-        If the backend does not answer, and the run had not ended at the backend's last answer, or
-        is to be kept.
+        If the backend does not answer, and either the run had not ended at the backend's last
+        answer, or ``keeping`` is passed.
 
     Warns
     -----
@@ -242,7 +242,7 @@ class _Pull:
         self._narrow_distrust(stored)
         decisions = self._decide(offered, stored, use_cache=use_cache)
         if all(decision is Decision.REUSE for decision in decisions.values()):
-            # Nothing to download, so partial files of dead attempts are of no use any more.
+            # Nothing will be downloaded, so partial files of dead attempts are not needed any more.
             sweep_attempts(self._directory.path)
             if not self._is_noted(stored):
                 self._note(offered)
@@ -321,7 +321,7 @@ class _Pull:
     def _note(self, offered: Manifest) -> None:
         """Store the backend's answer for offline reads and lists, even if nothing is downloaded."""
         directory, settings = self._directory, self._client.settings
-        # A read has its result already; an unwritable cache must not make it fail.
+        # A read already has its result, so it must not fail because the cache cannot be written.
         spared = (OSError, CacheError) if self._keeping is None else ()
         with suppress(*spared):
             tag_root(directory)
@@ -348,8 +348,8 @@ class _Pull:
             fetching.run(decisions)
             sweep_attempts(directory.path)
             settled = self._settled(fetching.stored, offered)
-            # A pull of many runs does not wait for the disk after each new one: if the machine
-            # crashes, the next pull finds no manifest, or a damaged one, and pulls the run again.
+            # A pull of many runs does not flush the manifest of each new run. If the machine
+            # crashes, the next pull finds a missing or damaged manifest, and pulls the run again.
             is_durable = self._keeping is None or bool(stored.exports)
             write_manifest(directory, settled, is_durable=is_durable)
             self._drop_distrusted(settled)
@@ -363,7 +363,7 @@ class _Pull:
         directory: RunDirectory,
         catalog: Catalog,
     ) -> Fetching:
-        # Imported at the first download: reads of cached runs need neither it nor its imports.
+        # Imported at the first download, because reads of cached runs do not need this module.
         from runlake.cache.fetch import Fetching
 
         return Fetching(
@@ -376,7 +376,7 @@ class _Pull:
         )
 
     def _narrow_distrust(self, stored: StoredManifest) -> None:
-        """Find out by checksums which of several distrusted files are damaged."""
+        """Find out by checksums which of the distrusted files are damaged."""
         if len(self._distrusted) > 1:
             suspects = [e for e in stored.exports.values() if e.path in self._distrusted]
             broken = {export.path for export in suspects if not export.is_intact()}
@@ -389,7 +389,7 @@ class _Pull:
                 path.unlink()
 
     def _fetch_elsewhere(self, offered: Manifest, error: Exception) -> PullResult:
-        """Download what is missing to a temporary directory, deleted together with the result."""
+        """Download the missing files to a temporary directory, deleted together with the result."""
         reason = _reason(error)
         warn(
             f"The cache at {str(self._directory.root)!r} cannot be written ({reason}): downloads "
@@ -442,8 +442,9 @@ class _Pull:
         offer = LastOffer.of(offered, exports)
         beside = stored.beside
         if LIVE in beside and not offer.is_like(stored.offer):
-            # The stored live rows are those of the answer before. If all are exported now, or rows
-            # were deleted, they must not be read; otherwise they are read until newer ones arrive.
+            # The stored live rows belong to an earlier answer. If all rows are exported now, or
+            # rows were deleted, the live rows must not be read. Otherwise they are read until newer
+            # live rows are stored.
             beside = {kind: one for kind, one in beside.items() if kind != LIVE}
             if offer.n_live_rows != 0 and offer.has_grown_since(stored.offer):
                 beside[LIVE] = replace(stored.beside[LIVE], asked=(OUTDATED,), is_whole=False)

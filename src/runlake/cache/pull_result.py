@@ -24,9 +24,9 @@ class PullResult:
         One per export that the backend lists, in no particular order, each with the facts of the
         requested columns.
     n_downloaded, n_bytes : int
-        Number of exports of which at least a part was downloaded, and bytes downloaded.
+        Number of exports that were downloaded, whole or in part, and number of downloaded bytes.
     age : float
-        Seconds since the backend was asked; 0 if this pull asked the backend.
+        Seconds since the backend's last answer about the run; 0 if this pull received the answer.
     n_left_out : int or None
         Number of rows that are missing in a result from the cache, because they were live when the
         backend was last asked. None if this number is unknown.
@@ -48,7 +48,7 @@ class PullResult:
     keeper: object = None
 
     def describe(self, export: StoredExport) -> str:
-        """Describe in one line how much of an export is on disk, and why this was downloaded."""
+        """Describe in one line how much of an export is on disk, and why it was downloaded."""
         held = f"{export.n_held_bytes:,} of {export.n_bytes:,} bytes"
         reason = self.reasons.get(export.object)
         now = "" if reason is None else f"; fetched {reason}"

@@ -1,4 +1,4 @@
-"""The facts of a run in the catalog, from its stored manifest."""
+"""Compute the row of a run in the catalog from its stored manifest."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from runlake.cache.strict_json import lossless_json, strict_json
 from runlake.values import INTERNAL_CONFIG, unwrapped
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# Fields of `StoredManifest.attrs` that have columns of their own in the table "runs".
+# Fields of `StoredManifest.attrs` that the column `attrs` of the table "runs" does not contain.
 LARGE = ("config", "summaryMetrics")
 IN_COLUMNS = frozenset(
     {
         *LARGE,
         *("name", "displayName", "state", "createdAt", "heartbeatAt", "group", "jobType"),
         *("sweepName", "notes", "tags", "historyLineCount"),
-        # As long as the history is wide; the stored manifest has it.
+        # Long for a run with many keys, and not needed in the catalog.
         "historyKeys",
     }
 )
@@ -118,7 +118,8 @@ def _exact_json(documents: Mapping[str, Mapping[str, Any]]) -> str | None:
     try:
         return json.dumps(documents, default=str)
     except (ValueError, RecursionError):
-        # Nested too deep, or an integer of thousands of digits: only the strict form is stored.
+        # The document is nested too deep, or contains an integer of thousands of digits. Then only
+        # the strict form is stored.
         return None
 
 
@@ -140,7 +141,7 @@ def _other_fields(attrs: Mapping[str, Any], config: Mapping[str, Any]) -> dict[s
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
-    """Return a field that is a JSON object or the text of one; anything else counts as empty."""
+    """Return a field that is a JSON object or its text; any other value gives an empty mapping."""
     try:
         parsed = parse_json(value, strict=False) if isinstance(value, (str, bytes)) else value
     except ValueError:
@@ -149,7 +150,7 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 
 def _text(value: object) -> str | None:
-    """Return text that SQLite can store: JSON can contain lone surrogates."""
+    """Return text that SQLite can store, without the lone surrogates that JSON can contain."""
     return None if value is None else str(value).encode("utf-8", "backslashreplace").decode()
 
 

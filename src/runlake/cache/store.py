@@ -55,7 +55,7 @@ class LastOffer:
     state, heartbeat_at, line_count, last_step
         See `Manifest`.
     n_live_rows : int or None
-        Rows that were in no export; None if the backend did not list them all.
+        Number of rows that were in no export; None if the backend did not list all of these rows.
     at : float
         Time of the answer, in seconds since 1970.
     identities : mapping of str to str
@@ -110,7 +110,7 @@ class LastOffer:
         return Freshness(self.state, self.heartbeat_at, self.line_count)
 
     def is_like(self, other: LastOffer | None) -> bool:
-        """Return whether another answer listed the same rows, at whatever time."""
+        """Return whether another answer, at any time, listed the same rows."""
         if other is None:
             return False
         mine, theirs = (
@@ -121,7 +121,8 @@ class LastOffer:
     def has_grown_since(self, other: LastOffer | None) -> bool:
         """Return whether a later answer has at least as many lines and steps as an earlier one.
 
-        A run that was rewound in between has grown too, if it has as many rows as before.
+        If the run was rewound in between, the result is still True if the run has at least as many
+        lines and steps again.
         """
         if other is None:
             return False
@@ -146,9 +147,10 @@ class Companion:
     n_bytes, crc32c : int
         Length and checksum of the file.
     n_rows : int
-        Number of rows in it.
+        Number of rows in the file.
     asked : tuple of str
-        Which rows were requested, if not all; of live rows, why some are missing.
+        For files and artifacts, the requested names and patterns, or `ALL_FILES` if all were
+        requested. For live rows, texts that say why some are missing. Empty for system metrics.
     is_whole : bool
         False if some of the rows, or of the files that they name, could not be downloaded.
     """
@@ -176,8 +178,8 @@ class StoredManifest:
     is_pinned : bool
         True if pruning must not delete the run.
     pulled_at : float or None
-        When the run was last pulled into the lake, in seconds since 1970; None if only reads have
-        downloaded from it.
+        When the run was last pulled into the lake, in seconds since 1970; None if it was never
+        pulled into the lake, but only read.
     beside : mapping of str to Companion
         Files beside the exports: the keys are ``live``, ``system`` and ``files``.
     """
@@ -233,7 +235,7 @@ def read_manifest(directory: RunDirectory) -> StoredManifest:
         return StoredManifest()
     version = (found.st_ino, found.st_size, found.st_mtime_ns)
     known: tuple[tuple[int, int, int], StoredManifest] | None = None
-    # `get` of this cache would look twice.
+    # Faster than the method `get` of this cache, which searches twice.
     with _guard, suppress(KeyError):
         known = _known[file]
     if known is not None and known[0] == version:
@@ -241,8 +243,8 @@ def read_manifest(directory: RunDirectory) -> StoredManifest:
     manifest = _parse(directory)
     if manifest is None:
         return StoredManifest()
-    # Race: file times have a resolution of milliseconds, so a young manifest may be replaced by
-    # another with the same inode, size and time. Remember it only once it is older.
+    # Race: file times have a resolution of milliseconds, so a new manifest may be replaced by
+    # another one with the same inode, size and time. So only older manifests are cached.
     if time.time_ns() - found.st_mtime_ns > SETTLED_NS:
         # LRUCache raises ValueError for a manifest larger than the whole cache.
         with _guard, suppress(ValueError):
@@ -326,7 +328,7 @@ def describe_age(offer: LastOffer) -> str:
 
 
 def note_use(directory: RunDirectory) -> None:
-    """Set the access time of the run's manifest to now: eviction takes it as the last use."""
+    """Set the access time of the run's manifest to now; eviction reads it as the last use."""
     with suppress(OSError):
         file = directory.manifest
         set_times(file, (time.time_ns(), file.lstat().st_mtime_ns))

@@ -1,4 +1,4 @@
-"""An export on disk: its version, and checks that its file is intact."""
+"""`StoredExport`: an export on disk, with its version, and checks that its file is intact."""
 
 from __future__ import annotations
 
@@ -147,8 +147,8 @@ class StoredExport:
 
     def touched(self) -> StoredExport:
         """Return the export with the current state of its file, which was just checked."""
-        # If the file was written before the last boot, the check has read it from the disk itself,
-        # so it needs no further check.
+        # A file that was written before the last boot is no longer in the memory of the machine, so
+        # the check has read the disk. No further check is needed.
         boot = self.boot if self.boot == current_boot() else None
         return replace(self, state=FileState.of(self.path), boot=boot)
 

@@ -14,7 +14,7 @@ from runlake.errors.user_line import warn
 from runlake.settings import Settings
 from runlake.values import RunPath
 
-# In `Companion.asked`: all files of the run were requested.
+# This entry of `Companion.asked` means that all files of the run were requested.
 ALL_FILES = "*"
 
 
@@ -30,13 +30,13 @@ def list_stored_files(
     run : RunPath
         The run.
     names : iterable of str
-        Files to list; all that are on disk if empty.
+        Names of the files to list; if empty, all files on disk are listed.
 
     Returns
     -------
     list of dict or None
-        The fields of each file by the backend's names. ``url`` is None, ``content`` is the path of
-        the bytes. None if no files of the run were ever pulled.
+        The fields of each file by the backend's names. ``url`` is None, and ``content`` is the path
+        of the file's content on disk. None if no files of the run were ever pulled.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def list_stored_files(
 
 
 def read_stored_file(content: str, what: str) -> bytes:
-    """Return the bytes of a stored file; raise `NotCached` if they are gone."""
+    """Return the bytes of a stored file; raise `NotCached` if the file no longer exists."""
     try:
         return Path(content).read_bytes()
     except OSError as error:

@@ -13,9 +13,9 @@ from typing import Any
 
 # SQLite refuses texts nested more than 1,000 deep, Python at about the same depth.
 MAX_DEPTH = 200
-# SQLite before 3.45 reads a text only up to its first NUL. This one sorts next to it.
+# SQLite before 3.45 reads a text only up to its first NUL. U+0001, the next character, replaces it.
 NUL, WRITTEN_NUL = "\0", "\1"
-# JSON has no infinity.
+# JSON has no infinity; this integer is too large for a float, so it is read as infinity.
 INFINITE = 10**400
 _ENCODER = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")
@@ -33,10 +33,10 @@ def strict_json(value: object) -> str:
     Returns
     -------
     str
-        NaN is null, which is how filters of runs compare it. An infinity is a number that is too
-        large for a float, which SQLite reads as infinity. Integers keep all digits. A lone
-        surrogate is written as its escape, as text, and NUL as U+0001. A container below the depth
-        of 200 is written as text.
+        NaN becomes null, because filters of runs compare NaN like null. An infinity becomes a
+        number too large for a float, which SQLite reads as infinity. Integers keep all digits. A
+        lone surrogate becomes the text of its escape, and NUL becomes U+0001. A container nested
+        more than 200 deep becomes text.
 
     Examples
     --------
@@ -54,14 +54,14 @@ def lossless_json(value: object) -> str | None:
         text.encode()
     except (ValueError, TypeError, RecursionError):
         return None
-    # Fewer brackets than the limit cannot be nested deeper.
+    # A text with few brackets cannot be nested too deep.
     if text.count("[") + text.count("{") > MAX_DEPTH or "\\u0000" in text:
         return None
     return text
 
 
 def stored_text(value: str) -> str:
-    r"""Return a text as strict JSON has it: without lone surrogates and NUL.
+    r"""Return a text as strict JSON contains it, without lone surrogates and NUL.
 
     Examples
     --------

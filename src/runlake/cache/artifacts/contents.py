@@ -132,7 +132,7 @@ def download_checked(
     client : Client
         Client of the backend.
     find_url : callable
-        Returns the URL. It is called with False at first, and with True if a new URL is needed.
+        Returns the URL. It is called with False first, and with True if the URL has expired.
     destination : Path
         File to create or replace once the download is complete and has the right MD5.
     what : str
@@ -215,7 +215,7 @@ def _copy(source: Path, destination: Path) -> None:
                 while share(taken.fileno(), given.fileno(), COPY_BYTES):
                     pass
             except OSError:
-                # Not possible between file systems, or not supported by this one.
+                # A reflink is not possible between file systems, or not supported by this one.
                 taken.seek(0)
                 given.seek(0)
                 given.truncate()

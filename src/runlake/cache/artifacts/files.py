@@ -39,7 +39,7 @@ from runlake.exports.progress import Count, FileCount
 from runlake.values import ArtifactPath
 
 URLS_PER_PAGE = 5000
-MAX_REFERENCES = 8  # a chain of references between artifacts may be a circle
+MAX_REFERENCES = 8  # limit, because a chain of references between artifacts may be circular
 
 
 class FileUrls:
@@ -70,9 +70,9 @@ class FileUrls:
         Parameters
         ----------
         name : str
-            Name in the artifact.
+            Name of the file in the artifact.
         is_fresh : bool
-            Request the URLs again, because the known URL has expired.
+            True requests the URLs again, because the known URL has expired.
 
         Raises
         ------
@@ -304,8 +304,8 @@ class Fetcher:
         Raises
         ------
         RunlakeError
-            The first failure. Some of the other files may have been written completely, none of
-            them partly.
+            The first failure. Some of the other files may have been written; no file is written in
+            part.
         """
 
         def place(entry: Entry) -> RunlakeError | None:
@@ -420,5 +420,5 @@ class Fetcher:
         return fetcher, load_manifest(self._client, artifact_id, fetcher.what)
 
     def named(self, entry: Entry) -> str:
-        """Return the words that name an entry in messages."""
+        """Return a text that names an entry in messages."""
         return f"{entry.path!r} of artifact {self.what}"

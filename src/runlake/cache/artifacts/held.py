@@ -1,7 +1,7 @@
 """Artifact versions that a pull has stored: their fields, manifests and contents on disk.
 
-The fields of a version are a file of their own, which all runs share that logged or used it. The
-list of a run's artifacts, beside its exports, names these files.
+The fields of a version are stored in one file. All runs that logged or used the version share this
+file. Each run has a list of its artifacts beside its exports, which names these files.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ from runlake.errors import NotCached, ProtocolError
 from runlake.values import ArtifactPath
 
 MAX_BYTES = 1 << 30
-# In the list of a run's artifacts: how it stands to the run, or a row with the numbers of both.
+# Kinds of rows in the list of a run's artifacts; the last has the numbers of the other two.
 LOGGED, USED, TOTALS = "logged", "used", "totals"
 LATEST = "latest"
 
 
 @dataclass(frozen=True, slots=True)
 class HeldVersion:
-    """What is stored of an artifact version.
+    """The stored facts about an artifact version.
 
     Parameters
     ----------
     node : mapping
-        Its fields by the backend's names.
+        Fields of the version, by the backend's names.
     created_by : mapping or None
-        The run that logged it, as the backend names its fields; None if no run did.
+        Fields of the run that logged the version, by the backend's names; None if no run did.
     used_by : tuple of mapping
-        The runs that used it.
+        Fields of the runs that used the version.
     manifest : str or None
-        Name of the content that is the manifest; None if the files were not pulled. Then
-        ``created_by`` and ``used_by`` are not known either.
+        Name of the manifest's content in the cache; None if the version's files were not pulled.
+        Then ``created_by`` and ``used_by`` are not known either.
     listed_at : float
         When the backend listed the fields, in seconds since 1970.
     """
@@ -87,7 +87,7 @@ def names_of(node: Mapping[str, Any]) -> tuple[str, str, str]:
     Raises
     ------
     LookupError, TypeError
-        If the fields have another shape, or the project is not shown to the API key.
+        If the fields have another shape, or the API key may not see the project.
     """
     collection = node["artifactSequence"]
     project = collection["project"]
@@ -101,7 +101,7 @@ def _collection_names(collection: Mapping[str, Any] | None) -> tuple[str, str, s
 
 
 def store_version(place: ArtifactPlace, held: HeldVersion) -> None:
-    """Write the fields of a version, in place of older ones.
+    """Write the facts about a version; they replace older facts.
 
     Raises
     ------
@@ -129,7 +129,7 @@ def store_version(place: ArtifactPlace, held: HeldVersion) -> None:
 def find_version(
     place: ArtifactPlace, artifact_id: str, names: tuple[str, str, str] | None = None
 ) -> HeldVersion | None:
-    """Return what is stored of a version; None if nothing is, or its file is damaged.
+    """Return the stored facts about a version; None if there are none, or the file is damaged.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def find_version(
 
 
 def find_named(place: ArtifactPlace, path: ArtifactPath) -> HeldVersion | None:
-    """Return the stored version at a path; without an alias, the latest one.
+    """Return the stored version at a path; if the path has no alias, the latest version.
 
     Parameters
     ----------
@@ -172,7 +172,7 @@ def find_named(place: ArtifactPlace, path: ArtifactPath) -> HeldVersion | None:
 
 
 def iter_versions(place: ArtifactPlace, names: tuple[str, str, str]) -> Iterator[HeldVersion]:
-    """Yield the stored versions of a collection, in no order."""
+    """Yield the stored versions of a collection, in no particular order."""
     yield from filter(None, map(_read, place.collection(names).glob("*.json")))
 
 
@@ -198,7 +198,7 @@ def read_list(directory: RunDirectory) -> list[HeldRow] | None:
     Raises
     ------
     NotCached
-        If the fields of an artifact are gone.
+        If the file with the fields of an artifact is missing.
     """
     rows = read_rows(directory, ARTIFACTS)
     if rows is None:
@@ -213,9 +213,9 @@ class HeldRow:
     Parameters
     ----------
     mode : {"logged", "used"}
-        What the run did with it.
+        Whether the run logged or used the artifact.
     version : HeldVersion
-        What is stored of it.
+        The stored facts about the artifact version.
     """
 
     mode: str
@@ -269,7 +269,8 @@ def read_manifest_of(place: ArtifactPlace, held: HeldVersion) -> Manifest | None
 def stored_entries(manifest: Manifest) -> list[Entry]:
     """Return the entries whose contents a pull stores.
 
-    References to files elsewhere stay references; those to files of artifacts are followed.
+    References to files outside of artifacts are left out; references to files of artifacts are
+    included.
     """
     return [
         entry
@@ -280,7 +281,7 @@ def stored_entries(manifest: Manifest) -> list[Entry]:
 
 
 def stored_names(directory: RunDirectory) -> tuple[list[str], list[str]]:
-    """Return the files in the cache that the artifacts of a run are read from.
+    """Return the files in the cache from which the artifacts of a run are read.
 
     Parameters
     ----------
@@ -290,8 +291,8 @@ def stored_names(directory: RunDirectory) -> tuple[list[str], list[str]]:
     Returns
     -------
     tuple of list of str and list of str
-        The files of fields, which a later pull may replace; and manifests and contents, which do
-        not change under their names. Relative to the root of the cache; each once, sorted.
+        First the files with fields, which a later pull may replace. Then manifests and contents,
+        which never change. Paths are relative to the root of the cache, unique and sorted.
     """
     place = place_of(directory)
     try:
@@ -318,7 +319,7 @@ def _relative(root: Path, paths: set[Path]) -> list[str]:
 
 
 def not_pulled(place: ArtifactPlace, what: str) -> NotCached:
-    """Return the error that the files of an artifact were not pulled."""
+    """Return the error for an artifact whose files were not pulled."""
     return NotCached(
         f"The files of artifact {what} are not in the cache at {str(place.root)!r}, and "
         "this client is offline. Pull the run that logged or used it, with "

@@ -1,4 +1,4 @@
-"""The artifact's manifest, which lists the files of a version: fetched, parsed and checked."""
+"""Fetch, parse and check the manifest of an artifact version, which lists its files."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Entry:
     Parameters
     ----------
     path : str
-        Name in the artifact, with ``/`` between folders.
+        Name of the file in the artifact, with ``/`` between folders.
     digest : str
         MD5 or XXH128 of the content, in base64. The digest of a reference is any text that
         identifies the version of its target, such as an ETag.

@@ -1,4 +1,4 @@
-"""Functions that use files of the cache safely.
+"""Functions that detect changed, damaged and misplaced files of the cache.
 
 To understand this package, begin with `file_state`, which detects that another program changed a
 file, and `sealed`, which adds checksums to documents. `mounts` finds network file systems, `links`

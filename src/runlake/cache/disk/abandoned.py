@@ -1,26 +1,26 @@
-"""Recognise unfinished files that nobody has written to for a day."""
+"""Recognise unfinished files that no process has written to for a day."""
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
 
-# Writers on other machines share the directory; none of them pauses for a day.
+# Processes on other machines may write to the same directory, but none pauses for a day.
 ABANDONED_SECONDS = 24 * 3600.0
 
 
 def is_abandoned(path: Path) -> bool:
-    """Return whether a file was last written to more than a day ago; False if it is gone.
+    """Return whether a file was last written to more than a day ago; False if it does not exist.
 
     Parameters
     ----------
     path : Path
-        A file that may still be under way in another process, or on another machine.
+        A file that a process, perhaps on another machine, may still be writing.
 
     Returns
     -------
     bool
-        Whether the file may be deleted without a look at its writer.
+        True if the file may be deleted without checking whether its process still runs.
     """
     try:
         return time.time() - path.stat().st_mtime > ABANDONED_SECONDS

@@ -1,4 +1,4 @@
-"""The state of a file (size, times, inode), which shows whether another program changed it."""
+"""The state of a file (size, times, inode), to detect that another program changed the file."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class FileState:
         Modification time in nanoseconds. Any program can set this time back.
     status : tuple of int, optional
         Status change time (ctime) in nanoseconds, and inode; no program can set them back. Empty on
-        a network file system, where machines may see different values. None in a stored manifest of
-        an older runlake; the file is then verified once.
+        a network file system, because machines may see different values there. None if an older
+        version of runlake wrote the stored manifest; the file is then verified once.
     """
 
     n_bytes: int
@@ -46,7 +46,7 @@ class FileState:
         return self.status is not None and self.status in ((), _status(found))
 
     def note(self) -> list[int] | None:
-        """Return ``status`` as a value for JSON."""
+        """Return ``status`` as a value for JSON, which `noted` reads back."""
         return None if self.status is None else list(self.status)
 
     @classmethod

@@ -14,7 +14,7 @@ import stat
 from pathlib import Path
 
 NO_LINK = getattr(os, "O_NOFOLLOW", 0)
-# Without this, opening a pipe waits for a process that writes to it.
+# Without this flag, opening a pipe would wait for a process that writes to the pipe.
 NO_WAIT = getattr(os, "O_NONBLOCK", 0)
 _BINARY = getattr(os, "O_BINARY", 0)
 _CAN_TOUCH_LINKS = os.utime in os.supports_follow_symlinks
@@ -35,7 +35,7 @@ def refuse_links(root: Path, path: Path) -> None:
     OSError
         With errno ELOOP.
     """
-    # Texts: a pull of many runs checks several directories for each run.
+    # Texts instead of `Path`, for speed: a pull checks several directories for each run.
     top, below, place = str(root), str(path), os.path.dirname(path)  # noqa: PTH120
     while place not in {top, below}:
         if os.path.islink(place):  # noqa: PTH114
@@ -100,7 +100,7 @@ def set_times(path: Path, ns: tuple[int, int] | None = None) -> None:
     """
     is_followed = not _CAN_TOUCH_LINKS
     if ns is None:
-        # Setting "now" needs only write permission, setting any other time needs ownership.
+        # Any user with write permission can set the present time; only the owner can set others.
         os.utime(path, follow_symlinks=is_followed)
     else:
         os.utime(path, ns=ns, follow_symlinks=is_followed)

@@ -1,4 +1,4 @@
-"""Find out whether a path is on a network file system, where locks cannot be trusted."""
+"""Find out whether a path is on a network file system, where locks are not reliable."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LOCAL_IN_USER_SPACE = frozenset(
     }
 )
 TOP = PurePosixPath("/")
-# The table has a line per mount, and a pull of many runs would read it several times per run.
+# The table is cached: it has a line per mount, and a pull of many runs needs it often.
 TABLE_SECONDS = 1.0
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 
@@ -64,8 +64,8 @@ class Mount:
         family, _, name = self.kind.partition(".")
         if family in {"fuse", "fuseblk"}:
             program = name or self.source.partition("#")[0].partition(":")[0]
-            # Unknown programs count as remote: a needless lease costs little time, but a lock that
-            # fails costs double downloads.
+            # File systems of unknown programs count as remote: an unneeded lease costs little time,
+            # but a lock that fails causes double downloads.
             return family == "fuse" and program not in LOCAL_IN_USER_SPACE
         return family in NETWORK
 

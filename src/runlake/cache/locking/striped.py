@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 PATIENCE_SECONDS = 3.0  # a longer wait is logged, with the holder
-# All versions of runlake that share a cache must use the same value; filelock refuses another.
+# All versions of runlake that share a cache must use this value: filelock refuses other values.
 LEASE_SECONDS = 60.0
-# A waiter without a sign of life for this long is taken for stopped, and passed over.
+# A waiting process without a sign of life for this long counts as stopped, and is skipped.
 STOPPED_SECONDS = 5.0
 MAX_SIGNATURE_BYTES = 1 << 16
 MIN_PAUSE, MAX_PAUSE = 0.01, 0.2
@@ -129,7 +129,8 @@ def file_lock(
         try:
             yield
         finally:
-            # A child forked inside the context does not hold the lock, so it must not release it.
+            # A child that was forked inside the context does not hold the lock, so it must not
+            # release the lock.
             if os.getpid() == holder:
                 signature.erase()
                 lock.release()
@@ -156,7 +157,7 @@ def _only_lock_of_this_thread(what: str) -> Iterator[None]:
 
 
 def _acquire(path: Path, signature: _Signature, timeout: float, locking: str) -> BaseFileLock:
-    # Imported at the first lock: most reads of cached runs take none.
+    # Imported at the first lock, because most reads of cached runs take no lock.
     from filelock import FileLock, SoftFileLease
 
     what = signature.what

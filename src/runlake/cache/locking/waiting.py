@@ -100,7 +100,7 @@ class Line:
             try:
                 self._directory.mkdir(parents=True, exist_ok=True)
             except FileExistsError:
-                # Race: it existed, and the last waiter removed it before `mkdir` looked again.
+                # Race: the directory existed, and the last waiter removed it during this `mkdir`.
                 continue
             number = max((place.number for place in self._places()), default=0) + 1
             place = f"{number:08d}.{machine.host}.{machine.boot}.{process.pid}.{process.started}"
@@ -130,8 +130,8 @@ class Line:
             sign = (self._directory / place.name).stat().st_mtime_ns
         except OSError:
             return False
-        # The file's time may be from another machine's clock: only see whether it changes, and
-        # measure how long ago by our own clock.
+        # The file's time may be from another machine's clock. So only check whether the time
+        # changes, and measure the time since the last change with the clock of this machine.
         last, since = self._signs.get(place.name, (None, now))
         if last != sign:
             since = now

@@ -30,14 +30,14 @@ from runlake.settings import Settings
 GUARD_SECONDS = 2.0
 GUARD_LEASE_SECONDS = 10.0
 LOOK_AGAIN_SECONDS = 0.5  # a waiting request checks this often whether its turn became invalid
-# How long a process limits its own requests without the file after an error of the file.
+# After an error of the file, a process limits its own requests without the file for this time.
 ALONE_SECONDS = 60.0
 MAX_NOTE_BYTES = 4096
 T = TypeVar("T")
 
 
 class SharedBudget:
-    """Gives out turns to send requests to one API: first come, first served, over all processes.
+    """Gives out turns to send requests to one API, to all processes in the order of their calls.
 
     If the cache cannot be written, each process limits only its own requests.
 
@@ -224,7 +224,7 @@ class _Alone:
 
     def change(self, change: Callable[[Rate, float], tuple[Rate, T]], now: float) -> T:
         if self._lock[0] != os.getpid():
-            # After a fork: the lock may be held by a thread that does not exist in the child.
+            # This is a forked child, and only the parent may have the thread that holds the lock.
             self._lock = (os.getpid(), threading.Lock())
         with self._lock[1]:
             self.rate, result = change(self.rate, now)

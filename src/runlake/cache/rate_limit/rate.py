@@ -1,4 +1,4 @@
-"""The state of a rate limit, and the decision when the next request may be sent.
+"""The state of a rate limit, and the functions that decide when the next request may be sent.
 
 The functions do no I/O. Turns are handed out at equal intervals, one per request, so a request
 knows immediately how long it has to wait. If the backend does not state its limit, the rate is
@@ -15,13 +15,13 @@ from dataclasses import asdict, dataclass, replace
 from runlake.backend.http.rate_headers import RateHeaders
 from runlake.backend.http.statuses import TOO_MANY_REQUESTS
 
-# Turns use only this share of the rate, because network jitter can bunch requests.
+# Turns use only this share of the rate, because the network may deliver requests in bursts.
 SLACK = 0.9
 FIRST_GUESS = 5.0  # lowest first guess, in requests per second
-LEAST_RATE = 0.1  # requests per second, also if a backend states less
-CUT_SECONDS = 1.0  # complaints in a burst cut the rate once
-FORGET_SECONDS = 300.0  # after this time without news the limit is forgotten
-MAX_BLOCK_SECONDS = 600.0  # longest pause, whatever ``Retry-After`` says
+LEAST_RATE = 0.1  # lowest rate, in requests per second, even if a backend states less
+CUT_SECONDS = 1.0  # complaints within this time cut the rate only once
+FORGET_SECONDS = 300.0  # a limit that was not reported for this time is forgotten
+MAX_BLOCK_SECONDS = 600.0  # longest pause, even if ``Retry-After`` is longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Rate:
     window : float
         Length of the longest window that was reported, in seconds; 0 without a report.
     epoch : int
-        A number that is increased when turns become invalid that were handed out, but not used yet.
+        A number that is increased when all turns that are not used yet become invalid.
     """
 
     written_at: float
@@ -141,7 +141,7 @@ def learn(
         Requests that this process sent in the last second. If the backend complains without stating
         a limit, the first guess is half of this number.
     max_pause : float
-        Longest pause in seconds for all processes, whatever the answer requests.
+        Longest pause in seconds for all processes, even if the answer requests a longer one.
     """
     rate = rate.as_of(now)
     told = told or RateHeaders()
@@ -153,7 +153,7 @@ def learn(
         if told.limit and window:
             rate = replace(rate, told=max(told.limit / window, LEAST_RATE))
     pause = told.reset if told.remaining == 0 else None
-    # A complaint about a request that was sent before the last cut is not about the new rate.
+    # If the request was sent before the last cut, the complaint is not about the present rate.
     if is_complaint and turn >= rate.cut_at and now - rate.cut_at >= CUT_SECONDS:
         rate = _cut(rate, now, observed, was_known=was_known)
         pause = max(pause or 0.0, told.retry_after or 0.0, 1 / (rate.allows(now) or 1.0))

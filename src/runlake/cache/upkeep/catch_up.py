@@ -1,4 +1,4 @@
-"""Note runs in the catalog that are on disk, but not in the catalog as they are."""
+"""Update the catalog with runs on disk that are missing or outdated in it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ RUNS_PER_WRITE = 500
 
 
 def catch_up(root: Path) -> int:
-    """Note the runs that the catalog lacks, or has as they were before a process was killed.
+    """Store the runs that are missing in the catalog, or outdated because a process was killed.
 
-    If nothing is missing, this costs two short queries. If the catalog was lost, or an older
-    version of runlake wrote it, or some run could not be noted, the manifests of all runs are read.
+    If nothing is missing, this takes two short queries. The manifests of all runs are read if the
+    catalog was lost, if an older version of runlake wrote it, or if a run could not be stored.
 
     Parameters
     ----------
@@ -28,18 +28,19 @@ def catch_up(root: Path) -> int:
     Returns
     -------
     int
-        Number of runs that were noted.
+        Number of runs that were stored.
     """
     is_empty = not (root / LAYOUT_VERSION).exists() and not (root / DATABASE).exists()
     if is_empty or not os.access(root, os.W_OK):
         return 0
     catalog = Catalog(root)
     if (root / STALE).exists():
-        # A process that is killed while it notes the runs must not leave a catalog that counts as
-        # complete.
+        # Clear the mark first: a process that is killed while it stores the runs must not leave a
+        # catalog that counts as complete.
         if not catalog.mark_all_runs(has_all=False):
             return 0
-        # Before the runs are read: a run that cannot be noted meanwhile creates the file again.
+        # Delete the file before the runs are read: if another process then fails to store a run, it
+        # creates the file again.
         (root / STALE).unlink(missing_ok=True)
         return note_all(root)
     if not catalog.has_all_runs:
@@ -55,7 +56,7 @@ def catch_up(root: Path) -> int:
 
 
 def note_all(root: Path) -> int:
-    """Note every run on disk, and record that the catalog has them all; return their number."""
+    """Store every run on disk, and record that the catalog has all runs; return their number."""
     catalog = Catalog(root)
     page = []
     n_runs = 0
@@ -77,7 +78,7 @@ def name_process(process: Process) -> str:
 
 
 def is_process_gone(text: str) -> bool:
-    """Return whether a process of `name_process` has ended; False if this is unknown."""
+    """Return whether the process that `name_process` named has ended; False if unknown."""
     try:
         host, boot, pid, started = json.loads(text)
         return Process(Machine(host, boot), pid, started).is_gone()

@@ -43,8 +43,8 @@ class Checked:
 def verify_cache(root: Path, lock_timeout: float, *, locking: str = "auto") -> Iterator[Checked]:
     """Read every file of the cache, and compare its content with its checksums.
 
-    These are the CRC32C that was stored with the file and, if the storage host promised one, the
-    MD5.
+    The checksums are the CRC32C that was stored with the file and, if the storage host promised an
+    MD5, the MD5.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def repair_catalog(root: Path, lock_timeout: float, *, locking: str = "auto") ->
 
 def _note(catalog: Catalog, run: CachedRun) -> None:
     for export in run.manifest.exports.values():
-        # A damaged file is left to the next read, or to `verify_cache`.
+        # The next read, or `verify_cache`, deals with a damaged file.
         with suppress(CacheCorrupt):
             look_up_columns(catalog, export, None)
     catalog.note_run(run.directory, run.manifest)
@@ -128,7 +128,7 @@ def _is_mended(now: StoredExport | None, before: StoredExport) -> bool:
 
 
 def _is_right(export: StoredExport) -> bool:
-    """Return whether a file has its own checksum and the digests that its host promised."""
+    """Return whether a file has the stored checksum and the digests that its host promised."""
     if export.coverage is not None or export.validator.md5 is None:
         return export.is_intact()
     if not is_regular(export.path):

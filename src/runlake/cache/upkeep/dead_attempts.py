@@ -61,7 +61,7 @@ def sweep_attempts(directory: Path) -> None:
 
 
 def _attempts(directory: Path) -> list[Path]:
-    # Not `Path.glob`, which needs ten times as long for a directory of a thousand exports.
+    # `Path.glob` would take ten times as long for a directory of a thousand exports.
     try:
         names = os.listdir(directory)  # noqa: PTH208 - names, not paths
     except OSError:
@@ -70,5 +70,5 @@ def _attempts(directory: Path) -> list[Path]:
 
 
 def _is_dead(name: AttemptName) -> bool:
-    # Attempts of this process that are under way were excluded by `is_under_way` before.
+    # The caller has excluded this process's running attempts by `is_under_way`.
     return name.process.pid == os.getpid() or name.process.is_gone()

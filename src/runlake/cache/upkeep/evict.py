@@ -25,7 +25,7 @@ from runlake.errors import CacheError, NotCached
 from runlake.settings import Settings
 from runlake.values import RunPath
 
-# A pull of many runs that needs room evicts until this part of the limit is used.
+# If a pull of many runs needs room, it evicts runs until only this part of the limit is used.
 ROOM = 0.95
 
 
@@ -68,7 +68,7 @@ def keep_within(settings: Settings, spared: Path) -> None:
     settings : Settings
         Source of ``cache_max_bytes``; if it is None, nothing is done.
     spared : Path
-        Directory of the run that is being read. It is never evicted, whatever its size.
+        Directory of the run that is being read. This run is never evicted, even if it is too large.
     """
     if settings.cache_max_bytes is None:
         return
@@ -80,21 +80,22 @@ def keep_within(settings: Settings, spared: Path) -> None:
 
 
 def make_room(settings: Settings, max_bytes: int) -> tuple[int, bool]:
-    """Evict the least recently used runs that are not pinned, with some room for more runs.
+    """Evict the least recently used runs that are not pinned, until there is room for more runs.
 
     Parameters
     ----------
     settings : Settings
         Source of the cache directory and the kind of lock.
     max_bytes : int
-        Size to reach.
+        Maximum size of the cache. Runs are evicted until it is somewhat smaller.
 
     Returns
     -------
     tuple of int and bool
-        The size of the runs now, and whether it is small enough.
+        The size of the runs after eviction in bytes, and True if it is at most ``max_bytes``.
     """
-    # The whole cache is looked at, so a pull of many runs must not need this after each run.
+    # This examines the whole cache. The extra room ensures that a pull of many runs calls this
+    # function rarely.
     pruning = prune_cache(settings, Policy(max_bytes=int(max_bytes * ROOM)))
     return pruning.n_bytes_after, pruning.n_bytes_after <= max_bytes
 
@@ -135,7 +136,7 @@ def _entry(run: CachedRun, *, is_spared: bool) -> Entry:
         EntryFile(export.file, allocated_bytes(export.path), export.dropped_at)
         for export in run.manifest.exports.values()
     ]
-    # A file that the manifest does not name was replaced; its time was set to that moment.
+    # A file that the manifest does not name was replaced. Its time was set when it was replaced.
     files += [
         EntryFile(file.name, allocated_bytes(file), changed_at(file)) for file in unnamed_files(run)
     ]

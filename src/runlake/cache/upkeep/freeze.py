@@ -22,11 +22,11 @@ COPIED_BYTES = 1 << 20
 
 
 def freeze_run(settings: Settings, directory: RunDirectory, target: Path) -> RunDirectory:
-    """Copy a run into another tree: whole files by hard links, sparse ones by their bytes.
+    """Copy a run into another tree: whole files by hard links, sparse files by their bytes.
 
-    A whole file never changes under its name, so that a link costs nothing and keeps its bytes.
-    A sparse file grows when more columns are downloaded. Files that are damaged or gone stay
-    named, and reads of the copy say so.
+    The content of a whole file never changes, so a link needs no space and preserves the content.
+    A sparse file changes when more columns are downloaded, so it is copied. The copied manifest
+    also names files that are damaged or missing, and reads of the copy report them.
 
     Parameters
     ----------
@@ -58,7 +58,8 @@ def freeze_run(settings: Settings, directory: RunDirectory, target: Path) -> Run
         }
         for file in _files_beside(directory, stored):
             _link(directory.path / file, frozen.path / file)
-        # Their contents never change under their names; what is written in place is a new file.
+        # These files can be linked too: their contents never change. A file with other content is
+        # always a new file, which replaces the name.
         for names in stored_names(directory):
             for name in names:
                 _link(directory.root / name, target / name)
@@ -80,7 +81,7 @@ def _freeze_export(export: StoredExport, directory: Path) -> StoredExport:
 
 
 def _link(source: Path, target: Path) -> None:
-    """Link a file, or copy it where the file system has no links."""
+    """Link a file, or copy it if the file system does not support links."""
     if not is_regular(source):
         return
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -93,7 +94,7 @@ def _link(source: Path, target: Path) -> None:
 
 def _copy_pieces(export: StoredExport, target: Path) -> None:
     """Copy the bytes of a sparse file that are on disk."""
-    assert export.coverage is not None  # noqa: S101 - the caller has looked
+    assert export.coverage is not None  # noqa: S101 - the caller has checked
     with export.path.open("rb") as source, target.open("wb") as copy:
         copy.truncate(export.n_bytes)
         for piece in export.coverage.ranges:
@@ -106,7 +107,7 @@ def _copy_pieces(export: StoredExport, target: Path) -> None:
 
 
 def _files_beside(directory: RunDirectory, stored: StoredManifest) -> list[str]:
-    """Return the files of live rows, system metrics and the run's files, relative to the run."""
+    """Return the paths of companions and of the run's files, relative to the run's directory."""
     own = [companion.file for companion in stored.beside.values() if companion.file]
     rows = read_rows(directory, FILES) or ()
     contents = [str(row["content"]) for row in rows if row.get("content")]
@@ -116,9 +117,9 @@ def _files_beside(directory: RunDirectory, stored: StoredManifest) -> list[str]:
 def _note_links(
     directory: RunDirectory, stored: StoredManifest, frozen: dict[str, StoredExport]
 ) -> None:
-    """Note the new state of linked files: a link changes the time by which changes are noticed.
+    """Record the new state of linked files in the run's manifest.
 
-    Without this, the next read would verify each file once more.
+    A new link changes a file's ctime. Without the record, the next read would verify the file.
     """
     noted = dict(stored.exports)
     for name, export in frozen.items():
@@ -127,6 +128,6 @@ def _note_links(
         if is_linked and former.state.status:
             noted[name] = replace(former, state=FileState.of(former.path))
     if noted != stored.exports:
-        # The run can be read without it.
+        # The run can be read without this record.
         with suppress(OSError):
             write_manifest(directory, replace(stored, exports=noted), is_durable=False)

@@ -46,9 +46,9 @@ class Entry:
     files : tuple of EntryFile
         The run's files in any order.
     last_used_at, pulled_at : float
-        When the run was last read and last pulled, in seconds since 1970.
+        When the run was last read, and when it was last pulled, in seconds since 1970.
     is_pinned : bool
-        True if neither the run nor any file of it may be evicted.
+        True if neither the run nor any of its files may be evicted.
     """
 
     run: RunPath
@@ -77,8 +77,8 @@ class Policy:
         Seconds that a run is kept after its last use.
     runs : tuple of str
         Patterns ``entity``, ``entity/project`` or ``entity/project/run_id``, with ``*``, ``?`` and
-        ``[...]`` in each part. Other runs are neither evicted nor counted. Without ``max_bytes``
-        and ``max_age`` all matching runs are evicted.
+        ``[...]`` in each part. Other runs are neither evicted nor counted. If neither ``max_bytes``
+        nor ``max_age`` is given, all matching runs are evicted.
     grace : float, default a day
         Seconds that an export is kept after the backend stopped listing it, because processes may
         still read the file.

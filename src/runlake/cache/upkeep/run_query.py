@@ -21,8 +21,9 @@ def query_runs(
 ) -> list[tuple[Any, ...]]:
     """Return the rows of a query over the catalog's table ``runs``.
 
-    On a read-only disk, or if another process keeps the catalog locked, a copy is queried: the
-    database as it is, if nobody can be changing it, else a copy in memory of the stored manifests.
+    If the disk is read-only, or another process keeps the catalog locked, one of two substitutes
+    is queried: the database itself without locks if no process can be changing it, else a catalog
+    in memory that is built from the stored manifests.
 
     Parameters
     ----------
@@ -31,7 +32,7 @@ def query_runs(
     query : str
         SQL.
     values : sequence
-        Its parameters.
+        Values of the query's parameters, in order.
     prepare : callable
         Adds the functions that the query calls to a connection.
     """

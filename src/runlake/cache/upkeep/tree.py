@@ -64,7 +64,7 @@ def walk_runs(root: Path) -> Iterator[CachedRun]:
 
 
 def read_cached_run(root: Path, manifest: Path) -> CachedRun | None:
-    """Return the run of a manifest; None if that file is unreadable or in the wrong directory."""
+    """Return the run of a manifest; None if the file is unreadable or in the wrong directory."""
     try:
         refuse_links(root, manifest)
         before = manifest.lstat()

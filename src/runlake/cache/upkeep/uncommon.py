@@ -16,7 +16,7 @@ from runlake.values import RunPath
 
 
 def note_uncommon(settings: Settings, run: RunPath, exports: Collection[StoredExport]) -> None:
-    """Note in the stored manifest which intact exports only some engines can decode.
+    """Record in the stored manifest that only some engines can decode these intact exports.
 
     Parameters
     ----------
@@ -25,10 +25,11 @@ def note_uncommon(settings: Settings, run: RunPath, exports: Collection[StoredEx
     run : RunPath
         Path of the run.
     exports : collection of StoredExport
-        The exports that were read; a version that was downloaded later is not marked.
+        The exports that an engine could not decode. If another version of an export was downloaded
+        since, it is not marked.
     """
     directory = RunDirectory(settings.cache_dir, settings.base_url, run)
-    # Only saves work: if the lock is taken or the write fails, the next process finds out itself.
+    # This only saves work: if the lock is taken or the write fails, the next read tries again.
     with (
         suppress(OSError, CacheError),
         run_lock(directory, 0.0, locking=settings.locking),
