@@ -205,6 +205,20 @@ def test_a_run_without_pulled_artifacts_says_so_offline(lake, project):
         list(run_of(lake, f"{project}/user").logged_artifacts())
 
 
+def test_a_reference_that_no_pull_stores_is_named_offline(lake, backend, tmp_path):
+    run = LoggedRun(backend, "refers", "lake-refers").log(*steps(0, 3))
+    page = f"{backend.base_url}/favicon.ico"
+    log_artifact(run, "refers", FILES, refs={"web": {"digest": page, "ref": page}})
+    run.finish()
+    assert lake.pull(run.path, artifacts=True).n_artifacts == 1
+    artifact = next(iter(run_of(lake, run.path).logged_artifacts()))
+    with pytest.raises(errors.OfflineError, match=r"'web' of artifact .*refers:v0.*favicon\.ico"):
+        artifact.download(tmp_path / "strict")
+    with pytest.warns(UserWarning, match="Left out: 'web'"):
+        artifact.download(tmp_path / "lenient", allow_missing_references=True)
+    assert contents(tmp_path / "lenient") == FILES
+
+
 def test_a_new_artifact_of_a_run_that_has_ended_is_pulled(lake, backend):
     run = LoggedRun(backend, "late", "lake-late").log(*steps(0, 3))
     run.stream({"complete": True, "exitcode": 0})

@@ -12,7 +12,7 @@ from runlake.backend.http.transfer import download_file
 from runlake.cache.artifacts.contents import place_copy
 from runlake.cache.artifacts.digests import is_intact
 from runlake.cache.artifacts.manifest import Entry
-from runlake.errors import FileTransferError
+from runlake.errors import FileTransferError, OfflineError
 
 ARTIFACT_SCHEME = "wandb-artifact"
 WEB_SCHEMES = {"http", "https"}
@@ -69,12 +69,22 @@ def copy_reference(client: Client, entry: Entry, target: Path, *, what: str) -> 
     ------
     FileTransferError
         If the file is missing, has changed, or its URL has an unsupported scheme.
+    OfflineError
+        If the reference is a URL of the web, and offline mode is on.
     """
     ref, digest = entry.ref or "", entry.digest
     parts = _split(ref)
     if parts is None:
         raise FileTransferError(f"{what} refers to {ref!r}, which is no URL.")
     if parts.scheme in WEB_SCHEMES:
+        if client.settings.offline:
+            raise OfflineError(
+                f"{what} refers to {ref!r}, which no pull stores, and offline mode is on. Pass "
+                "allow_missing_references=True to leave it out, or build the Api without "
+                "offline=True.",
+                operation="a download",
+                origin=client.origin,
+            )
         etag = None if digest == ref else digest
         # The size may be missing or 0: wandb's checksum=False logs a reference without reading it.
         download_file(client, ref, target, what=what, etag=etag, max_bytes=entry.size or None)
