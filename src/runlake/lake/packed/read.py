@@ -52,7 +52,7 @@ class PackedRead(PackedRows):
         self._view = view
         self._question = question
         self._numbers = numbers
-        self._n_rows = {one.number: one.n_rows for one in view.runs.values()}
+        self._n_rows = view.n_rows
 
     @property
     def view(self) -> PackedView:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 # Up to this share of the runs of a table, the wanted runs are named to the reader of the files.
 FEW = 0.05
+# Of more runs, literals take longer than a series: 20 runs of 20,000 cost 39 ms, and 36 ms.
+MAX_LITERALS = 16
 CELL = "cell"
 COLUMNS = ("run", "step", "value")
 # Threads that read files at once.
@@ -183,7 +185,10 @@ def _filtered(
     if bounds != view.run_bounds:
         rows = rows.filter(pl.col("run").is_between(*bounds))
     if wanted is not None:
-        rows = rows.filter(pl.col("run").is_in(pl.Series(wanted, dtype=pl.Int32).implode()))
+        # polars compares a few literals with the statistics of row groups, and with encoded values.
+        is_short = len(wanted) <= MAX_LITERALS
+        named = wanted.tolist() if is_short else pl.Series(wanted, dtype=pl.Int32).implode()
+        rows = rows.filter(pl.col("run").is_in(named))
     return _in_steps(rows, steps).select(COLUMNS).collect()
 
 

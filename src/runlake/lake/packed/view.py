@@ -91,6 +91,11 @@ class PackedView:
                     raise CacheError(f"the file '{one.path}' is gone.", path=one.path)
 
     @cached_property
+    def n_rows(self) -> Mapping[int, int]:
+        """The number of rows of each run, by its number."""
+        return {one.number: one.n_rows for one in self.runs.values()}
+
+    @cached_property
     def run_bounds(self) -> tuple[int, int] | None:
         """The lowest and the highest number of a run; None if there are no runs."""
         numbers = [one.number for one in self.runs.values()]
