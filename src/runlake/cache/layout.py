@@ -10,7 +10,7 @@
       locks/<00..ff>.waiting/                  one file per process that waits for the lock
       catalog.sqlite                           facts for planning, of every run and export
       catalog.stale                            the catalog could not be written and lacks facts
-      tasks/<token>                            exists while a process waits for tasks elsewhere
+      tasks/<token>                            exists while a process waits for tasks of an executor
       v2/<host>/<entity>/<project>/<run>/
         manifest.json                          replaced atomically
         <identity>.parquet                     one version of one export

@@ -96,7 +96,7 @@ class PullResult:
 
     @property
     def n_reused(self) -> int:
-        """Number of exports of which nothing was downloaded."""
+        """Number of exports that were on disk already, so that nothing of them was downloaded."""
         return self.n_exports - self.n_downloaded
 
     @property

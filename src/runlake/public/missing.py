@@ -109,7 +109,7 @@ def say_missing(owner: str, name: str, sentence: str) -> str:
     Returns
     -------
     str
-        The sentence, and what to use instead.
+        The sentence, followed by what to use instead if that is known.
 
     Examples
     --------

@@ -67,12 +67,12 @@ class PlotRequest:
         max_step: int | None,
         points: int,
     ) -> PlotRequest:
-        """Check the arguments of a plot.
+        """Check the arguments of `Run.plot` that all plots have, and build a request from them.
 
         Raises
         ------
         InvalidArgument
-            If one of them is wrong.
+            If an argument is wrong.
         """
         from runlake.charts.chart import MIN_POINTS
         from runlake.charts.smoothing import check_smooth

@@ -21,12 +21,12 @@ class User(Attributes):
 
     @property
     def api_keys(self) -> list[str]:
-        """Names of the user's API keys, never the keys themselves; empty if not loaded."""
+        """Names of the user's API keys, not the keys; empty if the backend did not send them."""
         return self._names("apiKeys")
 
     @property
     def teams(self) -> list[str]:
-        """Names of the user's teams; empty if not loaded."""
+        """Names of the user's teams; empty if the backend did not send them."""
         return self._names("teams")
 
     def _names(self, field: str) -> list[str]:

@@ -20,7 +20,7 @@ import httptools
 READ_BYTES = 1 << 16
 MAX_HEAD_BYTES = 100 << 10  # the limit of httpcore
 LOCATION = "location"
-# Neither may be in a header (RFC 9110, 5.5): a line break would begin another header.
+# No header may contain these characters (RFC 9110, 5.5): a line break would begin a new header.
 ILLEGAL = re.compile(rb"[\r\n\0]")
 INFORMATIONAL = range(100, 200)
 Headers = Sequence[tuple[bytes, bytes]]

@@ -288,7 +288,7 @@ class _Fitted:
     operation : Operation
         The operation to send.
     dropped : tuple of pairs
-        Variables that are not sent, each with the missing argument or input field that it was for.
+        Variables that are not sent, each with the missing argument or input field that uses it.
     missed : Lack or None
         A missing part without which the operation cannot be sent; None if there is none.
     """

@@ -24,7 +24,7 @@ from runlake.errors import (
 from runlake.settings import Settings
 
 MAX_ERROR_BYTES = 64 << 10
-# Errors that mean that the host was reached, but the connection ended before the whole answer came.
+# Errors of a connection that was open, but ended before the whole answer arrived.
 CUT = (httpx.RemoteProtocolError, httpx.ReadError)
 
 

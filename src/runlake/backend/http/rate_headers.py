@@ -43,8 +43,8 @@ class RateHeaders:
     def is_scarce(self) -> bool:
         """True if less than half of the window's requests remain.
 
-        If the headers do not state the limit, it is True; if they do not state how many requests
-        remain, it is False.
+        The value is True if the headers do not state the limit, and False if they do not state how
+        many requests remain.
         """
         if self.remaining is None:
             return False

@@ -44,7 +44,7 @@ def fetch_content(
     name : str
         Name of the content, see `ContentFile`.
     is_right : callable
-        Reads a file, and returns whether it is the content.
+        Reads a file, and returns whether it has the right content.
     download : callable
         Writes the verified content to a path, atomically.
     what : str

@@ -126,7 +126,7 @@ def fetch_manifest(client: Client, artifact_id: str, what: str) -> Manifest:
     Returns
     -------
     Manifest
-        Checked: no name in it leads out of the directory that it is downloaded to.
+        The checked manifest: no file name in it leads out of the download directory.
 
     Raises
     ------
@@ -184,7 +184,7 @@ def parse_manifest(content: bytes, what: str) -> Manifest:
     Returns
     -------
     Manifest
-        Checked: no name in it leads out of the directory that it is downloaded to.
+        The checked manifest: no file name in it leads out of the download directory.
 
     Raises
     ------

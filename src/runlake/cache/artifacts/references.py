@@ -1,4 +1,4 @@
-"""References: entries of an artifact whose files are stored elsewhere."""
+"""References: entries of an artifact that name a file outside of the artifact."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Runs whose rows are in packed tables only: no pull downloads their exports, no `Run` reads them.
+"""Find runs whose rows are only in packed tables; a `Run` cannot read them from disk.
 
-The exports of a run can be deleted when its rows were packed (``Lake.pack(drop_exports=True)``). A
+The exports of a run can be deleted once its rows were packed (``Lake.pack(drop_exports=True)``). A
 published lake never has exports.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from runlake.values import RunPath
 
 DROPPED = "dropped.json"
-# In a published lake or a snapshot: where the packed tables are.
+# A published lake or a snapshot has this file, which says where the packed tables are.
 ELSEWHERE = "tables.json"
 VERSION = "v1"
 
@@ -41,7 +41,7 @@ def packed_only(root: Path, relative: str, run: RunPath) -> str | None:
     Parameters
     ----------
     root : Path
-        Root of the cache, of a snapshot, or of what is on this machine of a published lake.
+        Root of the cache, of a snapshot, or of the local directory of a published lake.
     relative : str
         The run's directory, relative to the root.
     run : RunPath
@@ -50,8 +50,8 @@ def packed_only(root: Path, relative: str, run: RunPath) -> str | None:
     Returns
     -------
     str or None
-        None if the exports of the run were not dropped. The function does not check whether they
-        were downloaded again since.
+        None if the exports of the run were not dropped. The function does not check whether the
+        exports were downloaded again since.
     """
     read_by_lake = f"lake.where({{'name': {run.run_id!r}}}).scan(keys), or lake.best, lake.sql"
     if (root / ELSEWHERE).is_file():
@@ -80,7 +80,7 @@ def _read(path: Path, inode: int, mtime_ns: int) -> Mapping[str, str]:
 
 
 def write_dropped(root: Path, dropped: Mapping[str, str]) -> None:
-    """Note the runs whose exports are dropped; see `read_dropped`."""
+    """Write the list of runs whose exports are dropped; see `read_dropped`."""
     path = packed_directory(root) / DROPPED
     partial = path.with_name(f"{path.name}.{os.getpid()}")
     with partial.open("w") as file:

@@ -113,7 +113,7 @@ def _set_aside(
 ) -> None:
     with run_lock(directory, lock_timeout, locking=locking):
         stored = read_manifest(directory)
-        # Race: another process may have downloaded them again before the lock was taken.
+        # Race: another process may have replaced the damaged files before the lock was taken.
         still = {e.object for e in damaged if not _is_mended(stored.exports.get(e.object), e)}
         kept = {name: export for name, export in stored.exports.items() if name not in still}
         write_manifest(directory, replace(stored, exports=kept))

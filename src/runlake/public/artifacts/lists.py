@@ -154,7 +154,7 @@ class ArtifactsOfRun(SizedPages[Artifact]):
         return self._page(found, (found or {}).get("totalCount"))
 
     def _held(self) -> list[Artifact] | None:
-        """Return the artifacts that a pull has stored; None if those of the run were not pulled."""
+        """Return the artifacts that a pull has stored; None if the run's list was not pulled."""
         settings = self._client.settings
         directory = RunDirectory(settings.cache_dir, settings.base_url, self._run)
         rows = read_list(directory)

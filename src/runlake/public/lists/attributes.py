@@ -59,7 +59,7 @@ class Attributes:
         Parameters
         ----------
         height : int
-            Greatest height in pixels; a higher card scrolls.
+            Maximum height in pixels; a higher card gets a scroll bar.
         hidden : bool
             Show only a title; a click on it shows the card.
 
@@ -82,12 +82,12 @@ class Attributes:
         return True
 
     def _card(self, height: int | None = None) -> str | None:
-        """Return the card of the object, as HTML; None if it has none."""
+        """Return the card of the object, as HTML; None if the object has no card."""
         del height
         return None
 
     def to_html(self, height: int = 420, hidden: bool = False) -> str | None:
-        """Return HTML that shows the object; None if it has no page."""
+        """Return HTML that shows the object; None if the object has no page."""
         del height, hidden
         return None
 

@@ -40,7 +40,7 @@ class PagesInProject(Pages[T]):
 
     @property
     def _place(self) -> str:
-        """The path of the project, as it is shown in messages."""
+        """The path of the project, for messages."""
         return f"{self.entity}/{self.project}"
 
     def _variables(self, cursor: str | None) -> dict[str, Any]:

@@ -102,8 +102,8 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
         self._is_large = False
         self._reads_all = False
         self._n_fitting = 0
-        # Only while all pages are read: a thread that requests the next page, and its requests by
-        # cursor.
+        # A thread that requests the next page, and its requests by cursor; used only while all
+        # pages are read.
         self._thread: ThreadPoolExecutor | None = None
         self._ahead: dict[str, Future[dict[str, Any]]] = {}
 
@@ -363,8 +363,8 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
     ) -> tuple[Sequence[ListedRun], T]:
         """Return the runs and the result of ``read``, see `RunSet._listed_and_read`.
 
-        If all runs had ended when the backend last answered, they are read while it is asked
-        whether one of them was resumed. If one was, they are read again.
+        If all runs had ended when the backend last answered, the runs are read while the backend is
+        asked whether one of them was resumed. If one was resumed, the runs are read again.
         """
         if question is None or self._last is None:
             return super()._listed_and_read(question, read, is_full=is_full)

@@ -57,8 +57,8 @@ class RunSet(ABC):
     ) -> tuple[Sequence[ListedRun], T]:
         """Return the runs as `_listed` does, and the result of ``read``, called with these runs.
 
-        If there is a ``question``, ``read`` asks it about all runs. It may then be called while a
-        request is under way, and again if the answer shows that a run has changed.
+        If there is a ``question``, ``read`` asks this question about all runs. Then ``read`` may be
+        called while a request is under way, and again if the answer shows that a run has changed.
         """
         listed = self._listed(is_full=is_full, question=question)
         return listed, read(listed)

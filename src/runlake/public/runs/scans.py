@@ -490,7 +490,7 @@ def check_request(
 
 
 def _known_question(asked: RowRequest) -> Question | None:
-    """Return what a request asks about each run; None if that depends on the keys of the runs."""
+    """Return the question to each run; None if the question depends on the keys of the runs."""
     is_known = asked.choice is None and asked.x != AUTO
     return _with_axis(asked.question, asked.x) if is_known else None
 
