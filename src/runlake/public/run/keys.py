@@ -37,11 +37,11 @@ class RunKeys(RunFields):
         polars.DataFrame
             A row per key except ``_step``, in alphabetical order, with the columns ``key``,
             ``kind``, ``count`` (rows that have the key), ``first_step``, ``last_step``, ``min`` and
-            ``max``. ``first_step`` and ``last_step`` are steps of whole exports: the key was not
-            logged before the first or after the last of them, but may begin later or end earlier.
-            ``min`` and ``max`` are the lowest and highest finite number of the key. Both are null
-            while there are live rows with the key. Unknown values are null. If no key matches, a
-            `NoRowsWarning` names existing keys.
+            ``max``. The key was not logged before ``first_step`` or after ``last_step``. These are
+            the first and last step of the exports that have the key, so the key itself may begin
+            later or end earlier. ``min`` and ``max`` are the lowest and highest finite number of
+            the key. Both are null while there are live rows with the key. Unknown values are null.
+            If no key matches, a `NoRowsWarning` names existing keys.
 
         Raises
         ------

@@ -61,7 +61,7 @@ class Run(RunHistory, RunKeys, RunPlots, RunExports, RunFiles, RunArtifacts, Run
         -------
         Run
             A run with empty config and summary. If there is already a run with this id, the
-            existing run.
+            existing run is returned.
 
         Raises
         ------
@@ -164,8 +164,8 @@ class Run(RunHistory, RunKeys, RunPlots, RunExports, RunFiles, RunArtifacts, Run
         InvalidArgument
             If the state is empty or not a string.
         BackendError
-            If the backend refuses; the run does not change then. Backends refuse this for runs of
-            sweeps.
+            If the backend refuses; the run does not change then. Backends refuse this change for
+            runs of sweeps.
         """
         if not _checked_text(state, "state"):
             raise InvalidArgument("state must be 'pending' or 'failed'.")
@@ -201,8 +201,8 @@ class Run(RunHistory, RunKeys, RunPlots, RunExports, RunFiles, RunArtifacts, Run
     def stop(self) -> None:
         """Ask the run to stop.
 
-        The run's process learns of this request from the answer to its next request to the backend.
-        Then it shuts down in an orderly way.
+        The backend passes this on in its answer to the next request of the run's process. Then the
+        process shuts down in an orderly way.
 
         Raises
         ------

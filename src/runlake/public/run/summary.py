@@ -40,7 +40,7 @@ class SummaryView(MutableMapping[str, Any]):
     Parameters
     ----------
     origin : Origin
-        The summary that the part belongs to.
+        The whole summary, which contains the part.
     path : tuple of str
         Keys from the whole summary down to the part.
     values : dict
@@ -88,7 +88,7 @@ class SummaryView(MutableMapping[str, Any]):
         self._origin.send()
 
     def get(self, k: str, default: Any = None) -> Any:
-        """Return the value of a key, or a default."""
+        """Return the value of a key; if the summary does not have the key, the default."""
         try:
             return self[k]
         except KeyError:
