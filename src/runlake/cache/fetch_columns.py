@@ -55,7 +55,8 @@ class ColumnsFetch:
         Id of the machine's current boot. It is stored with the file, and the file is not flushed.
         None means that the file is flushed to the disk.
     request_bytes : int
-        The cost of a request, see `choose_extent`.
+        Number of bytes that could be downloaded in the time that one more request takes; see
+        `choose_extent`.
     """
 
     def __init__(
