@@ -84,6 +84,10 @@ def test_a_damaged_file_has_the_rows_before_and_says_so(tmp_path, lake):
     with pytest.warns(IncompleteWarning, match="checksum"):
         report = lake.add(tmp_path)
     assert "checksum" in report.incomplete["local/p/one"]
+    assert str(report).endswith(". Next time: the file is read again if it has changed.")
+    # Nothing changed: the same report, and the file is not read.
+    with pytest.warns(IncompleteWarning, match="checksum"):
+        assert lake.add(tmp_path).incomplete == report.incomplete
     with pytest.warns(IncompleteWarning, match="checksum"):
         found = losses(lake)
     assert found == [row["loss"] for row in ROWS][: len(found)]

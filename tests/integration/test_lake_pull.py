@@ -278,6 +278,10 @@ def test_files_that_were_pulled_stay_if_they_cannot_be_listed_again(
     monkeypatch.setattr("runlake.lake.pulling.files.fetch_run_files", refuse)
     report = lake.pull(logged.path)
     assert "no answer" in report.incomplete[logged.path]
+    retry = "Next time: what it lacks is requested again; what is on disk is kept."
+    assert report.incomplete[logged.path].endswith(f"). {retry}")
+    assert retry in str(report)
+    assert retry in report._repr_html_()
     assert [row["name"] for row in rows_of(directory_of(lake, logged.path), FILES)] == ["b.txt"]
     monkeypatch.undo()
 

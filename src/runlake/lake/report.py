@@ -14,6 +14,17 @@ from runlake.errors.screen import for_screen, line_for_screen
 SHOWN_RUNS = 20
 
 
+def with_retry(reason: str, retry: str) -> str:
+    """Return why a run is not whole in the lake, and what the next pull will do, as sentences.
+
+    Examples
+    --------
+    >>> with_retry("its files could not be listed (no answer)", "they are requested again.")
+    'its files could not be listed (no answer). Next time: they are requested again.'
+    """
+    return f"{reason.rstrip('.')}. Next time: {retry}"
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why a run could not be pulled.
@@ -25,7 +36,7 @@ class Failure:
     error : str
         Name of the error's class, such as ``ExportCorrupt``.
     retry : str
-        What the next pull will do about the run.
+        What the next pull will do about the run, or the next `Lake.add`.
     """
 
     reason: str
@@ -33,7 +44,7 @@ class Failure:
     retry: str
 
     def __str__(self) -> str:
-        return f"{self.reason} Next pull: {self.retry}"
+        return with_retry(self.reason, self.retry)
 
 
 @dataclass(frozen=True)
@@ -49,7 +60,7 @@ class PullReport:
     unchanged : tuple of str
         Runs for which no request was needed.
     incomplete : mapping of str to str
-        Runs that were pulled, but lack something, with the reason.
+        Runs that were pulled, but lack something, with the reason, and what the next pull will do.
     failed : mapping of str to Failure
         Runs that could not be pulled. What was on disk before is still there.
     n_bytes : int or None

@@ -48,7 +48,7 @@ from runlake.lake.local.document import Document
 from runlake.lake.local.framing import NotRecorded, RecordFile
 from runlake.lake.local.recorded_rows import RecordedRows, counts_of
 from runlake.lake.local.recorded_run import RUNNING, RecordedRun, written_time
-from runlake.lake.report import Failure, PullReport
+from runlake.lake.report import Failure, PullReport, with_retry
 from runlake.settings import Settings
 from runlake.values import unwrapped
 
@@ -64,6 +64,7 @@ SOURCES = "localFiles"
 # Begins the names of the exports of local runs.
 OBJECTS = "local"
 AGAIN = "the file is read again."
+AGAIN_IF_CHANGED = "the file is read again if it has changed."
 
 
 def add(settings: Settings, path: object) -> PullReport:
@@ -92,7 +93,7 @@ def add(settings: Settings, path: object) -> PullReport:
     if adding.incomplete:
         first = next(iter(adding.incomplete.items()))
         more = f" {len(adding.incomplete) - 1:,} more are." if len(adding.incomplete) > 1 else ""
-        warn(f"'{first[0]}' is incomplete: {first[1]}.{more}", IncompleteWarning)
+        warn(f"'{first[0]}' is incomplete: {first[1]}{more}", IncompleteWarning)
     return PullReport(
         tuple(adding.new),
         tuple(adding.changed),
@@ -181,7 +182,7 @@ class _Adding:
         if reason is None:
             groups.append(name)
         else:
-            self.incomplete[name] = reason
+            self.incomplete[name] = with_retry(reason, AGAIN_IF_CHANGED)
 
     def _read(
         self,

@@ -21,6 +21,7 @@ from runlake.lake.report import Failure
 
 LOST_AGAIN = "it is pulled again; if its worker ends again, look at the worker's log."
 ASKED_AGAIN = "it is requested again; what is on disk is kept."
+LACKING_AGAIN = "what it lacks is requested again; what is on disk is kept."
 RETRIES: tuple[tuple[type[BaseException], str], ...] = (
     (RunNotFoundError, "it is skipped, unless the backend lists it again."),
     (AccessDenied, "it is requested again, with the API key of that time."),

@@ -34,7 +34,7 @@ from runlake.lake.clusters.tasks import Elsewhere
 from runlake.lake.pulling.artifacts import ArtifactPulls
 from runlake.lake.pulling.crew import Ended, Threads
 from runlake.lake.pulling.estimate import estimate
-from runlake.lake.pulling.failures import failure_of
+from runlake.lake.pulling.failures import LACKING_AGAIN, failure_of
 from runlake.lake.pulling.files import MetadataFiles
 from runlake.lake.pulling.held import Need, directory_of, find_need
 from runlake.lake.pulling.listing import Listed, ListedPage, list_pages
@@ -42,7 +42,7 @@ from runlake.lake.pulling.request import PullRequest
 from runlake.lake.pulling.run_pull import Means, PulledRun, RunTask, pull_one
 from runlake.lake.pulling.shared_progress import SharedProgress
 from runlake.lake.pulling.task_pull import RUNS_PER_TASK, PulledTask, pull_elsewhere
-from runlake.lake.report import Failure, PullReport
+from runlake.lake.report import Failure, PullReport, with_retry
 from runlake.settings import Settings
 
 # Pages whose runs are not all pulled: enough to keep all threads busy.
@@ -380,7 +380,7 @@ class _Pull:
             self._done.n_bytes += done.n_bytes
             self._done.n_artifacts += done.n_artifacts
             if done.lacks is not None:
-                self._done.incomplete[run] = done.lacks
+                self._done.incomplete[run] = with_retry(done.lacks, LACKING_AGAIN)
             else:
                 (self._done.new if done.is_new else self._done.changed).append(run)
             self._keep_within()
