@@ -1,7 +1,7 @@
-"""Publish runs of a lake to a place from which others read them, and read such a place.
+"""Publish runs of a lake where other people can read them, and read published lakes.
 
 To understand this package, begin with `publish`: the packed rows of runs become Iceberg tables in a
-directory or in object storage. `fields` and `secrets` look for values that must not be published;
-`upload` writes files, with `rewrite`; `target` has the tables, and `publication` is the file by
-which a published lake is read. `opening` and `remote` open one.
+directory or in object storage. `fields` and `secrets` look for values that must not be published.
+`upload` and `rewrite` write the files, `target` writes the tables, and `publication` is the file
+that readers open first. `opening` and `remote` open a published lake.
 """

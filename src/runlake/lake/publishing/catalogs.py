@@ -1,4 +1,4 @@
-"""What pyiceberg needs to know of a catalog and of a storage."""
+"""Build pyiceberg's properties of a catalog and of a storage."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ POSTGRES = ("postgresql", "postgres")
 
 
 def storage_properties(bucket: Bucket) -> dict[str, str]:
-    """Return the properties by which pyiceberg reads and writes the files of a bucket."""
+    """Return the properties with which pyiceberg reads and writes the files of a bucket."""
     options = bucket.options
     found = {ours: options[theirs] for theirs, ours in OF_S3.items() if theirs in options}
     if options.get("aws_skip_signature", "").lower() == "true":
@@ -41,7 +41,7 @@ def catalog_properties(url: Any) -> dict[str, str]:
     Raises
     ------
     InvalidArgument
-        If it is no such URL.
+        If the URL has neither form.
     MissingExtra
         If no driver for PostgreSQL is installed.
     """

@@ -27,7 +27,7 @@ Fields = Mapping[str, Any]
 
 
 def checked_fields(runs: pl.DataFrame, policy: str) -> tuple[pl.DataFrame, list[str]]:
-    """Return the table of the runs as it may be published.
+    """Return the table of the runs without values that must not be published.
 
     Parameters
     ----------

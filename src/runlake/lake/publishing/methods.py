@@ -1,4 +1,4 @@
-"""`Publishing`: the methods of runs of a lake that give them to others."""
+"""`Publishing`: the methods of a lake that publish its runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REFUSE = "refuse"
 
 
 class Publishing:
-    """The methods of runs of a lake that give them to others; see `LakeRuns`."""
+    """The methods of a lake that publish its runs; see `LakeRuns`."""
 
     _settings: Settings
 
@@ -32,14 +32,15 @@ class Publishing:
         catalog: str | None = None,
         storage_options: Mapping[str, str] | None = None,
     ) -> PublishReport:
-        """Copy the runs to a place from which others read them, with runlake or without it.
+        """Copy the runs to a place where others can read them, with or without runlake.
 
         The place gets Iceberg tables: ``metrics_f`` (floats), ``metrics_i`` (integers),
         ``metrics_s`` (texts) and ``metrics_j`` (JSON) with the columns ``key``, ``run``, ``step``
-        and ``value``; ``stats`` with a row per key and run; ``runs`` with a row per run. And
-        ``lake.json``, by which ``Lake(dest)`` reads it. The runs are packed first. If runs were
-        published there before, the place then has exactly the runs of this call; what has not
-        changed is not uploaded again, and readers see the old state until the new one is complete.
+        and ``value``; ``stats`` with a row per key and run; ``runs`` with a row per run. It also
+        gets the file ``lake.json``, which ``Lake(dest)`` opens first. The runs are packed before
+        they are published. If runs were published there before, they are replaced by the runs of
+        this call. Files that have not changed are not uploaded again, and readers see the old state
+        until the new one is complete.
 
         Parameters
         ----------
@@ -54,8 +55,9 @@ class Publishing:
             database, or ``https://`` for a REST catalog. The runs of this call are then added to
             those of the others.
         storage_options : dict, optional
-            Options of the object storage by the names of polars, such as ``aws_endpoint_url``. By
-            default, the environment has them (``AWS_ACCESS_KEY_ID``, ``AWS_ENDPOINT_URL``).
+            Options of the object storage, with the names that polars uses, such as
+            ``aws_endpoint_url``. By default, they are read from the environment
+            (``AWS_ACCESS_KEY_ID``, ``AWS_ENDPOINT_URL``).
 
         Returns
         -------
@@ -93,7 +95,7 @@ class Publishing:
     @overload
     def files(self, pattern: str) -> Any: ...
     def files(self, pattern: str | None = None) -> dict[str, list[File]] | list[str]:
-        """Return the files of the runs, as `Runs.files`; or the data files of a key.
+        """Return the files of the runs, as `Runs.files` does; or the packed data files of a key.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Whether an argument of `Lake` names a published lake, and the settings to read it."""
+"""Recognise arguments of `Lake` that name a published lake, and return the settings to read it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ NAME = "lake.json"
 
 
 def published_place(path: object, storage_options: Mapping[str, str] | None) -> Bucket | None:
-    """Return the place of the published lake that a path or a URL names; None if it is another.
+    """Return the place of a published lake; None if the path names a lake of this machine.
 
     Raises
     ------
     InvalidArgument
-        If it is a URL, but not of object storage, or a path that no file system allows, or there
-        are options without a URL.
+        If a URL is not one of object storage, no file system allows a path, or there are options
+        but no URL.
     """
     if isinstance(path, str) and "://" in path:
         return Bucket.at(path, storage_options)
@@ -36,7 +36,7 @@ def published_place(path: object, storage_options: Mapping[str, str] | None) -> 
 
 
 def published_settings(bucket: Bucket, at: str | None, *, offline: bool | None) -> Settings:
-    """Return the settings by which a published lake is read; see `open_published`.
+    """Return the settings for reading a published lake; see `open_published`.
 
     Raises
     ------

@@ -1,8 +1,8 @@
-"""`Publication`: the content of ``lake.json``, by which a published lake is read.
+"""`Publication`: the content of ``lake.json``, the file of a published lake that is read first.
 
 The file names one moment of all tables, with the data files of each. So a reader needs neither a
-catalog nor Iceberg's manifests. It is replaced conditionally: of two processes that publish to one
-place at the same time, one fails and has changed nothing that is read.
+catalog nor Iceberg's manifests. It is replaced only if nobody else has replaced it. So if two
+processes publish to one place at the same time, one of them fails, and readers see nothing of it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class PublishedTable:
 
 @dataclass(frozen=True, slots=True)
 class Retired:
-    """A data file that is not part of the publication any more, and since when."""
+    """A data file that is no longer part of the publication, and the time when it was retired."""
 
     name: str
     since: float
@@ -80,7 +80,7 @@ class Publication:
         return {file.path for table in self.tables.values() for file in table.files}
 
     def write(self, bucket: Bucket) -> None:
-        """Replace the version of ``lake.json`` from which this publication was made.
+        """Replace ``lake.json``, if it still has the version that was read.
 
         Raises
         ------

@@ -1,7 +1,7 @@
 """Publish runs of a lake: copy their packed rows to a place that other programs read.
 
-The steps are in an order in which a reader never sees a part: data files, then Iceberg's metadata
-of each table, then ``lake.json``, which names one moment of all tables.
+Data files are written first, then Iceberg's metadata of each table, and then ``lake.json``, which
+names one moment of all tables. In this order, a reader never sees a part of a publication.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def _packed(request: Request) -> tuple[PackedView | None, dict[str, str]]:
 
 
 def _rows_of(view: PackedView | None, request: Request) -> pl.DataFrame:
-    """Return the rows of the table ``runs`` of the runs whose packed rows are current."""
+    """Return the rows of the table ``runs`` for those runs whose packed rows are current."""
     if view is None or not view.files[RUNS]:
         return empty_runs()
     chosen = sorted(view.current().keys() & request.runs.keys())

@@ -1,4 +1,4 @@
-"""Open a published lake: a directory on this machine gets the catalog of its runs."""
+"""Open a published lake: write the catalog of its runs into a directory on this machine."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NAMES = ("directory", *(column.name for column in FIELDS))
 
 
 def open_published(bucket: Bucket, cache: Path) -> Path:
-    """Return the root by which a published lake is read, as it is now.
+    """Return a directory through which the current state of a published lake is read.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def _catalog_rows(rows: pl.DataFrame) -> Iterator[Mapping[str, Any]]:
 
 
 def _sweep(place: Path, root: Path) -> None:
-    """Delete what was kept of earlier publications; a reader may still use a young one."""
+    """Delete old directories of earlier publications; readers may still use young ones."""
     with suppress(OSError):
         for one in place.iterdir():
             if one != root and time.time() - one.stat().st_mtime > DAY:

@@ -1,4 +1,4 @@
-"""`PublishReport`: what a publication has, and what was written."""
+"""`PublishReport`: the contents of a publication, and what was written."""
 
 from __future__ import annotations
 

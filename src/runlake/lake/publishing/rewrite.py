@@ -1,4 +1,4 @@
-"""Copy rows of packed data files into other files: those of some runs, under other numbers."""
+"""Copy the rows of some runs from packed data files to new files, with other numbers of runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DIGEST_BYTES = 16
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """The runs to publish: their numbers in the lake, and those in the publication.
+    """The runs to publish, with their numbers in the lake and in the publication.
 
     Parameters
     ----------

@@ -124,7 +124,7 @@ def find_secrets(name: str, value: Any, path: str = "") -> Iterator[str]:
     value : Any
         Nested dicts and lists.
     path : str
-        The path of what the value is in.
+        Path of the dict or list that contains the value.
     """
     shown = REDACTED if is_secret("", name) else name
     place = f"{path}.{shown}" if path else shown

@@ -1,4 +1,4 @@
-"""`Target`: the Iceberg tables of a published lake, while somebody publishes to it."""
+"""`Target`: the Iceberg tables of a published lake, for the process that publishes to it."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ def _locations(bucket: Bucket, publication: Publication) -> dict[str, str]:
 
 
 def _check_empty(bucket: Bucket, *, is_shared: bool) -> None:
-    """Refuse a place with files of somebody else; data of a killed publication may be there."""
+    """Refuse a place with other files; files of a publication that was killed are allowed."""
     for one in bucket.list():
         is_ours = one.name.partition("/")[0] in TABLES or one.name in (NAME, f".{NAME}.lock")
         if not is_ours:

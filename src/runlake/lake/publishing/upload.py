@@ -49,7 +49,7 @@ class Sent:
     n_files, n_bytes : int
         Data files, and their bytes.
     names : dict of str to list of str
-        The files of each table that belong to the publication, those included that were there.
+        All files of each table in the publication, also those that were there before.
     """
 
     n_files: int = 0
@@ -58,7 +58,7 @@ class Sent:
 
 
 def mirror_runs(target: Target, source: Source, staging: Path) -> Sent:
-    """Make the tables consist of some runs, and of no others.
+    """Replace the contents of the tables with the given runs.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def mirror_runs(target: Target, source: Source, staging: Path) -> Sent:
 
 
 def add_runs(target: Target, source: Source, staging: Path) -> Sent:
-    """Add runs to tables that other writers change too; runs that have not changed are left out.
+    """Add runs to tables that other writers change too, except runs that have not changed.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ def _published(target: Target, moment: Moment) -> pl.DataFrame:
 
 
 def _take_numbers(target: Target, old: Sequence[int]) -> Numbers:
-    """Return numbers at random that no file has: writers need no counter in common."""
+    """Return random numbers that no file contains, so that writers need no common counter."""
     heads = target.tables.heads()
     files = [one for table in METRICS for one in target.tables.files_of(table, heads[table])]
     while True:

@@ -57,7 +57,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class PulledArtifacts:
-    """What a pull has stored of the artifacts of a run.
+    """The artifacts of a run that a pull stored.
 
     Parameters
     ----------
@@ -298,13 +298,13 @@ def _has_length(place: ArtifactPlace, entry: Entry) -> bool:
 
 
 class Damages:
-    """Finds out what is damaged of artifacts; each version is read once."""
+    """Finds damaged artifacts; each version is read once."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[ArtifactPlace, str], str | None] = {}
 
     def first(self, place: ArtifactPlace, held: HeldVersion) -> str | None:
-        """Return in words what of a version is damaged or gone; None if nothing is."""
+        """Return in words which part of a version is damaged or missing; None if it is intact."""
         if (place, held.id) not in self._known:
             self._known[place, held.id] = _first_damage(place, held)
         return self._known[place, held.id]
@@ -326,7 +326,7 @@ def holds_artifacts(
     numbers: Numbers | None,
     known: dict[str, bool],
 ) -> bool:
-    """Return whether the artifacts of a run are on disk as far as they were requested.
+    """Return whether all requested artifacts of a run are on disk.
 
     Parameters
     ----------

@@ -49,12 +49,12 @@ class Estimate:
     failed : dict of str to Failure
         Runs about which the backend or a storage host could not be asked.
     n_bytes : int or None
-        Length of the exports to download; None if a host does not tell a length.
+        Length of the exports to download; None if a host does not state a length.
     n_requests : int
         Requests for runs that are not unchanged.
     n_artifacts : int
-        Versions of artifacts to download. Each counts with its whole size and a request per file,
-        although a content that is on disk already is not downloaded again.
+        Versions of artifacts to download. For each, its whole size and a request per file are
+        counted, although contents that are on disk are not downloaded again.
     """
 
     new: list[str] = field(default_factory=list)

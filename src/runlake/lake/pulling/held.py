@@ -55,8 +55,8 @@ def find_need(
     Returns
     -------
     Need
-        Nothing if the run's rows and fields, and the requested files, are on disk as they are at
-        the backend; only to note fields if the rows and files are.
+        `NOTHING` if the rows, the fields and the requested files on disk are current,
+        `NOTE_FIELDS` if only the fields are not, else `PULL`.
     """
     directory = directory_of(settings, listed)
     stored = read_manifest(directory)
@@ -72,7 +72,7 @@ def find_need(
 
 
 def has_system_metrics(listed: Listed) -> bool:
-    """Return whether a run has system metrics: then the list has the last values of them."""
+    """Return whether a run has system metrics; if so, the list has their last values."""
     return listed.attrs.get("systemMetrics") not in (None, "", "{}", {})
 
 

@@ -61,7 +61,7 @@ class ListedPage:
 
 
 class Entities(DefaultEntity):
-    """Finds the entity of paths that name none; a request at the first use.
+    """Finds the entity for paths without one; this takes a request at the first use.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Pull the runs of a request: list, decide, download and note, all at the same time."""
+"""Pull the runs of a request: listing, deciding, downloading and storing overlap in time."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ class _Done:
         return sum(after - before for before, after in self.counted.values())
 
     def count(self, name: str, before: int, after: int) -> None:
-        """Note the requests of a client before and after a task."""
+        """Record how many requests a client had sent before and after a task."""
         first, last = self.counted.get(name, (before, after))
         self.counted[name] = min(first, before), max(last, after)
 
@@ -180,7 +180,7 @@ class _Pull:
         return self._report()
 
     def _note_the_rest(self) -> None:
-        """Note the runs whose pull was cancelled as they are on disk now."""
+        """Store the current state on disk of the runs whose pull was cancelled."""
         for directory in self._underway.values():
             if directory.manifest.exists():
                 self._catalog.note_run(directory, read_manifest(directory))
@@ -431,7 +431,7 @@ class _Pull:
             self._done.failed[str(path)] = failure_of(error)
 
     def _new_in(self, page: ListedPage) -> list[Listed]:
-        """Return the runs that no page before had: two selections may list the same run."""
+        """Return the runs that were on no earlier page: two selections may list the same run."""
         found = []
         for run in page.runs:
             if str(run.path) not in self._places:

@@ -1,4 +1,4 @@
-"""Pull one run into the lake: its exports, then what belongs to it beside them."""
+"""Pull one run into the lake: exports, live rows, system metrics, files and artifacts."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class PulledRun:
     n_bytes : int
         Bytes that were downloaded.
     lacks : str or None
-        What is missing, although nothing failed that would end the pull.
+        What is missing, although no failure ended the pull.
     n_artifacts : int
         Versions of artifacts whose files are on disk now, and were not before.
     """
@@ -99,7 +99,7 @@ class PulledRun:
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """With what the runs of a pull are fetched and stored; shared by all threads.
+    """The client, catalog and caches that all threads of a pull share.
 
     Parameters
     ----------
@@ -116,8 +116,8 @@ class Means:
     artifacts : ArtifactPulls or None
         Pulls artifacts, each once in the whole pull; None pulls them for each run.
     guards : dict of Path to Lock
-        One lock for the threads that pull runs with the same lock file: waiting for it costs
-        nothing, while waiting for the lock file means to look at it again and again.
+        One lock for all threads that pull runs with the same lock file. Waiting for this lock costs
+        nothing, while waiting for the lock file means polling it.
     """
 
     client: Client
@@ -130,7 +130,7 @@ class Means:
 
 
 def pull_one(means: Means, task: RunTask) -> PulledRun:
-    """Pull one run; an error means that the run is not in the lake as it is at the backend.
+    """Pull one run; an error means that the lake does not have the run's current state.
 
     Parameters
     ----------

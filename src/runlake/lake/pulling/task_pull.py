@@ -38,7 +38,7 @@ class PulledTask:
     results : tuple of PulledRun or Exception
         What was done of each run, or why it could not be pulled.
     changes : tuple of callable
-        What the catalog has to note.
+        Changes that the catalog has to store.
     counted : tuple of str, int and int
         A name of the task's client, which may be shared by many tasks, and the number of its
         requests before and after the task.

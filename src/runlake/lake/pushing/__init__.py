@@ -1,7 +1,7 @@
 """Copy the runs of a lake to a W&B backend.
 
-To understand this package, begin with `push`. `sending` sends one run, `losses` says what a backend
-cannot be given, and `read_back` compares what the backend has then with the lake. `artifacts` sends
-the artifacts of all runs, with the W&B SDK in a process of its own (`sdk`, `sdk_process`), and
-`artifacts_read_back` compares these.
+To understand this package, begin with `push`. `sending` sends one run, `losses` lists what cannot
+be sent, and `read_back` reads the run from the backend and compares it with the lake. `artifacts`
+sends the artifacts of all runs, with the W&B SDK in a process of its own (`sdk`, `sdk_process`),
+and `artifacts_read_back` compares these.
 """

@@ -1,4 +1,4 @@
-"""Send the artifacts that runs logged, in the order of their versions, and link those they used."""
+"""Send the artifacts that runs logged, in the order of their versions, and link used ones."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ VersionKey = tuple[str, str]
 
 @dataclass(slots=True)
 class RunArtifacts:
-    """The artifacts of a run, and what a push cannot give a backend of them.
+    """The artifacts of a run, and what is lost when they are pushed.
 
     Parameters
     ----------
@@ -48,11 +48,11 @@ class RunArtifacts:
     logged, used : list of HeldVersion
         Those that the run logged, with their files in the lake, and those that it used.
     lost : list of str
-        What a copy of the run will not have of them.
+        What the copies of these artifacts will lack.
     ids : dict of str to str
-        The ids at the backend of what was sent and linked, by those in the lake.
+        The id at the backend of each artifact that was sent or linked, by its id in the lake.
     problems : list of str
-        What was refused.
+        What the backend refused.
     """
 
     directory: RunDirectory
@@ -173,7 +173,7 @@ def send_artifacts(
 def _in_order(
     runs: Mapping[RunPath, RunArtifacts],
 ) -> Iterator[tuple[RunPath, RunArtifacts, HeldVersion]]:
-    """Yield what runs logged so that versions, and the targets of references, come first."""
+    """Yield logged artifacts after their earlier versions and after the artifacts they refer to."""
     every = [
         (there, artifacts, held) for there, artifacts in runs.items() for held in artifacts.logged
     ]
@@ -283,7 +283,7 @@ class _Sending:
         return self.sent[key]
 
     def _reference(self, artifacts: RunArtifacts, entry: Entry) -> str | None:
-        """Return a reference; one to a version that was sent has its id there."""
+        """Return a reference; the id of a version that was sent is replaced by its new id."""
         target = parse_artifact_reference(entry.ref)
         sent = None if target is None else self.sent.get(artifacts.key(target[0]))
         if target is None or sent is None:

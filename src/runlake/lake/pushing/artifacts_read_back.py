@@ -15,7 +15,7 @@ from runlake.values.same_json import is_same
 
 
 def artifact_differences(client: Client, artifacts: RunArtifacts, there: RunPath) -> Iterator[str]:
-    """Yield what a backend has of a run's artifacts with another value than the lake.
+    """Yield the differences between a run's artifacts at a backend and in the lake.
 
     Numbers of versions cannot be chosen: one that differs is noted in ``artifacts.lost``.
 

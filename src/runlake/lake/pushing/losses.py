@@ -1,4 +1,4 @@
-"""What of a run a backend cannot be given, by the protocol or because the lake does not have it."""
+"""List what a copy of a run will lack, by the protocol or because the lake does not have it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OF_EVERY_RUN = ("the times of its creation and of its last sign of life", "its c
 
 
 def losses_of(directory: RunDirectory, stored: StoredManifest) -> Iterable[str]:
-    """Yield what a copy of a run will not have.
+    """Yield the parts that a copy of a run will lack.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Copy runs of a lake to a backend, then their artifacts, and check all by reading it back."""
+"""Copy runs of a lake and their artifacts to a backend, and check the copies by reading them."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def push(
 
 
 def _without_lacking(runs: FixedRuns) -> FixedRuns:
-    """Return the runs that are to be read according to the policy; `NotCached` if it is "raise"."""
+    """Return the runs to push, according to the policy; raise `NotCached` if it is "raise"."""
     try:
         runs.source.open(runs.listed(), Question())
     except Lacking as lacking:
@@ -191,9 +191,9 @@ class _Pushing:
         self._sent[name] = _Sent(run, listed, there, artifacts, sent)
 
     def send_artifacts(self) -> None:
-        """Send the artifacts of all runs, then the rows of those that have logged any.
+        """Send the artifacts of all runs, then the rows of the runs that logged artifacts.
 
-        Of all runs, because a collection may have versions of several runs.
+        All artifacts are sent together, because a collection may have versions of several runs.
         """
         if self.is_dry_run:
             return

@@ -49,7 +49,7 @@ def reading_client(client: Client) -> Iterator[Client]:
 def differences(
     client: Client, directory: RunDirectory, there: RunPath, rows: Iterable[Row]
 ) -> Iterator[str]:
-    """Yield what a backend has with another value than the lake.
+    """Yield the differences between a run at a backend and in the lake.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """Log artifacts with the W&B SDK; this is the main module of a process of its own.
 
-In a process of its own the SDK has the backend and the API key of a push, whatever the environment
-names, and the user's own runs in the SDK are not touched. A request is a line of JSON on standard
-input, the answer a line on standard output::
+In a separate process, the SDK uses the backend and the API key of the push instead of those in the
+environment, and the user's own runs in the SDK are not disturbed. A request is a line of JSON on
+standard input, the answer a line on standard output::
 
     {"entity": ..., "project": ..., "run_id": ..., "name": ..., "type": ..., "description": ...,
      "metadata": {...}, "algorithm": "MD5", "aliases": [...], "tags": [...],

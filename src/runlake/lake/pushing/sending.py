@@ -57,7 +57,7 @@ class Sent:
 def send(
     client: Client, directory: RunDirectory, there: RunPath, rows: Iterable[Row] | None
 ) -> Sent:
-    """Create a run at a backend and send all that the lake has of it but artifacts.
+    """Create a run at a backend and send everything that the lake has of it, except artifacts.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def _send_lines(client: Client, directory: RunDirectory, sent: Sent, rows: Itera
 
 
 def line_of(row: Row) -> str:
-    """Return a row as a line of JSON; values that JSON does not have are texts."""
+    """Return a row as a line of JSON; values that JSON cannot represent become texts."""
     return json.dumps(row, default=_text)
 
 

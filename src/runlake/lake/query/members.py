@@ -45,7 +45,7 @@ def add_functions(connection: sqlite3.Connection, root: Path) -> None:
 
 
 def kind_and_value(document: str, path: str) -> tuple[Sql, Sql]:
-    """Return expressions for the type of a value, as of ``json_type``, and for the value itself.
+    """Return expressions for the type of a value, as ``json_type`` names it, and for the value.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def find_member(document: Any, path: str) -> Any:
 
 
 def canonical(value: Any) -> str:
-    """Return JSON text that is the same for equal values: of ``1`` and ``1.0``, of any key order.
+    """Return JSON text that is the same for equal values, such as 1 and 1.0; keys are sorted.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The fields of runs in the catalog, by the backend's names, as frames of runs need them."""
+"""Read the fields of runs from the catalog, by the backend's names, for frames of runs."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def read_fields(
     Returns
     -------
     tuple of list of dict and list of tuple
-        Of each run, its fields by the backend's names, and the values of the expressions.
+        For each run: its fields by the backend's names, and the values of the expressions.
     """
     rows = selection.rows([*(Sql(f"runs.{name}") for name in columns), *extra])
     names = tuple(NAMES[column] for column in columns)

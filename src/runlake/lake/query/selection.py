@@ -1,4 +1,4 @@
-"""Which runs of a lake, in which order; and the runs that the catalog finds for it."""
+"""`Selection`: runs of a lake by a filter, in an order; `LakeRun`: a run that was found."""
 
 from __future__ import annotations
 

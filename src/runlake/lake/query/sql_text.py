@@ -1,4 +1,4 @@
-"""`Sql`: SQL text together with its parameters, so that no value is ever a part of the text."""
+"""`Sql`: SQL text together with its parameters, so that values never become part of the text."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def build(template: str, *parts: Sql) -> Sql:
 
 
 def bound(value: object) -> Sql:
-    """Return a parameter; lone surrogates and NUL become what they are in stored texts."""
+    """Return a parameter; lone surrogates and NUL are replaced as in stored texts."""
     if isinstance(value, str):
         value = stored_text(value)
     return Sql("?", (value,))

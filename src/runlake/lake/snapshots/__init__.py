@@ -1,4 +1,4 @@
-"""Snapshots of a lake: what a name stands for does not change.
+"""Snapshots of a lake: named sets of runs whose bytes do not change.
 
 To understand this package, begin with `snapshots`, which takes, lists and deletes them. A snapshot
 is a directory tree of its own below the lake, with hard links to the files of each run, a catalog,

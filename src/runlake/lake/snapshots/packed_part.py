@@ -1,4 +1,4 @@
-"""The part of a snapshot that is in packed tables: they are tagged, and so kept by expiry."""
+"""The packed tables of a snapshot: a tag protects them from expiry."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TO_LAKE = Path("../../../..")
 
 
 def pack_again(settings: Settings) -> None:
-    """Pack what has come since a lake was packed, so that its tables have all runs."""
+    """Pack the runs that were pulled since the last pack, so that the tables have all runs."""
     if not PackedPlace(settings.cache_dir).is_there:
         return
     try:
@@ -96,7 +96,7 @@ def packed_digests(root: Path, tables: Mapping[str, int]) -> dict[str, str]:
 
 
 def point_to_tables(part: Path, name: str) -> None:
-    """Note for the snapshot at a root that it reads the tables of its lake, by a tag."""
+    """Write into a snapshot's directory that it reads the tables of its lake at a tag."""
     Elsewhere(TO_LAKE, name).write(part)
 
 

@@ -53,7 +53,7 @@ class RecordedRun:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What a snapshot consists of.
+    """The runs and tables of a snapshot, with their digests.
 
     Parameters
     ----------

@@ -42,7 +42,7 @@ Frozen = dict[RunDirectory, RunDirectory]
 
 
 def take_snapshot(settings: Settings, name: str) -> Record:
-    """Copy all runs of a lake, by hard links, into a tree that nothing changes.
+    """Copy all runs of a lake, by hard links, into a directory tree that is never changed.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def find_snapshot(root: Path, name: str) -> Record:
 
 
 def delete_snapshot(settings: Settings, name: str) -> None:
-    """Delete a snapshot; its bytes stay where runs of the lake still have them.
+    """Delete a snapshot; files that the lake itself still uses are kept.
 
     Raises
     ------
@@ -239,7 +239,7 @@ def _state_of(directory: RunDirectory) -> object:
 
 
 def _fill_catalog(root: Path, frozen: Iterable[RunDirectory]) -> None:
-    """Note the runs in the snapshot's own catalog; if it fails, the first read does so."""
+    """Add the runs to the snapshot's own catalog; if this fails, the first read does it."""
     catalog = Catalog(root)
     runs = [RunDirectory(root, one.base_url, one.run) for one in frozen]
     for start in range(0, len(runs), RUNS_PER_WRITE):
