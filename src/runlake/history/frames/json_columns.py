@@ -133,10 +133,10 @@ def stack(
     """
     if not frames:
         return pl.DataFrame()
-    schemas = [frame.schema for frame in frames]
+    names, dtypes = frames[0].columns, frames[0].dtypes
     known = json_columns or [()] * len(frames)
     encoded = list(dict.fromkeys(chain.from_iterable(known)))
-    if not encoded and all(schema == schemas[0] for schema in schemas):
+    if not encoded and all(one.columns == names and one.dtypes == dtypes for one in frames):
         return pl.concat(frames)
     texts = dict.fromkeys([*encoded, *_clashing(frames)])
     alike = [

@@ -132,7 +132,7 @@ def _sample(
     picked = pick(frame, wanted)[np.concatenate(chosen)]
     ends = accumulate(len(indices) for indices in chosen)
     return [
-        (picked[end - len(indices) : end], count)
+        (picked.slice(end - len(indices), len(indices)), count)
         for end, indices, count in zip(ends, chosen, counts, strict=True)
     ]
 
