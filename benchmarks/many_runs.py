@@ -74,7 +74,7 @@ class _ManyRuns:
     def warm(self, work: str, project: str) -> Line:
         """Compare samples of cached runs with the SDK's, which it reads from the server."""
         arguments = {"keys": ["key001"], "samples": 1_000}
-        ours, theirs, pages = take_turns(
+        ours, pages, theirs = take_turns(
             self._side(peers.RUNLAKE_HISTORIES_AND_PAGES, project, **arguments),
             self._side(peers.WANDB_HISTORIES, project, **arguments),
         )
