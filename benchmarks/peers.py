@@ -93,16 +93,8 @@ measure(
 # What no reader of rows can do without.
 NUMBERS_TO_ROWS = f"{_BARE_LOOP}measure(lambda: loop(arrays))"
 RUNLAKE_FRAME = f"{RUNLAKE}measure(lambda: run.frame(**arguments).height)"
-POLARS_FRAME = f"""{FILES}
-def read():
-    return polars.read_parquet(files, **arguments).height
-def ask_and_read():
-    ask()
-    return read()
-measure(ask_and_read, read)
-"""
-# The same request and polars, in a process whose rounds are as far apart as those of runlake.
-POLARS_FRAME_ALONE = f"""{FILES}
+POLARS_FRAME = f"{FILES}measure(lambda: polars.read_parquet(files, **arguments).height)"
+POLARS_FRAME_ASKED = f"""{FILES}
 def ask_and_read():
     ask()
     return polars.read_parquet(files, **arguments).height
