@@ -180,10 +180,8 @@ class FixedRuns(RunHistories, RunsPlots, RunAttachments):
 
         return flat_lake_table(self._all_fields(), self._place)
 
-    def _listed(
-        self, *, is_full: bool = False, question: Question | None = None
-    ) -> list[ListedRun]:
-        del is_full, question  # nothing is requested, so nothing can be requested together
+    def _listed(self, *, is_full: bool = False) -> list[ListedRun]:
+        del is_full  # nothing is requested, so nothing can be requested together
         return self.listed()
 
     def _ids(self) -> list[str]:

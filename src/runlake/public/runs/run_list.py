@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from runlake.backend.graphql import documents
 from runlake.backend.graphql.shapes import answer_to
@@ -41,9 +40,6 @@ from runlake.public.run.run import ENDED, Run
 from runlake.public.runs.run_set import RunSet
 from runlake.public.sweeps import Sweep
 from runlake.values import Question, RunPath
-
-if TYPE_CHECKING:
-    from runlake.cache.pull_result import PullResult
 
 DEFAULT_ORDER = "+created_at"
 # If the backend refuses a page, the page size is divided by this number.
@@ -337,22 +333,15 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
     def _with_place(self, run: Run) -> dict[str, Any]:
         return {**run.load(), "url": run.url, "entity": run.entity, "project": run.project}
 
-    def _listed(
-        self, *, is_full: bool = False, question: Question | None = None
-    ) -> list[ListedRun]:
+    def _listed(self, *, is_full: bool = False) -> list[ListedRun]:
         if self._last is None:
             if is_full:
                 self.upgrade_to_full()
             self._reach_all()
             return [_listed_run(run, run.load()) for run in self.objects]
         self._reach_all()
-        if question is None:
-            facts = self._present_facts()
-            return [_listed_run(run, facts.get(run.id)) for run in self.objects]
-        with self._asked_facts() as asked:
-            guesses = self._guesses(question)
-            facts = asked.result()
-        return self._listed_as(facts, guesses)
+        facts = self._present_facts()
+        return [_listed_run(run, facts.get(run.id)) for run in self.objects]
 
     def _listed_and_read(
         self,
@@ -370,37 +359,26 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
             return super()._listed_and_read(question, read, is_full=is_full)
         self._reach_all()
         early: tuple[Sequence[ListedRun], T] | None = None
-        with self._asked_facts() as asked:
-            guesses = self._guesses(question)
-            expected = [
-                ListedRun(path, guess.manifest.freshness, pulled=guess)
-                for path, guess in zip(self._paths(), guesses, strict=True)
-                if guess is not None
-            ]
-            if len(expected) == len(guesses):
-                early = expected, read(expected)
+        with ThreadPoolExecutor(1, thread_name_prefix="runlake-list") as thread:
+            asked = thread.submit(for_thread(self._present_facts))
+            expected = self._expected(question)
+            known = [run for run in expected if run is not None]
+            if len(known) == len(expected):
+                early = known, read(known)
             facts = asked.result()
-        listed = self._listed_as(facts, guesses)
+        listed = [
+            _listed_run(run, facts.get(run.id), one)
+            for run, one in zip(self.objects, expected, strict=False)
+        ]
         return early if early is not None and early[0] == listed else (listed, read(listed))
 
-    @contextmanager
-    def _asked_facts(self) -> Iterator[Future[dict[str, dict[str, Any]]]]:
-        """Request the freshness of all runs in another thread, during the body of the context."""
-        with ThreadPoolExecutor(1, thread_name_prefix="runlake-list") as thread:
-            yield thread.submit(for_thread(self._present_facts))
-
-    def _guesses(self, question: Question) -> list[PullResult | None]:
-        return [expect_unchanged(self._client, path, question) for path in self._paths()]
-
-    def _paths(self) -> list[RunPath]:
-        return [RunPath(run.entity, run.project, run.id) for run in self.objects]
-
-    def _listed_as(
-        self, facts: Mapping[str, dict[str, Any]], guesses: Sequence[PullResult | None]
-    ) -> list[ListedRun]:
+    def _expected(self, question: Question) -> list[ListedRun | None]:
+        """Return each run as it was when the backend last answered; None if it had not ended."""
+        paths = [RunPath(run.entity, run.project, run.id) for run in self.objects]
+        found = [expect_unchanged(self._client, path, question) for path in paths]
         return [
-            _listed_run(run, facts.get(run.id), guess)
-            for run, guess in zip(self.objects, guesses, strict=False)
+            None if pulled is None else ListedRun(path, pulled.manifest.freshness, pulled=pulled)
+            for path, pulled in zip(paths, found, strict=True)
         ]
 
     def _present_facts(self) -> dict[str, dict[str, Any]]:
@@ -450,15 +428,16 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
 
 
 def _listed_run(
-    run: Run, facts: Mapping[str, Any] | None, guess: PullResult | None = None
+    run: Run, facts: Mapping[str, Any] | None, expected: ListedRun | None = None
 ) -> ListedRun:
-    path = RunPath(run.entity, run.project, run.id)
-    if facts is None:
-        return ListedRun(path, None)
-    names = ("state", "heartbeatAt", "historyLineCount")
-    freshness = freshness_of(*map(facts.get, names))
-    is_right = guess is not None and guess.manifest.freshness == freshness
-    return ListedRun(path, freshness, pulled=guess if is_right else None)
+    """Return a run with its present freshness: the expected one, if it has not changed."""
+    freshness = None
+    if facts is not None:
+        names = ("state", "heartbeatAt", "historyLineCount")
+        freshness = freshness_of(*map(facts.get, names))
+        if expected is not None and expected.freshness == freshness:
+            return expected
+    return ListedRun(RunPath(run.entity, run.project, run.id), freshness)
 
 
 def _without_large(edge: dict[str, Any]) -> dict[str, Any]:

@@ -38,14 +38,11 @@ class RunSet(ABC):
         """The place from which the histories of the runs are read."""
 
     @abstractmethod
-    def _listed(
-        self, *, is_full: bool = False, question: Question | None = None
-    ) -> list[ListedRun]:
+    def _listed(self, *, is_full: bool = False) -> list[ListedRun]:
         """Return the runs with their present states, heartbeats and numbers of logged lines.
 
         ``is_full`` says that the caller also needs config and summary of the runs: a list that has
-        not been fetched yet is then fetched together with them. ``question`` is what the caller is
-        going to read of each run: the files of the runs may be looked up during the request.
+        not been fetched yet is then fetched together with them.
         """
 
     def _listed_and_read(
@@ -57,10 +54,12 @@ class RunSet(ABC):
     ) -> tuple[Sequence[ListedRun], T]:
         """Return the runs as `_listed` does, and the result of ``read``, called with these runs.
 
-        If there is a ``question``, ``read`` asks this question about all runs. Then ``read`` may be
-        called while a request is under way, and again if the answer shows that a run has changed.
+        ``question`` is what ``read`` reads of each run, if the caller knows it before the runs are
+        listed. Then ``read`` may be called while a request is under way, and again if the answer
+        shows that a run has changed.
         """
-        listed = self._listed(is_full=is_full, question=question)
+        del question  # for lists that request something
+        listed = self._listed(is_full=is_full)
         return listed, read(listed)
 
     @abstractmethod
