@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -133,6 +135,32 @@ class Bucket:
             except FileNotFoundError:
                 return None
 
+    def open(self, name: str, n_bytes: int) -> ObjectFile:
+        """Return an object as a file of which each read is one request; nothing is read ahead.
+
+        Parameters
+        ----------
+        name : str
+            Its name below the URL.
+        n_bytes : int
+            Its length.
+        """
+        return ObjectFile(self, name, n_bytes)
+
+    def read_range(self, name: str, start: int, n_bytes: int) -> bytes:
+        """Return a part of an object.
+
+        Raises
+        ------
+        FileTransferError
+            If it cannot be read.
+        """
+        import obstore
+
+        with self._reading(name):
+            found = obstore.get_range(self._shared_store, name, start=start, length=n_bytes)
+            return bytes(found)
+
     def write(self, name: str, content: bytes | Path) -> None:
         """Write an object; an object with the same name is replaced."""
         import obstore
@@ -193,6 +221,11 @@ class Bucket:
                 except FileNotFoundError:
                     continue
 
+    @cached_property
+    def _shared_store(self) -> Any:
+        """One client for many reads, because each has connections of its own."""
+        return self._store()
+
     def _store(self) -> Any:
         try:
             from obstore.store import LocalStore, from_url
@@ -231,6 +264,45 @@ class Bucket:
                 f"{self.place_of(name)!r} cannot be {done} ({reason}). {hint}",
                 status=status,
             ) from error
+
+
+class ObjectFile(io.RawIOBase):
+    """An object of a bucket as a file to read; see `Bucket.open`."""
+
+    def __init__(self, bucket: Bucket, name: str, n_bytes: int) -> None:
+        super().__init__()
+        self._bucket = bucket
+        self._name = name
+        self._n_bytes = n_bytes
+        self._at = 0
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    def tell(self) -> int:
+        """Return the place of the next read."""
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move the place of the next read, and return it; no request is sent."""
+        begin = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._n_bytes}[whence]
+        self._at = begin + offset
+        return self._at
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Return the next bytes, and all that are left if ``size`` is negative or None."""
+        left = max(0, self._n_bytes - self._at)
+        length = left if size is None or size < 0 else min(size, left)
+        if not length:
+            return b""
+        found = self._bucket.read_range(self._name, self._at, length)
+        self._at += len(found)
+        return found
 
 
 def _is_of_storage(error: Exception) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,23 +42,36 @@ class Footer:
         >>> footer.own_groups("b"), footer.own_groups("d")
         ([1, 2], [])
         """
+        found = self.groups(key)
+        return found if all(self.lows[one] == self.highs[one] for one in found) else []
+
+    def groups(self, key: str) -> list[int]:
+        """Return the row groups that can have rows of a key.
+
+        Examples
+        --------
+        >>> footer = Footer(None, [b"a", b"b", b"b", b"e"], [b"a", b"b", b"b", b"c"])
+        >>> footer.groups("b"), footer.groups("d"), footer.groups("f")
+        ([1, 2], [3], [])
+        """
         wanted = key.encode()
-        found = []
-        for group in range(bisect_left(self.highs, wanted), len(self.highs)):
-            if self.lows[group] > wanted:
-                break
-            if self.lows[group] != self.highs[group]:
-                return []
-            found.append(group)
-        return found
+        first = bisect_left(self.highs, wanted)
+        return list(range(first, bisect_right(self.lows, wanted, first)))
 
 
 _known: LRUCache[str, Footer] = LRUCache(MAX_GROUPS, lambda one: max(1, len(one.highs)))
 _guard = threading.Lock()
 
 
-def footer_of(path: str) -> Footer:
-    """Return the footer of a data file on this machine.
+def footer_of(path: str, file: Any = None) -> Footer:
+    """Return the footer of a data file.
+
+    Parameters
+    ----------
+    path : str
+        Its path or URL.
+    file : file object, optional
+        The file, if it is not on this machine.
 
     Raises
     ------
@@ -69,7 +82,7 @@ def footer_of(path: str) -> Footer:
         known = _known.get(path)
     if known is not None:
         return known
-    metadata = pq.read_metadata(path)
+    metadata = pq.read_metadata(path if file is None else file)
     bounds = [
         metadata.row_group(one).column(KEY).statistics for one in range(metadata.num_row_groups)
     ]

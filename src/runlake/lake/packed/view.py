@@ -17,6 +17,7 @@ from cachetools import LRUCache
 
 from runlake.cache.catalog import Catalog
 from runlake.errors import CacheError, MissingExtra
+from runlake.lake.bucket import Bucket, ObjectFile, is_storage_url
 from runlake.lake.packed.elsewhere import Elsewhere, find_elsewhere
 from runlake.lake.packed.moment import NOTHING, Moment, PackedFile
 from runlake.lake.packed.place import RUNS, STATS, TABLES, PackedPlace
@@ -139,6 +140,17 @@ class PackedView:
                 or (one.first_run <= high and one.last_run >= low)
             ]
         return [one.path for one in found]
+
+    def opened(self, paths: Sequence[str]) -> Mapping[str, ObjectFile | None]:
+        """Return data files in object storage as files to read; None for those on this machine."""
+        sizes = {one.path: one.n_bytes for of in self.files.values() for one in of}
+        found: dict[str, ObjectFile | None] = dict.fromkeys(paths)
+        buckets: dict[str, Bucket] = {}
+        for path in filter(is_storage_url, paths):
+            root, _, name = path.rpartition("/")
+            bucket = buckets.setdefault(root, Bucket(root, self.storage_options or {}))
+            found[path] = bucket.open(name, sizes[path])
+        return found
 
     def scan(self, paths: Sequence[str]) -> pl.LazyFrame:
         """Return the rows of data files."""
