@@ -67,7 +67,7 @@ def test_verify_fails_if_a_pull_would_change_something(shell, backend, project):
     rows = json.loads(shell("lake", "verify", "--json"))
     assert [one["status"] for one in rows] == ["complete"] * 3
     assert [one["n_missing_artifacts"] for one in rows] == [1, 0, 0]
-    assert "1 artifacts" in shell("pull", project, "--artifacts")
+    assert "1 artifact," in shell("pull", project, "--artifacts")
     rows = json.loads(shell("lake", "verify", "--json"))
     assert [one["n_missing_artifacts"] for one in rows] == [0, 0, 0]
     api = runlake.Api({"base_url": backend.base_url}, api_key=backend.api_key)
@@ -100,7 +100,7 @@ def test_runs_are_pushed_to_another_backend(shell, project, there):
     assert (told["is_dry_run"], len(told["pushed"]), told["n_rows"]) == (True, 3, 12)
     one = f"{project}/r1"
     text = shell("push", there.base_url, one, "--project", "copies", **key)
-    assert "Pushed 1 of 1 runs" in text
+    assert "Pushed 1 of 1 run:" in text
     again = json.loads(
         shell("push", there.base_url, one, "--project", "copies", "--json", status=1, **key)
     )

@@ -46,17 +46,17 @@ def cache_dir(tmp_path_factory):
 @pytest.fixture(scope="module")
 def listed(backend, cache_dir):
     """The runs of a project, which have been pulled."""
-    log_seeds(backend, "lake", 12)
-    odd = LoggedRun(backend, "odd", "lake")
+    log_seeds(backend, "lake-reads", 12)
+    odd = LoggedRun(backend, "odd", "lake-reads")
     odd.configure(lr=math.nan, _wandb=DEFINE, **{"a.b": 1, 'q"': [1, {"x": None}], "é/ü": "ä"})
     odd.summarize({"loss": math.inf, "best": {"acc": 1}, "text": "NaN"})
     row = {"loss": math.nan, "acc": -math.inf, "text": "é", "n.x": {"y": [1, 2]}, 'k"/': 1}
     odd.log(*({"_step": 3 * step, "val/loss": step, **row} for step in range(5))).finish()
-    LoggedRun(backend, "empty", "lake").finish()
+    LoggedRun(backend, "empty", "lake-reads").finish()
     # A run of another project with the id of a run of this project.
     LoggedRun(backend, "seed003", "lake2").log({"_step": 0, "loss": 9.0}).finish()
     pull(backend, cache_dir, "lake2")
-    return pull(backend, cache_dir, "lake")
+    return pull(backend, cache_dir, "lake-reads")
 
 
 def refuse(*_):
@@ -66,7 +66,7 @@ def refuse(*_):
 @pytest.fixture
 def lake(listed, cache_dir, monkeypatch):  # noqa: ARG001 - the runs have been pulled
     monkeypatch.setattr(socket.socket, "connect", refuse)
-    return runlake.Lake(cache_dir).where({"project": "lake"})
+    return runlake.Lake(cache_dir).where({"project": "lake-reads"})
 
 
 def answers(runs):
@@ -150,14 +150,14 @@ def test_a_run_is_found_by_path_id_and_url(lake, listed, cache_dir):
 
 def test_ids_of_several_projects_are_told_apart(lake, cache_dir, backend):
     whole = runlake.Lake(cache_dir)
-    doubled = [f"{backend.entity}/{project}/seed003" for project in ("lake", "lake2")]
+    doubled = [f"{backend.entity}/{project}/seed003" for project in ("lake-reads", "lake2")]
     best = whole.best("loss", "max", columns=["project"])
     assert {doubled[0], doubled[1], "seed001"} < set(best["run_id"])
     assert best.filter(run_id=doubled[1])["loss"].to_list() == [9.0]
     assert "seed003" in lake.best("loss")["run_id"]
     table = whole.runs({"name": "seed003"}, columns=["id", "run_id", "project"])
     assert table.rows() == [
-        ("seed003", doubled[0], "lake"),
+        ("seed003", doubled[0], "lake-reads"),
         ("seed003", doubled[1], "lake2"),
     ]
     with pytest.raises(InvalidArgument, match=doubled[1]):
@@ -279,7 +279,7 @@ def test_runs_that_lack_keys_or_steps_are_named_skipped_or_refused(partial):
 @pytest.mark.parametrize("damage", ["gone", "changed"])
 def test_a_run_whose_file_is_damaged_is_incomplete(lake, cache_dir, tmp_path, damage):
     shutil.copytree(cache_dir, tmp_path / "copy")
-    copy = runlake.Lake(tmp_path / "copy").where({"project": "lake"})
+    copy = runlake.Lake(tmp_path / "copy").where({"project": "lake-reads"})
     (file,) = (tmp_path / "copy").rglob("seed001/*.parquet")
     if damage == "gone":
         file.unlink()
@@ -303,7 +303,7 @@ def test_a_lake_without_a_catalog_is_read(lake, cache_dir, tmp_path):
     shutil.copytree(cache_dir, copy)
     for file in (copy / "runlake").glob("catalog.sqlite*"):
         file.unlink()
-    found = runlake.Lake(copy).where({"project": "lake"})
+    found = runlake.Lake(copy).where({"project": "lake-reads"})
     assert found.runs().equals(lake.runs())
     assert found.scan(["loss"]).collect().equals(lake.scan(["loss"]).collect())
 
@@ -323,7 +323,7 @@ def test_a_lake_is_used_by_threads_and_sent_to_processes(lake):
 
 SCRIPT = """
 import json, sys, runlake
-lake = runlake.Lake(sys.argv[1]).where({"project": "lake"})
+lake = runlake.Lake(sys.argv[1]).where({"project": "lake-reads"})
 print(json.dumps([lake.best("acc")["acc"].to_list(), lake.runs()["id"].to_list(),
                   lake.sql("SELECT count(*) FROM history").fetchall()[0][0]]))
 """
@@ -333,7 +333,7 @@ def test_the_command_queries_a_lake(lake, cache_dir, monkeypatch):
     monkeypatch.setenv("WANDB_CACHE_DIR", str(cache_dir))
     query = "SELECT project, count(*) AS n FROM runs GROUP BY 1 ORDER BY 1"
     done = CliRunner().invoke(app, ["query", "--lake", query, "--format", "csv"])
-    assert done.output.splitlines() == ["project,n", f"lake,{len(lake)}", "lake2,1"]
+    assert done.output.splitlines() == ["project,n", f"lake-reads,{len(lake)}", "lake2,1"]
     assert CliRunner().invoke(app, ["query", "--lake", query, "more"]).exit_code != 0
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from runlake.cache.stored_export import LoadedExports, StoredExport
 from runlake.errors.screen import for_screen
 from runlake.exports.manifest import Manifest
+from runlake.values.counted import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +59,10 @@ class PullResult:
         live = self.n_live_rows
         rows = "an unknown number of" if live is None else f"{live:,}"
         return for_screen(
-            f"Pulled '{self.manifest.path}' to '{self.directory}': {self.n_exports:,} exports with "
-            f"{self.n_rows:,} rows, {self.n_downloaded:,} of them fetched now ({self.n_bytes:,} "
-            f"bytes); {rows} rows are in no export yet."
+            f"Pulled '{self.manifest.path}' to '{self.directory}': "
+            f"{counted(self.n_exports, 'export')} with {counted(self.n_rows, 'row')}, "
+            f"{self.n_downloaded:,} of them fetched now ({self.n_bytes:,} bytes); "
+            f"{rows} rows are in no export yet."
         )
 
     def __repr__(self) -> str:
@@ -69,12 +71,12 @@ class PullResult:
     def _repr_html_(self) -> str:
         from runlake.notebook.plan_cards import pull_card
 
-        live, rows = self.n_live_rows, f"{self.n_rows:,} in {self.n_exports:,} exports"
+        live, rows = self.n_live_rows, f"{self.n_rows:,} in {counted(self.n_exports, 'export')}"
         pairs = [
             ("rows", rows),
             ("live rows", "unknown" if live is None else f"{live:,}"),
-            ("downloaded", f"{self.n_downloaded:,} exports, {self.n_bytes:,} bytes"),
-            ("reused", f"{self.n_reused:,} exports"),
+            ("downloaded", f"{counted(self.n_downloaded, 'export')}, {self.n_bytes:,} bytes"),
+            ("reused", counted(self.n_reused, "export")),
             ("directory", str(self.directory)),
         ]
         return pull_card(str(self.manifest.path), pairs, list(map(self.describe, self.exports)))

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from runlake.charts.curves import MARK_NAMES, Curve, make_curves
 from runlake.charts.drawing import Drawing
-from runlake.charts.names import counted, shown
+from runlake.charts.names import shown
 from runlake.charts.series import Axis, Series
 from runlake.charts.smoothing import check_smooth, describe
 from runlake.errors import InvalidArgument, InvalidType, LocalFileNotFoundError, MissingExtra
 from runlake.errors.screen import for_screen
 from runlake.values import STEP, check_count, check_number
+from runlake.values.counted import counted
 from runlake.values.local_paths import local_path, writing_to
 
 if TYPE_CHECKING:

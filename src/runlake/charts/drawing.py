@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from runlake.charts.curves import Curve
-from runlake.charts.names import counted
 from runlake.charts.series import Axis
+from runlake.values.counted import counted
 
 # The years 1 to 9999, in seconds since 1970. Times in other units are later.
 FIRST_DATE, LAST_DATE = -62_135_596_800, 253_402_300_799

@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import polars as pl
 
-from runlake.charts.names import counted
 from runlake.charts.series import Band, Series
+from runlake.values.counted import counted
 
 KEY, MEAN = "key", "mean"
 COUNTS = ("n", "n_nan", "n_missing")

@@ -35,14 +35,3 @@ def dash_of(position: int) -> tuple[int, ...]:
 def shown(text: str) -> str:
     """Return a name from a user on one line, without control characters, and not too long."""
     return shortened(one_line(text), MAX_LABEL)
-
-
-def counted(n: int, noun: str) -> str:
-    """Return a count with its noun.
-
-    Examples
-    --------
-    >>> counted(1, "point"), counted(2_000, "point")
-    ('1 point', '2,000 points')
-    """
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from runlake.errors.screen import for_screen, one_line
 from runlake.history.runs.packed import PackedReading
+from runlake.values.counted import counted
 
 if TYPE_CHECKING:
     from runlake.lake.fixed_runs import FixedRuns
@@ -48,8 +49,9 @@ class LakePlan:
     n_packed: int = 0
 
     def __str__(self) -> str:
-        total = f"{self.n_rows:,} rows in {self.n_files:,} files of {self.n_bytes:,} bytes"
-        lines = [f"Read {self.question} of {self.n_runs:,} runs: {total}."]
+        files = f"{counted(self.n_files, 'file')} of {self.n_bytes:,} bytes"
+        rows = counted(self.n_rows, "row")
+        lines = [f"Read {self.question} of {counted(self.n_runs, 'run')}: {rows} in {files}."]
         if self.n_packed:
             rest = self.n_runs - self.n_packed
             others = f"; {rest:,} from their exports" if rest else ""

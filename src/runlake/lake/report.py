@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from runlake.errors.screen import for_screen, line_for_screen
+from runlake.values.counted import counted
 
 # How many runs of a kind the text and the card name.
 SHOWN_RUNS = 20
@@ -135,10 +136,10 @@ class PullReport:
         verb = "Would pull" if self.is_dry_run else "Pulled"
         size = "an unknown number of" if self.n_bytes is None else f"{self.n_bytes:,}"
         counts = ", ".join(f"{n:,} {name}" for name, n in self._counts())
-        artifacts = f"{self.n_artifacts:,} artifacts, " if self.n_artifacts else ""
+        artifacts = f"{counted(self.n_artifacts, 'artifact')}, " if self.n_artifacts else ""
         text = (
-            f"{verb} {self.n_runs:,} runs: {counts}; {artifacts}{size} bytes, "
-            f"{self.n_requests:,} requests, {self.seconds:.1f} s."
+            f"{verb} {counted(self.n_runs, 'run')}: {counts}; {artifacts}{size} bytes, "
+            f"{counted(self.n_requests, 'request')}, {self.seconds:.1f} s."
         )
         return f"{text} Interrupted: pull again to go on." if self.is_interrupted else text
 

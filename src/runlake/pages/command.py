@@ -118,6 +118,7 @@ def export_page(
     from runlake.errors import InvalidArgument
     from runlake.pages.export_page import export
     from runlake.pages.target import open_target
+    from runlake.values.counted import counted
 
     if target is None and lake is None:
         raise InvalidArgument("Name a run or a project, or a directory with --lake.")
@@ -125,7 +126,8 @@ def export_page(
     for address in copied.failed:
         typer.echo(f"not copied: {address}", err=True)
     typer.echo(
-        f"{copied.n_pages:,} pages and {copied.n_files:,} files, {copied.n_bytes:,} bytes, are in "
+        f"{counted(copied.n_pages, 'page')} and {counted(copied.n_files, 'file')}, "
+        f"{copied.n_bytes:,} bytes, are in "
         f"{str(output)!r}. Any web server can serve them: "
         f"python -m http.server -b 127.0.0.1 -d {output}"
     )

@@ -20,6 +20,7 @@ from runlake.history.plan.segments import (
     plan_export,
 )
 from runlake.values import Projection, Question, RunPath, StepRange
+from runlake.values.counted import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,8 @@ class Plan(Memo):
             n_groups = len(export.facts.row_groups)
             lines.append(
                 f"  export {export.file.name}: {len(export.row_groups)} of {n_groups} row groups, "
-                f"{export.n_rows:,} rows, steps {export.first_step:,} to {export.last_step:,}, "
+                f"{counted(export.n_rows, 'row')}, steps {export.first_step:,} to "
+                f"{export.last_step:,}, "
                 f"{export.n_columns} of {export.facts.n_columns} columns"
             )
         described = [*map(self.pulled.describe, self.pulled.exports), *self.notes]
@@ -136,8 +138,8 @@ class Plan(Memo):
         if self.live_pages:
             first, last = self.live_pages[0].start, self.live_pages[-1].stop - 1
             lines.append(
-                f"  live: {self.n_live_steps:,} rows in {len(self.live_pages)} requests, "
-                f"steps {first:,} to {last:,}"
+                f"  live: {counted(self.n_live_steps, 'row')} in "
+                f"{counted(len(self.live_pages), 'request')}, steps {first:,} to {last:,}"
             )
         if self.walk is not None:
             lines.append(

@@ -9,6 +9,7 @@ from runlake.exports.footers.statistics import ExportFacts
 from runlake.exports.manifest import Manifest
 from runlake.history.plan.key_facts import KeyFacts, find_key_facts
 from runlake.values import Projection, Question, StepRange
+from runlake.values.counted import counted
 
 
 def explain_no_rows(
@@ -151,7 +152,7 @@ def describe_keys(
         for key in question.keys or ()
     ]
     if question.keys is None and facts:
-        lines.append(f"{len(facts):,} keys")
+        lines.append(counted(len(facts), "key"))
     return [*lines, describe_extent(manifest, exports)] if manifest.last_step >= 0 else lines
 
 
@@ -166,7 +167,7 @@ def _never_together(projection: Projection, facts: Mapping[str, KeyFacts]) -> st
 
 
 def _count(facts: KeyFacts) -> str:
-    return "an unknown number of rows" if facts.count is None else f"{facts.count:,} rows"
+    return "an unknown number of rows" if facts.count is None else counted(facts.count, "row")
 
 
 def _span(facts: KeyFacts) -> str:

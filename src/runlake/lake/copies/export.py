@@ -24,6 +24,7 @@ from runlake.lake.copies.copied_files import Copied, Copies
 from runlake.lake.copies.file_formats import AnyCopies, write_rows, write_table
 from runlake.lake.fixed_runs import FixedRuns
 from runlake.values import RUN_ID, Question
+from runlake.values.counted import counted
 
 T = TypeVar("T")
 BATCH = 500
@@ -96,8 +97,8 @@ class ExportReport:
         kept = f", {self.n_kept:,} of them kept" if self.n_kept else ""
         lacking = f"; {len(self.incomplete):,} runs are incomplete" if self.incomplete else ""
         return (
-            f"{self.n_runs:,} runs in {str(self.path)!r}: {self.n_files:,} files, "
-            f"{self.n_bytes:,} bytes{kept}{lacking}."
+            f"{counted(self.n_runs, 'run')} in {str(self.path)!r}: "
+            f"{counted(self.n_files, 'file')}, {self.n_bytes:,} bytes{kept}{lacking}."
         )
 
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from runlake.errors.screen import for_screen, line_for_screen
+from runlake.values.counted import counted
 
 SHOWN_RUNS = 20
 
@@ -60,13 +61,13 @@ class PackReport:
 
     def _summary(self) -> str:
         text = (
-            f"Packed {len(self.packed):,} runs; {len(self.unchanged):,} were packed already. The "
-            f"tables have {self.n_files:,} files of {self.n_bytes:,} bytes. {self.seconds:.1f} s."
+            f"Packed {counted(len(self.packed), 'run')}; {len(self.unchanged):,} were packed "
+            f"already. The tables have {counted(self.n_files, 'file')} of {self.n_bytes:,} bytes. "
+            f"{self.seconds:.1f} s."
         )
         if self.n_dropped_exports:
-            text += (
-                f" Deleted {self.n_dropped_exports:,} exports of {self.n_dropped_bytes:,} bytes."
-            )
+            exports = counted(self.n_dropped_exports, "export")
+            text += f" Deleted {exports} of {self.n_dropped_bytes:,} bytes."
         return text
 
     def __str__(self) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from runlake.errors.screen import for_screen, one_line
+from runlake.values.counted import counted
 
 SHOWN_RUNS = 20
 
@@ -65,9 +66,9 @@ class PublishReport:
 
     def __str__(self) -> str:
         first = (
-            f"Published {self.n_runs:,} runs at {self.url!r}: {self.n_files:,} files of "
-            f"{self.n_bytes:,} bytes, {self.n_uploaded:,} of them new "
-            f"({self.n_uploaded_bytes:,} bytes)."
+            f"Published {counted(self.n_runs, 'run')} at {self.url!r}: "
+            f"{counted(self.n_files, 'file')} of {self.n_bytes:,} bytes, "
+            f"{self.n_uploaded:,} of them new ({self.n_uploaded_bytes:,} bytes)."
         )
         lines = [first]
         lines += [f"  redacted {path}" for path in self.redacted[:SHOWN_RUNS]]

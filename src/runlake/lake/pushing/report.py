@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from runlake.errors.screen import for_screen, line_for_screen
+from runlake.values.counted import counted
 
 # How many runs of a kind the text and the card name.
 SHOWN_RUNS = 20
@@ -82,13 +83,13 @@ class PushReport:
 
     def _summary(self) -> str:
         verb = "Would push" if self.is_dry_run else "Pushed"
-        counts = f"{self.n_rows:,} rows, {self.n_files:,} files"
+        counts = f"{counted(self.n_rows, 'row')}, {counted(self.n_files, 'file')}"
         if self.n_artifacts:
-            counts += f", {self.n_artifacts:,} artifacts"
+            counts += f", {counted(self.n_artifacts, 'artifact')}"
         return (
-            f"{verb} {len(self.pushed):,} of {self.n_runs:,} runs: {len(self.differing):,} differ, "
-            f"{len(self.failed):,} failed; {counts}, "
-            f"{self.n_bytes:,} bytes, {self.n_requests:,} requests, {self.seconds:.1f} s."
+            f"{verb} {len(self.pushed):,} of {counted(self.n_runs, 'run')}: "
+            f"{len(self.differing):,} differ, {len(self.failed):,} failed; {counts}, "
+            f"{self.n_bytes:,} bytes, {counted(self.n_requests, 'request')}, {self.seconds:.1f} s."
         )
 
     def _details(self) -> list[tuple[str, str, str]]:

@@ -8,6 +8,7 @@ from typing import Self
 
 from runlake.errors.screen import for_screen, one_line
 from runlake.lake.snapshots.record import Record
+from runlake.values.counted import counted
 
 
 class Citation(str):
@@ -45,7 +46,7 @@ class Citation(str):
         """
         runs = {f"{one.backend}/{one.run}": one.digest for one in record.runs}
         taken = datetime.fromtimestamp(record.created_at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-        n_runs = "1 run" if len(runs) == 1 else f"{len(runs):,} runs"
+        n_runs = counted(len(runs), "run")
         lines = [
             f"Snapshot {record.name!r} of a lake of runs: {n_runs}, taken {taken}.",
             f"sha256:{record.digest}",

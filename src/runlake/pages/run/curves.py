@@ -10,7 +10,6 @@ import polars as pl
 from runlake.charts.buffers import Buffers
 from runlake.charts.chart import Chart
 from runlake.charts.html import payload_of
-from runlake.charts.names import counted
 from runlake.charts.series import Axis, Series
 from runlake.errors import InvalidArgument
 from runlake.history.plan.reasons import explain_unknown_key
@@ -19,6 +18,7 @@ from runlake.pages.run.columns import Columns, Contents, Rows
 from runlake.pages.run.view import View
 from runlake.public.run.run import Run
 from runlake.values import STEP, StepRange
+from runlake.values.counted import counted
 
 HEIGHT = 220
 

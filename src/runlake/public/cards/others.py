@@ -14,6 +14,7 @@ from runlake.notebook.run_cards import TREE_BYTES
 from runlake.notebook.tables import rows_table
 from runlake.notebook.trees import tree
 from runlake.public.cards.shown import card_of, warnings_as_notes
+from runlake.values.counted import counted
 
 if TYPE_CHECKING:
     from runlake.history.reader import Reading
@@ -47,7 +48,7 @@ def show_files(files: Files) -> str:
         header = ("name", "size", "type", "updated")
         parts = rows_table(header, rows, Room(TABLE_BYTES), "iterate over the list")
         if n_files > len(shown):
-            notes.insert(0, f"{len(shown):,} of the run's {n_files:,} files.")
+            notes.insert(0, f"{len(shown):,} of the run's {counted(n_files, 'file')}.")
         return facts_card(f"Files of {'/'.join(files.run.path)}", (), parts, notes)
 
     return card_of(files, build)
@@ -109,7 +110,7 @@ def show_scan(scan: object, reading: Reading | Stitched) -> str:
                 "every key" if keys is None else f"{plan.projection.how} of {', '.join(keys)}",
             ),
             ("steps", str(plan.steps)),
-            ("rows", f"at most {n_rows:,} in {len(exports):,} exports"),
+            ("rows", f"at most {n_rows:,} in {counted(len(exports), 'export')}"),
             ("live rows", f"{n_live:,}" if n_live else None),
         ]
         notes = ["Iterate over the scan, or call to_polars(), to_pandas() or to_arrow()."]

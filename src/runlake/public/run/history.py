@@ -27,6 +27,7 @@ from runlake.values import (
     check_text,
     check_word,
 )
+from runlake.values.counted import counted
 
 if TYPE_CHECKING:
     import duckdb
@@ -190,8 +191,8 @@ class RunHistory(RunFields):
         found = self._sampled(samples, keys, x_axis, stream, sample)
         if found.is_partial:
             warn(
-                f"A sample of '{self._path}': {len(found.rows):,} of {found.n_rows:,} rows; "
-                "run.frame() returns all.",
+                f"A sample of '{self._path}': {len(found.rows):,} of "
+                f"{counted(found.n_rows, 'row')}; run.frame() returns all.",
                 SampleWarning,
             )
         return as_pandas(found.rows) if pandas else found.rows

@@ -12,6 +12,7 @@ from runlake.history.runs.samples import Sampling, sample_runs, sample_runs_as_f
 from runlake.public.progress import progress_of
 from runlake.public.runs.run_set import RunSet
 from runlake.values import RUN_ID, STEP, ProgressOption, check_word
+from runlake.values.counted import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -165,8 +166,8 @@ class RunHistories(RunSet):
         if partial:
             kept, total = (sum(column) for column in zip(*counts, strict=True))
             warn(
-                f"Samples of {len(partial):,} of {len(counts):,} runs of "
-                f"'{self._place}': {kept:,} of {total:,} rows; "
+                f"Samples of {len(partial):,} of {counted(len(counts), 'run')} of "
+                f"'{self._place}': {kept:,} of {counted(total, 'row')}; "
                 f"samples={max(n_rows for _, n_rows in counts)} gives all.",
                 SampleWarning,
             )

@@ -195,9 +195,9 @@ class RunsPlots(RunAnswers):
         notes: list[str],
     ) -> Chart:
         from runlake.charts.groups import series_of_groups
-        from runlake.charts.names import counted
         from runlake.charts.series import Series
         from runlake.charts.smoothing import describe
+        from runlake.values.counted import counted
 
         stats, said = BANDS[edge]
         n_runs = len(self._ids())

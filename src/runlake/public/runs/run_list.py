@@ -40,6 +40,7 @@ from runlake.public.run.run import ENDED, Run
 from runlake.public.runs.run_set import RunSet
 from runlake.public.sweeps import Sweep
 from runlake.values import Question, RunPath
+from runlake.values.counted import counted
 
 DEFAULT_ORDER = "+created_at"
 # If the backend refuses a page, the page size is divided by this number.
@@ -420,7 +421,7 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
         if self._last is None:
             return ""
         n_runs = len(self)
-        said = f": {n_runs:,} run{'' if n_runs == 1 else 's'}"
+        said = f": {counted(n_runs, 'run')}"
         if self.more:
             return said
         n_running = sum(run._shown_state == "running" for run in self.objects)  # noqa: SLF001
