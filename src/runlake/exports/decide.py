@@ -50,7 +50,7 @@ def decide(
     held : mapping of str to Held
         The exports in the stored manifest; the keys are `Export.object`.
     held_freshness : Freshness or None
-        `Manifest.freshness` when all exports on disk were last up to date.
+        The run's `Manifest.freshness` at the last time when all exports on disk were up to date.
     use_cache : bool
         False downloads every export again.
 

@@ -20,7 +20,7 @@ from runlake.exports.manifest import Manifest, fetch_manifest, parse_answer
 from runlake.values import STEP, RunPath
 
 RUNS_PER_PAGE = 50
-# The answers that are requested before their runs are read: enough to keep all downloads busy, and
+# How many answers are requested before their runs are read: enough to keep all downloads busy, and
 # few enough that their signed URLs do not expire.
 PAGES_AHEAD = 2
 

@@ -1,4 +1,4 @@
-"""Count what is done by several threads, show progress, and cancel downloads."""
+"""Count the finished work of several threads, show progress, and cancel downloads."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Count:
 
 
 class FileCount:
-    """Counts the bytes of files: those that arrive, and those of files that are there already.
+    """Counts the bytes of files: of downloaded files as they arrive, of files on disk at once.
 
     Parameters
     ----------
@@ -80,13 +80,13 @@ class FileCount:
 
     @contextmanager
     def file(self, n_bytes: int | None) -> Iterator[None]:
-        """Within the context, one thread downloads a file or finds it; at the end it is counted."""
+        """Count a file that this thread downloads, or finds on disk, while the context is open."""
         self._of_thread.arrived = 0
         yield
         self._counted.add((n_bytes or 0) - self._of_thread.arrived)
 
     def add(self, n_bytes: int) -> None:
-        """Count bytes that arrived of the thread's file."""
+        """Count bytes that arrived for this thread's file."""
         self._of_thread.arrived = getattr(self._of_thread, "arrived", 0) + n_bytes
         self._counted.add(n_bytes)
 

@@ -34,7 +34,7 @@ class ByteRange:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A range of bytes that was written, ``start`` to ``stop`` exclusive, and its CRC32C."""
+    """A written range, ``start`` inclusive to ``stop`` exclusive, with the CRC32C of its bytes."""
 
     start: int
     stop: int

@@ -24,7 +24,7 @@ ENCRYPTED = (
     "x-goog-encryption-algorithm",
     "x-goog-encryption-kms-key-name",
 )
-# Stand for the digest if a host sends two different ones for one object: no file matches them.
+# Used as the digest if a host sends two different ones for one object: no file matches these.
 CONTRADICTORY_MD5, CONTRADICTORY_CRC32C = "contradictory", -1
 T = TypeVar("T")
 
@@ -87,7 +87,7 @@ class Validator:
         return self.md5 is not None or self.crc32c is not None
 
     def with_promises_of(self, other: Validator) -> Validator:
-        """Return this version with more digests: those that another answer promised."""
+        """Return this version with additional digests, which another answer promised."""
         md5 = {one for one in (self.md5, other.md5) if one is not None}
         crc32c = {one for one in (self.crc32c, other.crc32c) if one is not None}
         return replace(

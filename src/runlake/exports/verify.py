@@ -130,8 +130,8 @@ def verify_export(
     Returns
     -------
     Verified
-        The file: its length, CRC32C and Parquet footer are right. Its MD5 is right too, if a digest
-        of `Digest.for_promise` computes MD5.
+        The file: its length, CRC32C and Parquet footer are right. If `Digest.for_promise` computes
+        MD5 for these promises, the MD5 is right too.
 
     Raises
     ------
@@ -174,7 +174,7 @@ def digest_file(file: Path | bytes, validator: Validator, *, with_md5: bool = Fa
     Returns
     -------
     Digest
-        To be compared with the promises by `Digest.disagreement`.
+        The digest; `Digest.disagreement` compares it with the promises.
     """
     if isinstance(file, bytes):
         digest = Digest.for_promise(validator, len(file))

@@ -1,4 +1,4 @@
-"""The file of one attempt to download an export; the name shows the process and the version.
+"""The file of one attempt to download an export; its name shows the process and the version.
 
 The name is ``<object>.<host>-<boot>-<pid>-<random>.part`` at first. Once the storage host has sent
 the version, ``.<bytes>-<d or n>-<condition>`` is inserted before ``.part``. ``bytes`` is the length
@@ -123,7 +123,7 @@ class AttemptFile:
         self.object_digest = _digest(object_path)
         self._directory = directory
         self._attempt = f"{self.object_digest}.{attempt}"
-        # A text: joining paths takes as long as writing a small file.
+        # A str instead of a Path, because joining paths takes as long as writing a small file.
         self._path = f"{directory}{os.sep}{self._attempt}.part"
         self._file: FileIO | None = None
         self._is_left = False
@@ -145,7 +145,7 @@ class AttemptFile:
         return self._directory
 
     def open(self) -> FileIO:
-        """Create the file, to be written from its start."""
+        """Create the file, and return it open for writing from its start."""
         _under_way.add(self._attempt)
         # Without a buffer: bytes arrive in long pieces, and a buffer would copy each of them.
         self._file = FileIO(self._path, "x+")

@@ -1,7 +1,7 @@
-"""Verify the answer to a request for a small export that has arrived whole, in memory.
+"""Verify, in memory, the answer to a request for a small export whose body arrived whole.
 
-Nearly all answers for small exports are like this, and the steps of `StorageHost` (retries,
-resuming, encodings, expired URLs) take as long as the checks.
+Nearly all bodies of small exports arrive whole. For these, the other steps of `StorageHost`
+(retries, resuming, encodings, expired URLs) would take as long as the checks.
 """
 
 from __future__ import annotations

@@ -173,7 +173,7 @@ class StorageHost:
         ranges : sequence of ByteRange
             Disjoint ranges.
         validator : Validator
-            The version, with a `Validator.condition`.
+            The version; its `Validator.condition` must not be None.
         total : int or None
             Length of this version, if known. If the host's length differs, the host sends ranges of
             a compressed form of the object.
@@ -256,9 +256,9 @@ class StorageHost:
 
     def _renew_offer(self, expired: _Expired) -> None:
         with self._guard:
-            if self._offer is not expired.offer:  # another thread has renewed it
+            if self._offer is not expired.offer:  # another thread has renewed the URL
                 return
-            # A new URL is requested again only if bytes arrived by the last one. Otherwise a host
+            # A new URL is requested again only if bytes arrived from the last one. Otherwise a host
             # that refuses every URL would be asked forever.
             if self._n_bytes_at_renewal >= self._traffic.n_bytes:
                 raise self._refused_again(expired)
@@ -343,4 +343,4 @@ class _Expired(Exception):
 
 
 class _Again(Exception):
-    """A failed try that is not a retry, because bytes arrived or `_n_corrupt` counts the try."""
+    """A failed try that does not use up a retry: bytes arrived, or `_n_corrupt` counts it."""

@@ -63,7 +63,7 @@ class RangeSupport:
 
 
 class TailDownload:
-    """The download of the last bytes of an object, in one request, or in more for some hosts.
+    """The download of the last bytes of an object, in one request, or in several for some hosts.
 
     The range is requested as a suffix (``bytes=-N``). Some hosts do not support suffixes. If a host
     answers 400 or 501, sends another range, or sends nothing, two further requests are sent. The
@@ -79,7 +79,7 @@ class TailDownload:
     total : int or None
         Length of the object, if known.
     client : Client
-        What its storage hosts support is remembered for as long as this object exists.
+        The kinds of ranges that its storage hosts support are remembered while the client exists.
     host : str
         The storage host.
     """

@@ -35,7 +35,8 @@ GZIP = b"\x1f\x8b"
 MAGIC_BYTES = 4
 PLAIN = {"", "identity", "aws-chunked"}
 # Values of Content-Encoding that hosts repeat from an upload: codings registered for HTTP, and
-# values that uploaders set by mistake. None of them is believed if the body begins as Parquet.
+# values that uploaders set by mistake. All of them are ignored if the body begins like a Parquet
+# file.
 REPLAYED = PLAIN | {
     *("gzip", "x-gzip", "deflate", "compress", "x-compress", "br", "zstd"),
     *("utf-8", "utf8", "binary", "none", "null", "base64"),

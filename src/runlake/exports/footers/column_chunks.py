@@ -67,7 +67,7 @@ def chunks_by_statistics(
 
 
 def question_columns(schema: pa.Schema, question: Question) -> list[str]:
-    """Return the columns that can contain the keys of a question, which must name its keys."""
+    """Return the columns that can contain a question's keys; `Question.keys` must not be None."""
     return columns_for(question.keys or (), {field.name: field.type for field in schema})
 
 

@@ -1,9 +1,9 @@
-"""Parse repeated structures of a footer quickly, with regular expressions made from their form.
+"""Parse repeated structures of a footer quickly, with one regular expression per form.
 
 The column chunks of ten thousand columns have only a few forms. A form is a set of structures with
-the same fields, whose lists, minimums and maximums have the same lengths. From one structure that
-was parsed field by field (walked), an expression is made that matches exactly the structures of its
-form. A match takes a tenth of the time of a walk.
+the same fields, whose lists, minimums and maximums have the same lengths. One structure is parsed
+field by field (walked). From it, this module builds an expression that matches exactly the
+structures of its form. A match takes a tenth of the time of a walk.
 """
 
 from __future__ import annotations

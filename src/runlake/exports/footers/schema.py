@@ -18,7 +18,8 @@ from runlake.exports.footers.writers import all_kinds, kinds_in
 
 # The exports of a run often have the same columns.
 SCHEMAS_IN_MEMORY, MAX_PARTS_BYTES = 64, 1 << 16
-# Types without fields of which a column has no leaf, or as many as another type.
+# A type without fields has one leaf, except these: an empty struct has none; a dictionary or an
+# extension type has the leaves of another type.
 LEAVES_BY_OTHER_RULES = (pa.StructType, pa.DictionaryType, pa.BaseExtensionType)
 
 

@@ -18,8 +18,8 @@ from runlake.exports.footers.thrift import BINARY, I32, I64, LIST, STRUCT, Unkno
 
 SCHEMA, ROW_GROUPS, N_ROWS, KEY_VALUES = 2, 4, 3, 5
 MAX_DEPTH = 64
-# Limits against absurd sizes: delta and run-length encodings store a value in a few bits, so many
-# values per byte are possible, and smaller numbers than those "always allowed" do no harm.
+# Limits against absurd sizes. Many values per byte are possible, because delta and run-length
+# encodings store a value in a few bits. Numbers up to those "always allowed" do no harm.
 VALUES_PER_BYTE = 1_000
 VALUES_ALWAYS_ALLOWED = 1 << 24
 BYTES_PER_BYTE = 1_000
@@ -45,7 +45,7 @@ TEXT_CHUNK = replace(CHUNK, free=CHUNK.free | BOUNDS)
 # Type, length, repetition and number of children.
 _Element = tuple[int | None, int | None, int, int]
 _elements_seen: Forms[_Element] = Forms(ELEMENT)
-# Schemas of footers, and their longest, that are remembered: exports of a run often have one.
+# Number of schemas to remember, and length of the longest: exports of a run often share a schema.
 MAX_SCHEMAS, MAX_SCHEMA_BYTES = 8, 1 << 16
 
 
@@ -65,7 +65,8 @@ class _Leaf:
 
 
 _schemas_seen: list[tuple[bytes, list[_Leaf]]] = []
-# Bytes after the row groups, which were skipped without an error, and the parts found in them.
+# For footers seen before: the bytes after the row groups, which were skipped without an error, and
+# the parts found in these bytes.
 _ends_seen: list[tuple[bytes, list[bytes]]] = []
 
 
