@@ -179,7 +179,7 @@ def _say(error: BaseException, words: list[str]) -> int:
 
 
 def _extra_of(command: str) -> str:
-    """Return the extra that has the packages of a command."""
+    """Return the extra of runlake that installs the packages for a command."""
     entry = _found().get(command)
     if entry is None:
         return "all"
@@ -203,7 +203,7 @@ def _joined(text: str) -> str:
 
 
 def _prepare_streams() -> None:
-    """Make streams escape characters they cannot encode; open the null device for a missing one."""
+    """Make streams escape what they cannot encode; replace a missing stream by the null device."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:

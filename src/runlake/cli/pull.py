@@ -64,7 +64,7 @@ def pull(
             _show(getattr(error, "report", None), as_json=as_json)
             raise
         except ProjectNotFoundError:
-            # A short path of a run has as many names as that of a project.
+            # The short path of a run has as many parts as the path of a project.
             if len(paths) > 1 or chosen or not _pull_short(paths[0], as_json=as_json):
                 raise
             return

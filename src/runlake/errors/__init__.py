@@ -127,7 +127,7 @@ class InvalidType(InvalidArgument, TypeError):
 
 
 class SecretsFound(InvalidArgument):
-    """Values of runs look like keys or passwords; nothing was published. ``paths`` names them."""
+    """Values of runs look like keys or passwords; nothing was published. ``paths`` lists them."""
 
 
 class LocalFileNotFoundError(InvalidArgument, FileNotFoundError):

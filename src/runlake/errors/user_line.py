@@ -19,8 +19,8 @@ from runlake.errors.screen import without_controls
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# Packages whose frames can lie between the user's line and ours: wandb, once accelerated, and the
-# engines that pull rows from our frames and batches lazily.
+# Packages whose frames can lie between the user's line and a line of runlake: wandb, if it is
+# accelerated, and the engines that read rows from frames and batches of runlake lazily.
 _BETWEEN = ("wandb", "polars", "pyarrow", "pandas", "duckdb")
 
 
@@ -78,8 +78,8 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
 def silenced(*categories: type[Warning]) -> Iterator[None]:
     """Within the context, issue no warnings of some classes.
 
-    In this thread and in those whose function `for_thread` wraps: unlike the filters of the module
-    warnings, which all threads of a process share.
+    This applies to this thread, and to threads whose function `for_thread` wraps. The filters of
+    the module ``warnings`` would apply to all threads of the process.
     """
     token = _silenced.set((*_silenced.get(), *categories))
     try:
@@ -91,8 +91,8 @@ def silenced(*categories: type[Warning]) -> Iterator[None]:
 def for_thread(function: Callable[P, T]) -> Callable[P, T]:
     """Wrap a function that another thread will call.
 
-    Its warnings then name the line of the user's code that is calling runlake now; those that are
-    silenced now are not issued.
+    Its warnings then point at the line of the user's code that is calling runlake now. Warnings of
+    classes that are silenced now are not issued.
     """
     line = _users_line()
     categories = _silenced.get()

@@ -12,8 +12,8 @@ from runlake.settings.environment import directory, home_directory, variable
 from runlake.settings.secret import Secret, checked_key
 from runlake.settings.settings_files import read_settings_files
 
-# Keys from `runlake.login` in this process, by base URL. The last one's URL is the default base URL
-# if no argument and no variable names another.
+# Keys from `runlake.login` in this process, by base URL. The URL of the last login is the default
+# base URL if no argument and no variable names another URL.
 _logins: dict[str, Secret] = {}
 
 

@@ -72,7 +72,7 @@ def word_in(name: str, words: tuple[str, ...]) -> str:
 
 
 def existing_in(name: str) -> str | None:
-    """Return an environment variable as the path of an existing file or directory."""
+    """Return the path in an environment variable; the file or directory must exist."""
     text = variable(name)
     if text is not None and not Path(text).exists():
         raise SettingsError(
@@ -116,7 +116,7 @@ def child_environment(extra: Mapping[str, str], *, has_proxies: bool = False) ->
     extra : mapping of str to str
         Variables to set.
     has_proxies : bool
-        True if the process is to use the proxies that the environment names.
+        True if the child process may use the proxies that the environment names.
 
     Returns
     -------

@@ -55,8 +55,8 @@ class Settings:
     max_bandwidth : int or None
         Bytes per second for all downloads of this process (``RUNLAKE_MAX_BANDWIDTH``).
     pack_runs : int
-        A pull packs the lake when this number of runs were pulled since it was last packed; 0 means
-        never (``RUNLAKE_PACK_RUNS``).
+        A pull packs the lake if at least this number of runs were pulled since the last pack; 0
+        means never (``RUNLAKE_PACK_RUNS``).
     artifact_dir : Path
         Default directory for downloaded artifacts (``WANDB_ARTIFACT_DIR``). A relative path is
         relative to the working directory at the time of the download.
@@ -95,7 +95,7 @@ class Settings:
         return MAX_DOWNLOADS if self.max_workers == MAX_WORKERS else self.max_workers
 
     def __getitem__(self, name: str) -> Any:
-        """Return a setting by name; in wandb, ``Api.settings`` is a dict."""
+        """Return a setting by name, because ``Api.settings`` of wandb is a dict."""
         if name not in self.__slots__:
             raise KeyError(name)
         return getattr(self, name)
@@ -105,7 +105,7 @@ class Settings:
         return getattr(self, name) if name in self.__slots__ else default
 
     def keys(self) -> list[str]:
-        """Return the names of all settings but the API key."""
+        """Return the names of all settings except the API key."""
         return [name for name in self.__slots__ if name != "api_key"]
 
     def __iter__(self) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from runlake.settings.environment import variable
 
-# Other variables, such as those of roles on machines in a cloud, are read by the stores themselves.
+# The libraries read other variables themselves, for example those for roles of cloud machines.
 OF_S3 = (
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
@@ -32,7 +32,7 @@ def storage_options(scheme: str) -> dict[str, str]:
     region = found.pop("aws_default_region", None)
     if endpoint is not None:
         found["aws_endpoint_url"] = endpoint
-        # A server of one's own has no regions, but signatures name one.
+        # A self-hosted server has no regions, but a signature must name one.
         region = region or "us-east-1"
     if region is not None:
         found.setdefault("aws_region", region)

@@ -70,7 +70,7 @@ def check_number(value: Any, name: str, at_least: float = -math.inf) -> float:
         ...
     runlake.errors.InvalidArgument: tolerance must be a number of 0 or more, not -1.
     """
-    # Numbers of numpy too.
+    # `Real` also includes the numbers of numpy.
     is_number = isinstance(value, Real) and not isinstance(value, bool)
     try:
         number = float(value) if is_number else math.nan
@@ -99,7 +99,7 @@ def check_seconds(seconds: Any, name: str) -> None:
 
 def check_word(word: str, name: str, words: tuple[str, ...]) -> str:
     """Return ``word``; raise `InvalidArgument` if it is not one of ``words``."""
-    given: object = word  # `in` would compare a polars expression, which has no truth
+    given: object = word  # `in` would compare a polars expression, which has no truth value
     if not isinstance(given, str) or given not in words:
         raise InvalidArgument(f"{name} must be {' or '.join(map(repr, words))}, not {word!r}.")
     return word

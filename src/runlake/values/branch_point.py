@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from runlake.values.paths import RunPath
 
 BRANCH_POINT = "branch_point"
-# Steps have 63 bits, and a range of steps ends after its last step.
+# A step has at most 63 bits, and so has the end of a range, which is one step after its last step.
 LAST_STEP = 2**63 - 2
 
 

@@ -1,4 +1,4 @@
-"""Paths that callers name: checks before the file system is used, and errors of writing."""
+"""Check paths from callers before the file system is used, and report errors of writing."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def path_text(path: str | os.PathLike[str], what: str) -> str:
 
 
 def local_path(path: str | os.PathLike[str], what: str) -> Path:
-    """Return the path of a file or directory, which may be new; ``~`` is replaced.
+    """Return a caller's path with ``~`` replaced; the file or directory need not exist.
 
     Parameters
     ----------
@@ -70,12 +70,12 @@ def local_path(path: str | os.PathLike[str], what: str) -> Path:
 def check_length(path: Path, what: str) -> Path:
     """Return a path; raise `InvalidArgument` if the file system allows no name that long.
 
-    For such a path, `Path.exists` and its like raise an error.
+    For such a path, `Path.exists` and similar methods raise an error.
     """
     try:
         path.lstat()
     except ValueError:
-        pass  # with a NUL or half of a character there is no such path, as `Path.exists` says
+        pass  # no path has a NUL or a lone surrogate: `Path.exists` is False
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
             raise InvalidArgument(

@@ -37,7 +37,7 @@ def url_parts(url: str) -> list[str]:
     return [unquote(part) for part in split_url(url).path.split("/") if part]
 
 
-# Cached, because a table of many runs needs the URL of each.
+# Cached, because a table of many runs needs the URL of each run.
 @lru_cache(maxsize=1 << 13)
 def _quoted(name: str) -> str:
     # Names from a backend may contain lone surrogates (JSON escapes), which do not encode.
@@ -86,7 +86,7 @@ class RunPath:
         entity, project : str, optional
             Defaults for the parts that the text leaves out.
         page : {"runs", "sweeps"}
-            Part of the URL before the id: "runs" for the page of a run, "sweeps" for that of a
+            Part of the URL before the id: "runs" for the page of a run, "sweeps" for the page of a
             sweep.
 
         Raises

@@ -10,8 +10,8 @@ from typing import Any
 def is_same(a: Any, b: Any) -> bool:
     """Return whether two JSON values are equal; NaN equals NaN, and 1 equals 1.0 but not True.
 
-    The order of the entries of an object does not matter: the SDK writes the same object in another
-    order each time. A null is the same as no entry.
+    The order of an object's entries does not matter, because the SDK writes the same object in
+    another order each time. An entry whose value is null equals a missing entry.
 
     Examples
     --------
@@ -30,7 +30,7 @@ def is_same(a: Any, b: Any) -> bool:
 
 
 def first_difference(a: Mapping[str, Any], b: Mapping[str, Any]) -> str | None:
-    """Return the first name whose values differ, or None; a null is the same as no value."""
+    """Return the first name whose values differ, or None; a null equals a missing value."""
     for name in dict.fromkeys([*a, *b]):
         if not is_same(a.get(name), b.get(name)):
             return name
