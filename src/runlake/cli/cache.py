@@ -96,11 +96,13 @@ def prune(
         typer.Argument(help="ENTITY, ENTITY/PROJECT or ENTITY/PROJECT/RUN, with *."),
     ] = None,
     max_bytes: Annotated[str | None, typer.Option(help="Bytes to keep, such as 20GB.")] = None,
-    max_age: Annotated[str | None, typer.Option(help="Longest time unread, such as 7d.")] = None,
+    max_age: Annotated[
+        str | None, typer.Option(help="Evict runs that were not read for this time, such as 7d.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the runs.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Evict runs: the named ones, those unread for long, or the least recently read."""
+    """Evict runs: those named, those not read for long, or the least recently read."""
     from runlake.cache.upkeep.evict import prune_cache
     from runlake.cache.upkeep.prune import Policy
     from runlake.cli.output import show_rows
@@ -124,13 +126,13 @@ def prune(
 
 @app.command()
 def pin(run: Annotated[str, typer.Argument(help=RUN_FORM)]) -> None:
-    """Keep a run from being pruned."""
+    """Protect a run from being pruned."""
     _pin(run, is_pinned=True)
 
 
 @app.command()
 def unpin(run: Annotated[str, typer.Argument(help=RUN_FORM)]) -> None:
-    """Let a run be pruned again."""
+    """End the protection of a run, so that it can be pruned."""
     _pin(run, is_pinned=False)
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 app = typer.Typer(help="Maintain the lake: all pulled runs.", no_args_is_help=True)
-RUNS_FORM = "ENTITY/PROJECT or ENTITY/PROJECT/RUN; all runs if there is none."
+RUNS_FORM = "ENTITY/PROJECT or ENTITY/PROJECT/RUN; all runs if none is given."
 # The states of runs that a pull, or a new snapshot, would mend.
 WORSE = ("incomplete", "changed", "damaged")
 NameArgument = Annotated[str, typer.Argument(help="Name of the snapshot.", metavar="NAME")]
@@ -75,7 +75,7 @@ def snapshots(as_json: JsonOption = False) -> None:
 
 @app.command("delete-snapshot")
 def delete_snapshot(name: NameArgument) -> None:
-    """Delete a snapshot; what the lake still has of its files stays."""
+    """Delete a snapshot; files that the lake still has stay."""
     from runlake.lake.lake import Lake
 
     Lake().delete_snapshot(name)
@@ -104,9 +104,11 @@ def publish(
     filters: Annotated[str | None, typer.Option(help="Only runs that match, as JSON.")] = None,
     at: AtOption = None,
     secrets: Annotated[
-        Secrets, typer.Option(help="Values that look like keys or passwords.")
+        Secrets, typer.Option(help="What to do with values that look like keys or passwords.")
     ] = Secrets.REFUSE,
-    catalog: Annotated[str | None, typer.Option(help="URL of a catalog that others use.")] = None,
+    catalog: Annotated[
+        str | None, typer.Option(help="URL of a catalog, if several people publish to one place.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Copy runs of the lake to a place from which others read them, also without runlake."""

@@ -95,10 +95,11 @@ def _show_version(value: bool) -> None:
 @app.callback()
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show it.")
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
     ] = False,
     debug: Annotated[
-        bool, typer.Option(DEBUG, help="Show tracebacks; anywhere on the line.")
+        bool, typer.Option(DEBUG, help="Show tracebacks; works anywhere on the line.")
     ] = False,
     install_completion: InstallOption = None,
     show_completion: ShowOption = None,

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 PATH_FORM = "ENTITY/PROJECT/RUN or ENTITY/PROJECT, or URLs; several runs, or one project."
 KEY_FORM = "Key to draw, or a glob such as 'val/*'; can be repeated."
 SMOOTH_FORM = "Weight below 1 of a moving average, or number of points of a window mean."
-BAND_FORM = "Around the mean: std, sem, min-max, quantiles, ci95 or none."
-OUTPUT_FORM = "File to write, by the end of its name: png, svg, pdf, html or txt."
+BAND_FORM = "Band around the mean: std, sem, min-max, quantiles, ci95 or none."
+OUTPUT_FORM = "File to write; its suffix selects the format: png, svg, pdf, html or txt."
 MAX_WIDTH = 140
 PIPE_SIZE = (76, 24)
 PROJECT_PARTS = 2
@@ -32,7 +32,7 @@ def plot(
     x: Annotated[str | None, typer.Option("--x", help="Key of the x axis.")] = None,
     by: Annotated[
         list[str] | None,
-        typer.Option("--by", help="Mean of runs with one value of a column, such as config.lr."),
+        typer.Option("--by", help="Mean of runs with equal values in a column, such as config.lr."),
     ] = None,
     band: Annotated[str | None, typer.Option("--band", help=BAND_FORM)] = None,
     smooth: Annotated[float | None, typer.Option("--smooth", help=SMOOTH_FORM)] = None,
@@ -41,7 +41,7 @@ def plot(
     max_step: Annotated[int | None, typer.Option(help="Step to stop before.")] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help=OUTPUT_FORM)] = None,
 ) -> None:
-    """Draw keys of runs."""
+    """Draw the curves of keys of runs."""
     from runlake.charts.chart import checked_target
     from runlake.cli.answer import check_output
     from runlake.public.api import Api

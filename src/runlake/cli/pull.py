@@ -20,7 +20,9 @@ LOCAL_STARTS = (".", "/", "~")
 
 def pull(
     paths: Annotated[list[str], typer.Argument(help=PATH_FORM, metavar="PATH...")],
-    refresh: Annotated[bool, typer.Option("--refresh", help="Download all again (a run).")] = False,
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="Download all exports of a run again.")
+    ] = False,
     files: Annotated[bool, typer.Option("--files", help="Also media, tables and files.")] = False,
     artifacts: Annotated[
         bool, typer.Option("--artifacts", help="Also logged and used artifacts.")
@@ -29,10 +31,12 @@ def pull(
     since: Annotated[str | None, typer.Option(help="Only runs active since: 7d, a date.")] = None,
     filters: Annotated[str | None, typer.Option(help="Only runs that match, as JSON.")] = None,
     workers: Annotated[int | None, typer.Option(help="Runs to pull at the same time.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what to do.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only print what would be downloaded.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Download runs, or the runs of projects, to the cache; what has not changed is skipped."""
+    """Download runs, or all runs of projects, to the cache; unchanged runs are skipped."""
     from runlake.errors import CacheFull, InvalidArgument, ProjectNotFoundError
     from runlake.lake.lake import Lake
 

@@ -20,7 +20,9 @@ def push(
     artifacts: Annotated[
         bool, typer.Option("--artifacts/--no-artifacts", help="Also send artifacts, with the SDK.")
     ] = True,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what to do.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only print what would be sent.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Copy runs of the lake to a backend, and check each by reading it back."""

@@ -75,7 +75,7 @@ def query(
     how: Annotated[How, typer.Option(help="Rows with 'all' or 'any' of the keys.")] = How.all,
     limit: Annotated[int | None, typer.Option(min=0, help="Maximum rows.")] = None,
     form: Annotated[Form, typer.Option("--format", help="Output format.")] = Form.table,
-    output: Annotated[Path | None, typer.Option(help="File to write; else the terminal.")] = None,
+    output: Annotated[Path | None, typer.Option(help="File to write instead of stdout.")] = None,
     lake: Annotated[bool, typer.Option("--lake", help="Query all runs on disk with SQL.")] = False,
 ) -> None:
     """Read rows of a run, or query its history with SQL; with --lake SQL, all runs on disk."""
