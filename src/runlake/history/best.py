@@ -86,8 +86,8 @@ def _read_best(plan: Plan, live: LiveRows, mode: Mode) -> Best | None:
     if sum(read.n_rows for read in plan.exports) <= sizes.ROWS_COMPARED_AT_ONCE:
         found = _first(numbers, cell == extreme).collect()
     else:
-        # Batch by batch, and twice: to compare each value with the extreme in one query, polars
-        # holds the whole column. The second query ends at the step.
+        # Two queries, batch by batch: a single query that compares each value with the extreme
+        # would hold the whole column in memory. The second query ends at the step of the extreme.
         bound = numbers.select(extreme).collect(engine="streaming").item()
         found = _first(numbers, cell == pl.lit(bound, dtype)).collect(engine="streaming")
     if found.is_empty():

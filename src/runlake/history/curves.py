@@ -1,4 +1,4 @@
-"""The curves of many keys of one run for a small picture each, if they are cheap to read."""
+"""Sample the curves of many keys of one run, for small pictures, if the read is cheap."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ Points = tuple[list[float], list[float]]
 
 @dataclass(frozen=True, slots=True)
 class Curves:
-    """Sampled curves, and where they are from.
+    """Sampled curves, and a sentence about their source.
 
     Parameters
     ----------
     points : mapping of str to tuple of list and list
         Steps and values of each key that has numbers.
     source : str
-        Where the points are from, and at which cost; or why there are none.
+        A sentence that says where the points come from and what they cost, or why there are none.
     """
 
     points: Mapping[str, Points]
@@ -61,7 +61,7 @@ def read_curves(
     run : RunPath
         The run.
     freshness : tuple or None
-        The run's present freshness, by which its cached exports are known to be up to date.
+        The run's present freshness; cached exports with the same freshness are up to date.
     keys : sequence of str
         The keys, at least one.
     may_ask : bool

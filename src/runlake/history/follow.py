@@ -123,8 +123,8 @@ class _Following:
             now = reading.pulled.manifest
         if not self.has_fallen:
             self.seen = now
-        # A backend's last step may be ahead of the rows that it lists: stop only when its rows are
-        # read, or when a poll found nothing more.
+        # A backend's last step may be ahead of the rows that it lists: stop only when all rows up
+        # to this step have been read, or when a poll found no new row.
         is_complete = self.position >= _end(now) or self.position == before
         self.is_over = not now.is_under_way and is_complete
 

@@ -1,4 +1,4 @@
-"""Decode the first rows while the backend is asked whether the run changed; use them if not."""
+"""Decode first rows while a request checks whether the run has changed; use them if it has not."""
 
 from __future__ import annotations
 
@@ -43,8 +43,9 @@ class HeadStart:
         # Threads do not survive a fork: a child process must not wait for this one.
         self._pid = os.getpid()
         executor = ThreadPoolExecutor(1, thread_name_prefix="runlake-head-start")
-        # Only if the module is imported: a fork during an import in the thread would leave its lock
-        # taken in the child. RuntimeError: no thread can start at process exit or at a limit.
+        # Start only if the module is already imported: if the process forks while a thread imports
+        # it, the lock of the import stays locked in the child. RuntimeError: no thread can start at
+        # process exit or at a limit.
         if "runlake.history.decode.expressions" in sys.modules:
             with suppress(RuntimeError):
                 self._begun = executor.submit(self._begin)

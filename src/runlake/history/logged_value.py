@@ -22,7 +22,7 @@ def logged_value(
     run : RunPath
         The run.
     key : str
-        The key that the value was logged under; dots lead into mappings.
+        The key that the value was logged under; dots separate the keys of nested mappings.
     step : int or None
         The step that the value was logged at; None means the last value, which is in the summary.
     summary : mapping

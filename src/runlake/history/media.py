@@ -30,7 +30,7 @@ KINDS = {
     "plotly-file": "plotly",
     "bokeh-file": "bokeh",
 }
-# Of each list of media: the kind of its items, and the field with the list.
+# For each type of media list: the kind of its items, and the field that contains the list.
 LISTS = {
     "images/separated": ("image", "filenames"),
     "audio": ("audio", "audio"),
@@ -148,7 +148,8 @@ def fetch_media(
     items : sequence of MediaItem
         The files.
     max_bytes : int, optional
-        Download no longer file.
+        Maximum length of a downloaded file, for cells that log no length or no SHA-256. For other
+        cells, the logged length is the maximum.
 
     Returns
     -------

@@ -92,7 +92,7 @@ class Mending:
                     right.append(export)
         for export in right:
             _refuse(export, engines[export.object], plan, corrupt)
-        # In the manifest, for other processes: pyarrow will read these files at once.
+        # The manifest is changed, so that other processes read these files with pyarrow at once.
         others = [export for export in right if engines[export.object] != PYARROW]
         if others:
             note_uncommon(self._client.settings, plan.run, others)
@@ -116,7 +116,7 @@ def _refuse(export: StoredExport, engine: str, plan: Plan, corrupt: CacheCorrupt
             path=str(export.path),
             paths=(str(export.path),),
         ) from corrupt
-    # The engine was tried although it was known to fail: trying again would not end.
+    # The engine was used although it was known to fail, so mending would never end.
     if is_known:
         raise corrupt
 

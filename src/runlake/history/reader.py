@@ -80,7 +80,7 @@ class Reading:
 
     def iter_rows(self, page_size: int) -> Iterator[Row]:
         """Return the rows as dicts; warn if there are none although the run has rows."""
-        # In place of a generator, which would be resumed for each row.
+        # Not a generator, because it would be resumed for each row.
         return chain.from_iterable(self._warned_batches(page_size))
 
     def _warned_batches(self, page_size: int) -> Iterator[Rows]:
@@ -139,7 +139,7 @@ class Reading:
     def stream(self) -> Stream:
         """Return the rows as Arrow batches; if a file is broken, mend it and continue.
 
-        Unlike `arrow`, it does not warn about columns of JSON text.
+        Unlike `arrow`, this method does not warn about columns of JSON text.
         """
         from runlake.history.frames.arrow import answer_schema
         from runlake.history.frames.scan import json_keys, plan_types
@@ -277,7 +277,7 @@ class Reading:
     def frame_or_sample(
         self, n_rows: int, keys: Sequence[str], *, needs_all: bool = False
     ) -> tuple[pl.DataFrame, int]:
-        """Return all rows as a frame; of a history too long for one frame, those of `sample`.
+        """Return all rows as a frame; if they are too many for a frame, the rows of `sample`.
 
         Parameters
         ----------
@@ -412,8 +412,8 @@ class Reading:
         mending = Mending(self.client)
         begun = None if self.head_start is None else self.head_start.take
         files = [export.file for export in self.plan.exports]
-        # Values that decode but that Python cannot represent raise outside of the decoder: this
-        # names the files in such errors too.
+        # Some values decode, but Python cannot represent them. Their errors are raised outside of
+        # the decoder, so the names of the files are added here.
         with telling_corruption(*files):
             while True:
                 plan = reading.plan

@@ -102,7 +102,7 @@ def read_table_cell(client: Client, run: RunPath, cell: Mapping[str, Any]) -> pl
     held = _held_source(client, run, cell) if client.settings.offline else None
     if held is not None:
         return held.frame(cell)
-    # Of a run in the lake whose artifacts were not pulled, only its own files are on disk.
+    # If a run was pulled to the lake without artifacts, only the run's own files are on disk.
     is_in_lake = client.settings.offline and cell.get("_type") == "table-file" and cell.get("path")
     if is_in_lake and list_stored_files(client.settings, run, [cell["path"]]):
         return _frame([_run_file(client, run, cell)], {})
@@ -262,8 +262,9 @@ def _held_source(client: Client, run: RunPath, cell: Mapping[str, Any]) -> Table
 
     A cell names its artifact by an id of the SDK that only a backend can look up. So the artifact
     is found by the name of its file, among those that the run logged. The increments of a table are
-    in all versions after the one that they were logged with. Other files of the same name in
-    several versions cannot be told apart: then the result is None.
+    in all versions after the one that they were logged with. If several versions have a file of
+    this name, and the table is not incremental, the files cannot be distinguished, and the result
+    is None.
     """
     try:
         name = urlsplit(cell.get("artifact_path") or "").path.removeprefix("/")

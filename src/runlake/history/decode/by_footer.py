@@ -1,4 +1,4 @@
-"""Read some columns of an export with many, by a slim footer that describes only those to read."""
+"""Read a few columns of a wide export with a slim footer, which describes only these columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The first slices that were decoded last, in memory: a run is often read again."""
+"""Keep the last decoded first slices in memory, because a run is often read again."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def forget_first_slices() -> None:
 
 
 def _key(query: SliceQuery) -> Hashable:
-    """Return what the rows of a query depend on; None if its file is missing."""
+    """Return a cache key for a query's rows; None if it reads several files, or a missing one."""
     if query.others:
         return None
     with suppress(OSError):

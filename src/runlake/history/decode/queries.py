@@ -86,7 +86,7 @@ def _divided(reads: Reads, n_sharing: int) -> Iterator[list[tuple[ExportRead, St
     """Group consecutive small exports that one query can decode; other exports are not grouped.
 
     The first export is not grouped either, so that its rows arrive soon. The next two groups are
-    smaller than later ones: each is decoded while the rows of the one before are made.
+    smaller than later ones: each group is decoded while the rows of the group before it are built.
     """
     n_most = sizes.CELLS_OF_FILES // n_sharing
     limits = chain([n_most, n_most // 4, n_most // 2], repeat(n_most))
@@ -214,7 +214,7 @@ def _narrowed(
     """
     facts = read.facts.row_groups[index]
     if facts.first_step is not None and facts.last_step == facts.first_step + group.n_rows - 1:
-        # Each row has the step after that of the row before.
+        # Each row's step is one higher than the step of the row before.
         start = max(0, steps.start - facts.first_step)
         stop = group.n_rows if steps.stop is None else steps.stop - facts.first_step
         stop = min(stop, group.n_rows)

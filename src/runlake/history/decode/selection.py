@@ -72,5 +72,5 @@ def _shares(names: Sequence[str]) -> list[Sequence[str]]:
     import polars as pl
 
     n_shares = max(1, min(pl.thread_pool_size(), len(names) // sizes.COLUMNS_WORTH_A_THREAD))
-    # In turns, because neighbouring columns have similar costs.
+    # The shares get columns in turn, because neighbouring columns have similar costs.
     return [names[start::n_shares] for start in range(n_shares)]

@@ -38,7 +38,7 @@ class HasColumns(Protocol):
 
     @property
     def columns(self) -> Sequence[Column]:
-        """Its columns that contain the keys of a read."""
+        """The columns that contain the keys of a read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,7 @@ def warn_of_json(where: object, keys: tuple[str, ...], exports: Iterable[HasColu
     keys : tuple of str
         Keys whose columns are JSON text.
     exports : iterable
-        The exports that were read, or what has the columns of their keys.
+        The exports or packed runs that were read.
     """
     if not keys:
         return

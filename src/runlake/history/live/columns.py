@@ -59,8 +59,9 @@ def rows_table(rows: Sequence[Row], types: Types | None = None) -> pa.Table:
     rows : sequence of dict
         Rows, which may have different keys.
     types : mapping of str to pyarrow.DataType or None, optional
-        The keys to convert, with a type for all cells of each key in these rows and in others. The
-        keys of these rows, with the types of their own cells, if omitted.
+        The keys to convert. The type of a key must fit its cells in these rows, and in all rows
+        that will be combined with them. If omitted, all keys of these rows are converted, with
+        types that fit these rows.
 
     Returns
     -------
@@ -88,7 +89,7 @@ def table_columns(table: pa.Table) -> tuple[Column, ...]:
 def _column(rows: Sequence[Row], key: str, dtype: pa.DataType) -> pa.Array:
     cells = [row.get(key) for row in rows]
     if is_json(dtype):
-        # Of the cell itself: in a column of floats, a whole number would be written as 0.0.
+        # Encode the cells themselves: in a column of floats, the integer 0 would be written as 0.0.
         texts = [None if cell is None else _dump(cell).encode() for cell in cells]
         return pa.array(texts, dtype)
     try:
@@ -173,7 +174,8 @@ _FOUND: dict[type, Callable[[Any], pa.DataType | None]] = {
 def _cannot_hold(dtype: pa.DataType) -> bool:
     """Return whether engines fail on a type, or would read it as JSON (as they read bytes)."""
     if pa.types.is_struct(dtype) and not is_json(dtype):
-        # Empty dicts alone; beside other dicts they are structs of nulls, as in an export.
+        # A struct without fields, for cells that are all empty dicts. Beside other dicts, an empty
+        # dict is a struct of nulls, as in an export.
         return dtype.num_fields == 0 or any(_cannot_hold(field.type) for field in dtype)
     if pa.types.is_large_list(dtype):
         return _cannot_hold(dtype.value_type)

@@ -210,8 +210,8 @@ def _request_page(client: Client, run: RunPath, start: int, stop: int, limit: in
     lines = answer.get("history") or []
     found = _ascending(client, run, _parsed(lines))
     rows = _within(found, start, stop)
-    # If a range has no rows, a backend may send rows after it, which ends the walk. Rows before it
-    # would repeat pages without end.
+    # If a range has no rows, a backend may send later rows; then the walk ends. If it sent earlier
+    # rows, the walk would request the same pages forever.
     if found and not rows and found[0][STEP] < start:
         raise _leads_back(client, run, start, found)
     return rows
@@ -255,7 +255,7 @@ def _parsed(lines: list[Any]) -> Iterator[Any]:
 def _fetch_filtered(
     client: Client, run: RunPath, keys: tuple[str, ...], start: int, stop: int, limit: int
 ) -> LiveAnswer:
-    """Request the rows that have all keys and, in the same request, all steps still live."""
+    """Request the rows that have all keys, and in the same request all steps that are live now."""
     bounds = {"minStep": start, "maxStep": stop - 1, "samples": limit}
     specs = [{"keys": [STEP, *keys], **bounds}, {"keys": [STEP], **bounds}]
     answer = query_run(

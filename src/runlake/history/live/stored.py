@@ -30,7 +30,7 @@ class StoredRows:
         return {row[STEP]: row for row in read_rows(self.directory, LIVE) or ()}
 
     def iter_pages(self, plan: Plan) -> Iterator[list[Row]]:
-        """Yield the rows of a plan; there are none that it does not list."""
+        """Yield the rows of a plan, which lists the steps of all stored rows."""
         for page in plan.live_pages:
             yield self.read_page(plan, page)
 

@@ -207,7 +207,7 @@ def plan_read(pulled: PullResult, question: Question) -> Plan:
     """
     steps = question.steps
     live_steps = tuple(step for step in pulled.manifest.live_steps or () if steps.holds(step))
-    # The next read of the run has often the same exports and the same question.
+    # The next read of the run often has the same exports and the same question.
     exports, segments = pulled.exports.latest(_plan_exports, question, live_steps)
     return Plan(
         pulled=pulled,

@@ -162,8 +162,8 @@ def cut_segments(
     Returns
     -------
     Segments
-        Ascending and disjoint. If the only source of two neighbouring ranges is the same, they are
-        joined into one segment, which is read without a merge.
+        Ascending and disjoint. Neighbouring ranges that have the same single source are joined into
+        one segment, which is read without a merge.
     """
     segments: list[Segment] = []
     for low, high, active in _intervals(reads, live_steps):

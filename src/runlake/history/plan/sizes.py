@@ -18,11 +18,12 @@ CELLS_PER_ROW_GROUP = 2 * CELLS_PER_SLICE
 # rows is limited too.
 CELLS_IN_FIRST_SLICE = 1 << 17
 ROWS_IN_FIRST_SLICE = 1000
-# A caller that wants a single row waits for the first rows. With many keys these are converted to
-# dicts without arrays in between, whose cost is the same for any small number of rows.
+# A caller that wants a single row waits for the first rows. With many keys, these rows are
+# converted directly to dicts, because the cost of arrays is the same for any small number of rows.
 CELLS_IN_FIRST_ROWS = 1 << 11
-# Small exports with equal columns are decoded together up to this size: a query takes as long as
-# 50,000 cells. More would be decoded while no rows are made.
+# Small exports with equal columns are decoded together up to this size: beginning a query takes as
+# long as decoding 50,000 cells. If more were decoded at once, no rows would be built in the
+# meantime.
 CELLS_OF_FILES = 1 << 19
 # The caller waits for these slices while few other threads work.
 SLICES_WAITED_FOR = 2

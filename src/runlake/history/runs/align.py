@@ -1,4 +1,4 @@
-"""Bring curves of many runs onto one x axis, and summarize them per group, without I/O."""
+"""Compute the curves of many runs at common points of an x axis, and their statistics; no I/O."""
 
 from __future__ import annotations
 
@@ -127,11 +127,12 @@ def window_mean(values: Floats, n_points: int) -> Floats:
     if not values.size:
         return values
     is_finite = np.isfinite(values)
-    # Longer windows have all points too; polars ends the process if one is too long for its memory.
+    # A longer window would have the same points, and polars ends the process if a window is too
+    # long for its memory.
     n_points = min(n_points, 2 * values.size + 1)
     after = (n_points - 1) // 2
     numbers = pl.Series(np.where(is_finite, values, np.nan)).fill_nan(None)
-    # Windows of polars end at their point: move the result, and fill the end.
+    # A window of polars ends at its point: move the result back, and fill the end.
     padded = numbers.extend_constant(None, after)
     means = padded.rolling_mean(n_points, min_samples=1)[after:]
     return np.where(is_finite, means.to_numpy(), values)
@@ -153,7 +154,7 @@ def common_grid(curves: Sequence[Curve], grid: int | Sequence[float] | None) -> 
     array of float64
         The points, ascending, each once.
     """
-    # An infinite x is no end of an interval that could be divided.
+    # An interval with an infinite end cannot be divided.
     filled = [x for curve in curves if (x := curve.x[np.isfinite(curve.x)]).size]
     if grid is not None and not isinstance(grid, int):
         return np.unique(np.asarray(grid, dtype=np.float64))
@@ -263,7 +264,7 @@ def _summarized(
 
 
 class _Numbers:
-    """The numbers of all curves at some points: a row per curve, NaN where it has no number."""
+    """The numbers of all curves at some points: a row per curve; NaN means no number."""
 
     def __init__(self, cells: Floats, is_nan: npt.NDArray[np.bool_]) -> None:
         self.cells = cells
@@ -302,7 +303,7 @@ class _Numbers:
         part = place - low
         with np.errstate(invalid="ignore", over="ignore"):
             between = below + (above - below) * part
-            # Between a number and an infinity there is only that infinity.
+            # Every value between a number and an infinity is that infinity.
             beside = below * (1 - part) + above * part
         between = np.where(np.isinf(below) | np.isinf(above), beside, between)
         return np.asarray(np.where(below == above, below, between))
@@ -359,8 +360,8 @@ def checked_grid(grid: object) -> int | list[float] | None:
     Raises
     ------
     InvalidArgument
-        If it is neither None, nor an integer from 1 to `MAX_POINTS`, nor a sequence of finite
-        numbers.
+        If the argument is neither None, nor an integer from 1 to `MAX_POINTS`, nor a sequence of
+        finite numbers.
     """
     if grid is None:
         return None

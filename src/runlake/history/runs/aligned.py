@@ -56,7 +56,7 @@ def aligned_frame(
     Parameters
     ----------
     rows : RunRows
-        The axis and the keys.
+        The rows of all runs, with columns for the axis and the keys.
     groups : DataFrame or None
         A row per run; runs with equal rows are a group. None means one group.
     x : str

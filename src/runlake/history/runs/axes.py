@@ -29,7 +29,7 @@ class DeclaredMetric(Protocol):
 
 
 def axis_of(key: str, metrics: Iterable[DeclaredMetric]) -> str:
-    """Return the x axis that a key declares; if none, that of the first glob that matches it."""
+    """Return a key's declared x axis, else that of the first matching glob, else ``_step``."""
     by_glob = STEP
     for metric in metrics:
         if metric.step_metric is None:
@@ -64,7 +64,7 @@ def common_axis(runs: Iterable[tuple[Sequence[str], Sequence[DeclaredMetric]]]) 
         found = {key: axis_of(key, metrics) for key in keys}
         declared = {axis for axis in found.values() if axis != STEP}
         for key, axis in found.items():
-            # An axis that is one of the keys is no curve over _step.
+            # A requested key that is the axis of another key needs no axis of its own.
             if key not in declared:
                 axes.setdefault(axis, key)
     if len(axes) > 1:

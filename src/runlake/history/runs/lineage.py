@@ -50,7 +50,8 @@ class _Fork:
     def missing(self) -> BranchPoint | None:
         """The branch point whose parent must be read; None if the chain has all rows.
 
-        A backend that copied the parent's rows has rows of the fork at the branch point, or before.
+        If the backend copied the parent's rows into the fork, the fork has rows at the branch point
+        or before it.
         """
         point = self.point
         if point is None or self._steps(point).is_empty or has_rows_to(self.chain[0], point.step):
@@ -61,7 +62,7 @@ class _Fork:
         return StepRange(self.chain[0].plan.steps.start, _stop(self.chain[0], point))
 
     def with_parent(self, parent: _Parent, point: BranchPoint) -> _Fork:
-        """Return the chain with the parent's rows up to the branch point before all others."""
+        """Return the fork with the parent's rows, up to the branch point, first in its chain."""
         run = point.run
         known = [reading.plan.run for reading in self.chain]
         if run in known:
@@ -90,7 +91,7 @@ def open_lineages(
     points: Sequence[BranchPoint | None],
     question: Question,
 ) -> list[Chain]:
-    """Open the rows of runs from the root of their lineages on.
+    """Open the rows of runs, beginning with the rows of the roots of their lineages.
 
     Parameters
     ----------
@@ -106,8 +107,8 @@ def open_lineages(
     Returns
     -------
     list of tuple of Reading
-        For each run the readings whose steps follow each other, the root's first. If the backend
-        has copied the parent's rows into a run, only the reading of the run.
+        For each run, readings whose steps follow each other, the root's first. If the backend has
+        copied the parent's rows into a run, the run's own reading is the only one.
 
     Raises
     ------

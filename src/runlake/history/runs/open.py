@@ -35,7 +35,8 @@ class ListedRun:
     freshness : tuple or None
         The run's present freshness, see `runlake.cache.pull.pull_run`; None if unknown.
     label : str, optional
-        The run's name in the column ``run_id``, if its id does not tell it from the other runs.
+        The run's name in the column ``run_id``, if its id does not distinguish it from the other
+        runs.
     fields : mapping, optional
         All fields of the run as the backend sent them, to be stored for offline use.
     pulled : PullResult, optional
@@ -59,7 +60,7 @@ class RunSource(Protocol):
 
     @property
     def client(self) -> Client:
-        """Its settings limit how many runs are read at once."""
+        """The client; its settings limit how many runs are read at once."""
 
     def open(
         self,
@@ -178,7 +179,7 @@ def side_by_side(
     read : callable
         Called once per subject.
     subjects : sequence
-        Runs, or what stands for a run.
+        Runs, or objects that represent runs.
     progress : Progress, optional
         Counts the subjects that have been read.
     """

@@ -37,12 +37,12 @@ class PackedRows(ABC):
         -------
         LazyFrame
             The columns of ``runs``, ``_step``, then the keys; run by run in the order of
-            ``numbers``, ascending by step. Rows that the question leaves out are left out.
+            ``numbers``, ascending by step. Only rows that match the question are returned.
         """
 
     @abstractmethod
     def files(self) -> Mapping[str, int]:
-        """Return the bytes of the files to open, by their paths."""
+        """Return the length in bytes of each file to open, by path."""
 
     @abstractmethod
     def key_facts(self, number: int) -> dict[str, KeyFacts]:
@@ -50,20 +50,20 @@ class PackedRows(ABC):
 
     @abstractmethod
     def known_values(self, key: str, choice: str) -> pl.DataFrame:
-        """Return the row of a key of each run, as far as it is known without reading.
+        """Return one row of a key per run, for the runs whose row is known without reading.
 
         Parameters
         ----------
         key : str
             The key; its values are numbers.
         choice : {"min", "max", "last"}
-            Which row.
+            Which row of the run: the one with the lowest or highest value, or the last one.
 
         Returns
         -------
         DataFrame
             ``run``, the number; ``_step`` and ``value``, a float that is equal to the value. Both
-            are null if the run has no such row. Runs of which the row is not known are left out.
+            are null if the run has no such row. Runs whose row is not known are left out.
         """
 
 
@@ -82,9 +82,9 @@ class PackedReading:
     columns : KeyColumns
         The requested keys that the run has, and their types.
     question : Question
-        What is read.
+        Keys and steps to read.
     rows : PackedRows
-        The rows of this run and of the others of the read.
+        The packed rows of all runs of the read.
     """
 
     run: RunPath

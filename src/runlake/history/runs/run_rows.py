@@ -56,7 +56,7 @@ class RunRows:
         return self.stops - self.counts
 
     def of_runs(self, places: Sequence[int], n_runs: int) -> RunRows:
-        """Return the rows with one count per run, if several readings follow each other for a run.
+        """Return the same rows with one count per run; a run may have several consecutive readings.
 
         Parameters
         ----------
@@ -84,7 +84,7 @@ def read_runs(
 ) -> RunRows:
     """Return the rows of readings; for the arguments see `runlake.history.runs.scan.scan_readings`.
 
-    A broken file is mended, and read again.
+    If a file is broken, it is mended and read again.
     """
     opened, types = open_runs(client, readings, where, projection)
     return read_opened(opened, types, projection)
@@ -98,7 +98,8 @@ def read_opened(opened: Sequence[OpenedRun], types: Types, projection: Projectio
         return RunRows(empty_frame(types), counts)
     groups = list(_groups([opened[place] for place in matching]))
     collected: list[RunRows | None] = [None] * len(groups)
-    # An unreadable file fails the scan of all groups; read alone, it is mended.
+    # If a file is unreadable, the scan of all groups fails; then each run is read alone, and the
+    # file is mended.
     with passing_over_corruption():
         frames = pl.collect_all([_scan(group, types) for group in groups])
         collected = [_counted(f, group) for f, group in zip(frames, groups, strict=True)]

@@ -182,7 +182,7 @@ def _texts(field: str) -> Callable[[Sequence[Run]], pl.Series]:
 
 
 def _run_ids(runs: Sequence[Run]) -> pl.Series:
-    """Return the names of runs in the column ``run_id``: of a lake, ids may not be unique."""
+    """Return the names of runs in the column ``run_id``; in a lake, ids may not be unique."""
     names = [_text(run.get(LABEL) or run.get("name")) for run in runs]
     return pl.Series(names, dtype=pl.String())
 

@@ -71,11 +71,11 @@ class OpenedRun:
 
     @property
     def group(self) -> Hashable:
-        """Consecutive runs with equal groups can be read together; None if it must be alone."""
+        """Equal for consecutive runs that one scan can read; None if the run must be read alone."""
         return self.packed or self.schema
 
     def can_match(self, projection: Projection) -> bool:
-        """Return whether the run has the keys of a projection; if not, no file must be opened."""
+        """Return whether the run has the keys of a projection; if not, its files are not opened."""
         if not projection.keys:
             return True
         held = [
@@ -114,7 +114,8 @@ def scan_readings(
         Fields of runs as additional columns: one row per reading, in order. The fields are repeated
         in all rows of the run.
     leaves_out : bool
-        Leave a key with the name of a column of the runs out, with a warning, in place of an error.
+        If a key has the name of a column of the runs, leave the key out with a warning. If False,
+        this is an error.
 
     Returns
     -------
@@ -164,7 +165,7 @@ def join_runs(
     types : mapping
         The type of each key of the answer.
     runs : DataFrame
-        A row per run, which is repeated before each of its rows.
+        A row per run; its cells are repeated at the start of each row of the run.
     projection : Projection
         The keys.
     """
@@ -196,7 +197,7 @@ def open_runs(
     where: str,
     projection: Projection,
 ) -> tuple[list[OpenedRun], Types]:
-    """Fetch the live rows of readings, and return the type of each key over all of them.
+    """Fetch the live rows of readings; return the opened runs, and each key's type over all runs.
 
     Parameters
     ----------
@@ -226,7 +227,7 @@ def open_sources(client: Client, readings: Sequence[AnyReading]) -> list[OpenedR
 
 
 def checked_types(types: Types, taken: Sequence[str], where: str) -> Types:
-    """Return the types; raise an error if a key has a name that is taken by the runs' columns."""
+    """Return the types; raise an error if a key has the name of a column of the runs."""
     doubled = [name for name in taken if name in types]
     if doubled:
         raise InvalidArgument(

@@ -127,7 +127,8 @@ def long_form(rows: pl.LazyFrame) -> pl.LazyFrame:
     if not keys:
         empty = {RUN_ID: pl.String(), STEP: pl.Int64(), KEY: pl.String(), VALUE: pl.Float64()}
         return pl.LazyFrame(schema=empty)
-    # Not KEY and VALUE yet: keys may have these names. A selector: they may look like patterns.
+    # Temporary names, because keys may have the names KEY and VALUE. The keys are given as a
+    # selector, because their names may look like patterns.
     key = unused_name({RUN_ID, STEP, *keys})
     value = unused_name({RUN_ID, STEP, key, *keys})
     long = numbers.unpivot(

@@ -33,7 +33,7 @@ class Stitched:
     """Readings of several runs as one history; it has the outputs of `Reading`.
 
     If several runs have a row at a step, the row of the last of them is returned, whatever keys it
-    has: an earlier run has no row at this step.
+    has; the rows of earlier runs at this step are left out.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ class Stitched:
 
     @property
     def _is_ordered(self) -> bool:
-        """Whether each run begins after the end of the runs before it."""
+        """Return whether each run begins after the end of the runs before it."""
         spans = [span for span in map(_span, self.readings) if span != NO_STEPS]
         if any(span is None for span in spans):
             return False
@@ -176,7 +176,7 @@ def stitch_readings(readings: Sequence[Reading]) -> Reading | Stitched:
 
 
 def open_lineage(client: Client, reading: Reading, point: BranchPoint) -> Reading | Stitched:
-    """Return the rows of a run from the root of its lineage on; see `open_lineages`."""
+    """Return the rows of a run, beginning with those of its lineage's root; see `open_lineages`."""
     source = BackendSource(client)
     (found,) = open_lineages(source, [reading], [point], reading.plan.question)
     return stitch_readings(found)

@@ -51,7 +51,7 @@ class Choice:
 
 
 def best_choice(mode: Mode) -> Choice:
-    """Return the choice of the row with the lowest or highest value; the first of equal ones.
+    """Return the choice of the row with the lowest or highest value; of equal values, the first.
 
     NaN is ignored; a run without another number has no row.
     """
@@ -93,7 +93,7 @@ def value_per_run(
     client, readings, where
         As for `runlake.history.runs.scan.scan_readings`.
     projection : Projection
-        The key first, then the axis unless it is ``_step``; rows that have both.
+        The key, then the axis unless the axis is ``_step``. Only rows that have both are read.
     x : str
         The x axis.
     choice : Choice
@@ -166,7 +166,7 @@ def _memory(opened: OpenedRun) -> dict[Any, tuple[Any, ...]]:
 
 
 def _packed_values(opened: Sequence[OpenedRun], key: str, choice: str) -> pl.DataFrame:
-    """Return the rows of packed runs that their statistics know: place, ``_step`` and value."""
+    """Return the rows of packed runs that are known from statistics: place, ``_step`` and value."""
     groups: dict[int, tuple[PackedRows, list[int], list[int]]] = {}
     for place, one in enumerate(opened):
         if isinstance(one.reading, PackedReading):
@@ -216,7 +216,7 @@ def _nearest_places(rows: RunRows, x: str, at: float, limit: float) -> Places:
 def _first_extreme(
     rows: RunRows, values: npt.NDArray[Any], reduce: np.ufunc
 ) -> tuple[Places, npt.NDArray[Any]]:
-    """Return the first row of each run with its extreme, -1 if there is none, and the extremes."""
+    """Return the position of each run's first extreme, -1 if it has none; and the extremes."""
     places = np.full(len(rows.counts), -1)
     extremes = np.full(len(rows.counts), np.nan)
     filled = np.flatnonzero(rows.counts)
@@ -233,7 +233,7 @@ def _first_extreme(
 
 
 def _as_numbers(frame: pl.DataFrame, name: str) -> npt.NDArray[Any]:
-    """Return a column as numbers that numpy compares; values without a place in it are NaN."""
+    """Return a column as an array of numbers that numpy can compare; nulls are NaN."""
     cells = pick(frame, [name]).to_series()
     is_exact = cells.dtype in (pl.Float64(), pl.Float32(), pl.Int64(), pl.UInt64(), pl.Int32())
     return (cells if is_exact else cells.cast(pl.Float64)).to_numpy()

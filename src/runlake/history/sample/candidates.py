@@ -21,8 +21,8 @@ from runlake.history.sample.downsample import Indices, choose_rows, pick_rows, s
 # Cells of a history that is sampled as a whole, from one frame (128 MiB of numbers).
 CELLS_AT_ONCE = 1 << 24
 CELLS_PER_PART = 1 << 22
-# Number of candidates of a full part, in multiples of the rows of the sample, and the smallest
-# number that any part has.
+# A full part has ``CANDIDATES`` times as many candidates as the sample has rows; every part has at
+# least ``LEAST_ROWS`` candidates.
 CANDIDATES = 4
 LEAST_ROWS = 4 * CANDIDATES
 

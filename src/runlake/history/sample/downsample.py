@@ -47,7 +47,7 @@ def rows_of(frame: pl.DataFrame, json_keys: Iterable[str] = ()) -> list[Row]:
 def _matrices(frame: pl.DataFrame) -> list[np.ndarray[Any, Any]] | None:
     """Return the columns of a wide frame of numbers, one matrix per type; None for other frames.
 
-    To convert a matrix to lists takes half the time of converting each column to a list.
+    Converting a matrix to lists takes half the time of converting each column to a list.
     """
     types = [(dtype, len(list(same))) for dtype, same in groupby(frame.dtypes)]
     is_wide = frame.width >= len(types) * sizes.COLUMNS_WORTH_A_MATRIX
@@ -244,7 +244,7 @@ def _points_of(series: pl.Series, share: int, is_chosen: Booleans) -> Indices:
 
 
 def _of_stretches(rows: Indices, is_odd: Booleans, limit: int) -> Indices:
-    """Choose rows with non-finite values: one of each stretch of them, if the limit allows it."""
+    """Choose rows with non-finite values: one row per stretch of such rows, if the limit allows."""
     starts = is_odd.copy()
     starts[1:] &= ~is_odd[:-1]
     if np.count_nonzero(is_odd) <= limit:

@@ -13,7 +13,8 @@ from runlake.history.sql.process_limits import read_process_limits
 SETTINGS = (
     # Bounds of pages are not verified, unlike those of steps in row groups, and may be wrong.
     "SET parquet_use_page_index = false",
-    # The system keeps the files in memory already; a second copy would grow with what was read.
+    # The operating system keeps the files in memory already; DuckDB's copy would grow with each
+    # read.
     "SET enable_external_file_cache = false",
 )
 # Above this number of columns DuckDB's propagation of statistics takes more than half of the time
@@ -49,7 +50,7 @@ def open_connection(n_columns: int, *, is_alone: bool) -> duckdb.DuckDBPyConnect
             connection.execute("SET disabled_optimizers = 'statistics_propagation'")
     else:
         connection = _shared_instance().cursor()
-    # The bar would be printed among the rows where the output is a pipe.
+    # The bar would be printed among the rows if the output is a pipe.
     connection.execute("SET enable_progress_bar = false")
     return connection
 

@@ -104,7 +104,7 @@ def _as_invalid_argument() -> Iterator[None]:
     except duckdb.Error as error:
         raise InvalidArgument(_wrong(error)) from error
     except (pa.ArrowException, OSError) as error:
-        # Arrow's classes for errors of DuckDB while a batch is fetched.
+        # Arrow raises these classes if DuckDB fails while a batch is fetched.
         raise InvalidArgument(f"The SQL does not work: {str(error).rstrip('.!')}.") from error
 
 
