@@ -97,14 +97,18 @@ class Storage:
 
     @contextlib.contextmanager
     def counted(self) -> Iterator[Traffic]:
-        """Yield the traffic of the block, which is complete when the block has ended."""
+        """Yield the traffic of the block alone, which is complete when the block has ended."""
         seen = Traffic()
+        self._wait_for_answers()
         start = len(self.traffic.requests)
         yield seen
+        self._wait_for_answers()
+        seen.requests += self.traffic.requests[start:]
+
+    def _wait_for_answers(self) -> None:
         # A client has the last byte of an answer before the server has noted it.
         while len(self.traffic.requests) < self.traffic.n_begun:
             time.sleep(0.001)
-        seen.requests += self.traffic.requests[start:]
 
 
 @contextlib.contextmanager
