@@ -19,6 +19,8 @@ N_KEYS = 12
 WIDE_ROWS, WIDE_KEYS = 2_000, 20_000
 FILE_COUNTS = (1, 200, 1_000)
 ROUNDS = 15
+# Rounds of some milliseconds vary by a tenth.
+SHORT_ROUNDS = 41
 QUERY = "SELECT count(*) + min(key7) FROM {table}"
 RUNLAKE_CODE = """
 import sys, runlake
@@ -64,6 +66,7 @@ class _Frames:
 
     def __init__(self, folder: Path, n_files: int, n_rows: int, n_keys: int) -> None:
         self._folder = folder
+        self._n_rounds = SHORT_ROUNDS if (n_files, n_keys) == (1, N_KEYS) else ROUNDS
         write_exports(folder / "exports", n_files, n_rows, n_keys)
         self._stack = ExitStack()
 
@@ -79,10 +82,16 @@ class _Frames:
         """Compare a frame of all keys with polars on the same files plus one request."""
         # One read per process and round: a second read right after another one finds its memory in
         # the processor's cache, and takes a quarter less time.
-        scripts = (peers.RUNLAKE_FRAME, peers.POLARS_FRAME_ASKED, peers.POLARS_FRAME)
-        ours, both, bare = take_turns(*map(self._side, scripts), rounds=ROUNDS)
-        assert ours.count == both.count == bare.count
-        ratio = 1 + (ours.median - both.median) / bare.median
+        scripts = (
+            peers.RUNLAKE_FRAME,
+            peers.POLARS_FRAME_ASKED,
+            peers.POLARS_FRAME,
+            peers.POLARS_FRAME_ASKED,
+        )
+        sides = map(self._side, scripts)
+        ours, both, bare, again = take_turns(*sides, rounds=self._n_rounds)
+        assert ours.count == both.count == bare.count == again.count
+        ratio, best = (1 + (one.median - both.median) / bare.median for one in (ours, again))
         return Line(
             f"frame of all keys, {work}",
             str(ours),
@@ -90,6 +99,7 @@ class _Frames:
             f"{ratio:.2f}",
             f"<= {goal:g}",
             ratio <= goal,
+            f"request and polars once more: {best:.2f}",
         )
 
     def sql(self, work: str, goal: float) -> Line:
