@@ -23,9 +23,11 @@ def pull(
     refresh: Annotated[
         bool, typer.Option("--refresh", help="Download all exports of a run again.")
     ] = False,
-    files: Annotated[bool, typer.Option("--files", help="Also media, tables and files.")] = False,
+    files: Annotated[
+        bool, typer.Option("--files", help="Also download media, tables and other files.")
+    ] = False,
     artifacts: Annotated[
-        bool, typer.Option("--artifacts", help="Also logged and used artifacts.")
+        bool, typer.Option("--artifacts", help="Also download logged and used artifacts.")
     ] = False,
     keys: Annotated[str | None, typer.Option(help="Keys to download, comma-separated.")] = None,
     since: Annotated[str | None, typer.Option(help="Only runs active since: 7d, a date.")] = None,

@@ -73,7 +73,7 @@ def query(
     min_step: Annotated[int | None, typer.Option(help="First step, inclusive.")] = None,
     max_step: Annotated[int | None, typer.Option(help="Step to stop before.")] = None,
     how: Annotated[How, typer.Option(help="Rows with 'all' or 'any' of the keys.")] = How.all,
-    limit: Annotated[int | None, typer.Option(min=0, help="Maximum rows.")] = None,
+    limit: Annotated[int | None, typer.Option(min=0, help="Maximum number of rows.")] = None,
     form: Annotated[Form, typer.Option("--format", help="Output format.")] = Form.table,
     output: Annotated[Path | None, typer.Option(help="File to write instead of stdout.")] = None,
     lake: Annotated[bool, typer.Option("--lake", help="Query all runs on disk with SQL.")] = False,

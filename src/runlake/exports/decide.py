@@ -48,7 +48,7 @@ def decide(
     offered : Manifest
         The backend's manifest: its list of exports now.
     held : mapping of str to Held
-        The exports in the stored manifest; the keys are `Export.object`.
+        The state on disk of each export in the stored manifest; the keys are `Export.object`.
     held_freshness : Freshness or None
         The run's `Manifest.freshness` at the last time when all exports on disk were up to date.
     use_cache : bool

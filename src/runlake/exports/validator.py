@@ -107,7 +107,7 @@ class Validator:
         return {"If-Modified-Since": self.last_modified} if self.last_modified else {}
 
     def is_same(self, other: Validator) -> bool:
-        """Return whether two answers are certainly of the same version."""
+        """Return whether two answers certainly describe the same version of the object."""
         return self.condition is not None and self.condition == other.condition
 
 

@@ -38,7 +38,7 @@ def follow_run(
     run : RunPath
         The run.
     question : Question
-        What to read.
+        Keys and steps to read.
     poll : float
         Seconds between two polls.
     note : callable

@@ -32,7 +32,7 @@ class HeadStart:
     run : RunPath
         The run.
     question : Question
-        What to read.
+        Keys and steps to read.
     """
 
     def __init__(self, client: Client, run: RunPath, question: Question) -> None:

@@ -46,7 +46,7 @@ def open_plan(
     run : RunPath
         The run.
     question : Question
-        What to read.
+        Keys and steps to read.
     pulled : PullResult, optional
         The result of an earlier pull, which is read without another pull.
     **options

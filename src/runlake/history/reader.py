@@ -445,7 +445,7 @@ def open_reading(
     run : RunPath
         The run.
     question : Question
-        What to read.
+        Keys and steps to read.
     pulled : PullResult, optional
         The result of an earlier pull, which is read without another pull.
     as_rows : bool

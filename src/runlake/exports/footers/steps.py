@@ -40,7 +40,7 @@ class _Steps:
 def read_row_groups(
     parquet: pq.ParquetFile, columns: Columns
 ) -> tuple[tuple[RowGroup, ...], bool, bool]:
-    """Return the row groups, whether the steps ascend, and whether the footer agrees."""
+    """Return the row groups, whether steps ascend, and whether the footer agrees with the steps."""
     metadata = parquet.metadata
     if STEP not in columns.leaves:
         stated = [metadata.row_group(index) for index in range(metadata.num_row_groups)]

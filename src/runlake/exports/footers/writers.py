@@ -46,7 +46,7 @@ def is_common(metadata: pq.FileMetaData, kinds: frozenset[pa.DataType]) -> bool:
 
 @lru_cache(maxsize=64)
 def _features(kinds: frozenset[pa.DataType]) -> tuple[bool, bool, bool]:
-    """Return whether any type is refused, holds nothing, or is of fixed length."""
+    """Return three facts: a type is refused, a type holds nothing, a type is of fixed length."""
     return (
         any(map(_is_refused, kinds)),
         any(map(_holds_nothing, kinds)),

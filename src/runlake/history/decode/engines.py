@@ -37,7 +37,7 @@ def note_refusal(file: Path, engine: str) -> None:
 
 def has_refused(file: Path, engine: str) -> bool:
     """Return whether an engine is known to be unable to decode a file."""
-    # Mostly empty, and every read calls this: skip the lock.
+    # Every read calls this function, and there are mostly no refusals: skip the lock then.
     if not _refused:
         return False
     with _guard:

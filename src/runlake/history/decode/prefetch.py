@@ -40,7 +40,7 @@ def run_ahead(
     task = next(tasks, None)
     if task is None:
         return
-    # Popped as it is yielded: a variable would keep the first result in memory until the end.
+    # Pop the result when it is yielded: a variable would keep it in memory until the end.
     left = deque([task()])
     if divide is not None:
         left.extend(divide(left.popleft()))

@@ -171,7 +171,7 @@ def _shape_of(values: Sequence[Any]) -> _Shape:
             lambda value: [None if item is None else inner.convert(item) for item in value],
         )
     if kinds <= {int, float} and kinds:
-        # Integers of more than 64 bits become floats; those that are too large for floats, text.
+        # Integers of more than 64 bits become floats; integers too large for floats become text.
         if kinds == {int} and all(value in INT64 for value in values):
             return _Shape(pl.Int64(), int)
         if all(abs(value) <= MAX_FLOAT for value in values if type(value) is int):

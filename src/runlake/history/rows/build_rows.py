@@ -279,7 +279,7 @@ def _full_rows(keys: tuple[str, ...], columns: tuple[Full, ...]) -> list[Row]:
 
 
 def _number_type(column: Full) -> str:
-    # Not the dtypes themselves: numpy's float64 compares equal to None.
+    # Compare the dtype's number with None, because numpy's float64 compares equal to None.
     number = column[0].number
     return "" if number is None else number.str
 

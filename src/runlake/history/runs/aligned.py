@@ -58,13 +58,14 @@ def aligned_frame(
     rows : RunRows
         The rows of all runs, with columns for the axis and the keys.
     groups : DataFrame or None
-        A row per run; runs with equal rows are a group. None means one group.
+        A row per run, in order; runs with equal rows are one group. None means that all runs are
+        one group.
     x : str
-        The axis.
+        Key of the x axis.
     keys : sequence of str
-        The keys.
+        Keys whose values are summarized.
     alignment : Alignment
-        How to align.
+        How to align the curves, and which statistics to compute.
 
     Returns
     -------

@@ -102,7 +102,7 @@ def open_lineages(
     points : sequence of BranchPoint or None
         The branch point of each run.
     question : Question
-        What to read.
+        Keys and steps to read.
 
     Returns
     -------
@@ -174,5 +174,5 @@ def has_rows_to(reading: Reading, step: int) -> bool:
     plan = plan_read(pulled, Question(steps=StepRange(0, step + 1)))
     if plan.walk is None:
         return False
-    # The backend does not list its live rows.
+    # The backend does not list the run's live rows, so look for a row.
     return any(replace(reading, plan=plan, head_start=None).iter_batches(1))

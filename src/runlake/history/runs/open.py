@@ -126,7 +126,7 @@ def open_readings(
         The runs. A run without live rows that has not changed since its exports were downloaded
         costs no request.
     question : Question
-        What to read of each run.
+        Keys and steps to read from each run.
     progress : Progress, optional
         Counts the runs that are not in the cache.
 

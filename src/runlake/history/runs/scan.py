@@ -109,7 +109,7 @@ def scan_readings(
     where : str
         Path of the project, for warnings.
     projection : Projection
-        The keys.
+        Keys to read, and whether a row must have all of them or at least one.
     columns : DataFrame, optional
         Fields of runs as additional columns: one row per reading, in order. The fields are repeated
         in all rows of the run.
@@ -167,7 +167,7 @@ def join_runs(
     runs : DataFrame
         A row per run; its cells are repeated at the start of each row of the run.
     projection : Projection
-        The keys.
+        Keys to read, and whether a row must have all of them or at least one.
     """
     can_match = [one.can_match(projection) for one in opened]
     opened = list(compress(opened, can_match))

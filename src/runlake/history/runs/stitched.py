@@ -107,7 +107,7 @@ class Stitched:
         return query_history(query, self.scan, self._system_rows)
 
     def _system_rows(self) -> list[Row]:
-        # Runs of two backends may have one path.
+        # Runs of two backends may have the same path.
         by_run = {
             (reading.client.settings.base_url, reading.plan.run): reading
             for reading in self.readings

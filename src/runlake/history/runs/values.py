@@ -95,9 +95,9 @@ def value_per_run(
     projection : Projection
         The key, then the axis unless the axis is ``_step``. Only rows that have both are read.
     x : str
-        The x axis.
+        Key of the x axis.
     choice : Choice
-        Which row.
+        Which row of each run to return.
 
     Returns
     -------
@@ -207,7 +207,7 @@ def _nearest_places(rows: RunRows, x: str, at: float, limit: float) -> Places:
     dtype = rows.frame.schema[x]
     if not _is_numeric(dtype):
         raise InvalidArgument(f"The values of {x!r} are of type {dtype}, so none is near {at!r}.")
-    # As floats: a difference of integers could exceed 64 bits.
+    # Subtract floats, because a difference of integers could exceed 64 bits.
     distance = np.abs(_as_numbers(rows.frame, x).astype(np.float64) - at)
     places, nearest = _first_extreme(rows, distance, np.fmin)
     return np.where(nearest <= limit, places, -1)
@@ -225,7 +225,7 @@ def _first_extreme(
     starts = rows.starts[filled]
     found = reduce.reduceat(values, starts)
     equal = np.flatnonzero(values == np.repeat(found, rows.counts[filled]))
-    # The run has no number but NaN if its first equal row is in a later run.
+    # If the next row that equals the extreme is in a later run, the run has no number.
     first = np.append(equal, values.size)[np.searchsorted(equal, starts)]
     places[filled] = np.where(first < rows.stops[filled], first, -1)
     extremes[filled] = found

@@ -58,7 +58,7 @@ def pick_in_parts(
     """
     types = plan_types(plan, live)
     n_part = max(CELLS_PER_PART // (len(types) + 1), n_rows * LEAST_ROWS)
-    # The first frame has no rows, but the columns, if there are no other frames.
+    # The first frame has no rows. It provides the columns if there are no other frames.
     frames = chain([empty_frame(types)], iter_frames(plan, types, live))
     picked, n_found = pick_of_frames(frames, n_part, n_rows, keys)
     return picked, n_found, json_keys(types)
@@ -94,7 +94,7 @@ def pick_of_frames(
     if len(head) == 1:
         return pick_rows(head[0], n_rows, keys or head[0].columns), head[0].height
     n_found, found = 0, []
-    # Popped as they are read: the list would keep the first parts in memory until the end.
+    # Pop the parts as they are read: the list would keep the first parts in memory until the end.
     for part in chain((head.popleft() for _ in range(2)), parts):
         n_found += part.height
         n_wanted = math.ceil(n_rows * CANDIDATES * part.height / n_part)

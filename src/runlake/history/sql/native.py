@@ -78,7 +78,7 @@ def select(natives: Sequence[Native], dtypes: Mapping[str, str]) -> str:
     """
     first = natives[0].read
     held = {column.key for column in natives[0].columns}
-    # Stored steps may be floats: truncate as polars does, where a CAST alone would round.
+    # Stored steps may be floats: truncate as polars does, because a CAST alone would round.
     cells = [f"CAST({_step(first.step_dtype)[1]} AS BIGINT)"]
     cells += [
         f"CAST({_unpruned(key) if key in held else 'NULL'} AS {dtype})"

@@ -30,9 +30,9 @@ class ProcessLimits:
     Parameters
     ----------
     n_cpus : int
-        Processors, at least one; a quota of one and a half counts as two.
+        Number of processors, at least one; a quota of one and a half processors counts as two.
     memory_bytes : int, optional
-        Smallest limit of the control groups; None without a limit.
+        Smallest memory limit of the control groups; None if there is no limit.
     """
 
     n_cpus: int

@@ -65,7 +65,7 @@ def stream_query(relation: duckdb.DuckDBPyRelation) -> Stream:
     Parameters
     ----------
     relation : duckdb.DuckDBPyRelation
-        From `run_query`.
+        A relation that `run_query` returned.
 
     Returns
     -------
@@ -114,7 +114,7 @@ def _wrong(error: duckdb.Error) -> str:
 
 def _system_frame(rows: list[Row]) -> pl.LazyFrame:
     if not any(rows):
-        # DuckDB takes no table without columns.
+        # DuckDB accepts no table without columns.
         return pl.LazyFrame(schema={"run_id": pl.String})
     table = rows_table(rows)
     aliases = case_aliases(table.schema.names)
