@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 from polars.testing import assert_frame_equal
 from tests.cached_runs import delete_run, store_run, table_of
+from tests.http_logging import branch_point
 from typer.testing import CliRunner
 
 import runlake
@@ -464,6 +465,19 @@ def test_a_run_whose_exports_were_dropped_says_what_reads_its_rows(lake):
             read()
         assert "Api().run('team/p/r2').pull()" in str(caught.value)
     assert lake.where({"name": "r2"}).scan(["loss"]).collect().height == 21
+
+
+@pytest.mark.filterwarnings("error::runlake.errors.IncompleteWarning")
+def test_a_fork_begins_with_the_rows_of_a_parent_whose_exports_were_dropped(lake):
+    for number, (run_id, parent) in enumerate([("root", None), ("fork", "root"), ("leaf", "fork")]):
+        rows = [{"_step": step, "by": number} for step in range(2 * number, 2 * number + 4)]
+        fork = {} if parent is None else {"_wandb": branch_point(parent, 2 * number - 1)}
+        store_run(lake, run_id, [table_of(rows)], config=fork, at=number)
+    leaf = lake.where({"name": "leaf"})
+    expected = [0, 0, 1, 1, 2, 2, 2, 2]
+    assert leaf.scan(["by"], lineage=True).collect()["by"].to_list() == expected
+    lake.pack(["root", "fork"], drop_exports=True)
+    assert leaf.scan(["by"], lineage=True, incomplete="raise").collect()["by"].to_list() == expected
 
 
 def test_dropped_exports_are_not_counted_as_bytes_on_disk(lake):

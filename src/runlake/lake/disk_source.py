@@ -97,7 +97,7 @@ class DiskSource:
                 pulled = part.pulled
                 if part.lacking is not None and self.packed is not None:
                     # Its exports may have been dropped when it was packed.
-                    pulled = self.packed.restored(run, pulled) or pulled
+                    pulled = self.packed.restored(run.path, directory.relative, pulled) or pulled
                 if part.lacking is not None and pulled is part.pulled:
                     lacking[run.run_id] = part.lacking
                 readings.append(open_reading(client, run.path, question, pulled=pulled))
@@ -140,6 +140,11 @@ class DiskSource:
         stored = read_manifest(directory)
         part = read_held_part(client.settings, directory, question)
         lacking = part.lacking if stored.offer is not None else "it was not pulled"
+        pulled = part.pulled
+        if lacking is not None and stored.offer is not None and self.packed is not None:
+            # As in `open`.
+            restored = self.packed.restored(run, directory.relative, pulled)
+            lacking, pulled = (lacking, pulled) if restored is None else (None, restored)
         if lacking is not None and (stored.offer is None or self._policy == RAISE):
             raise NotCached(
                 f"'{fork.plan.run}' was forked from '{run}', whose rows are needed: {lacking}. "
@@ -148,7 +153,7 @@ class DiskSource:
             )
         if lacking is not None:
             self.lacking[str(run)] = lacking
-        reading = open_reading(client, run, question, pulled=part.pulled)
+        reading = open_reading(client, run, question, pulled=pulled)
         return reading, (stored.attrs or {}).get("config")
 
     def client_of(self, directory: RunDirectory) -> Client:

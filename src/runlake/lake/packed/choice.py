@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from runlake.history.runs.open import ListedRun
     from runlake.history.runs.packed import PackedReading
     from runlake.lake.packed.view import PackedView
+    from runlake.values import RunPath
 
 
 class PackedChoice:
@@ -32,8 +33,7 @@ class PackedChoice:
 
     def __init__(self, view: PackedView, relative: Mapping[str, str]) -> None:
         self.view = view
-        self._relative = relative
-        current = view.current()
+        self._current = current = view.current()
         self.numbers = {
             run_id: current[directory]
             for run_id, directory in relative.items()
@@ -72,14 +72,24 @@ class PackedChoice:
             key, choice
         )
 
-    def restored(self, run: ListedRun, pulled: PullResult) -> PullResult | None:
-        """Return a temporary export of a run from its packed rows; None if it is not packed."""
-        number = self.numbers.get(run.run_id)
+    def restored(self, run: RunPath, relative: str, pulled: PullResult) -> PullResult | None:
+        """Return a temporary export of a run from its packed rows; None if it is not packed.
+
+        Parameters
+        ----------
+        run : RunPath
+            The run, which need not be one of those of the read.
+        relative : str
+            Its directory relative to the root.
+        pulled : PullResult
+            What is on disk of the run.
+        """
+        number = self._current.get(relative)
         if number is None:
             return None
         from runlake.lake.packed.restore import restored
 
-        return restored(self.view, run.path, self._relative[run.run_id], number, pulled)
+        return restored(self.view, run, relative, number, pulled)
 
 
 def choose_packed(root: Path, relative: Mapping[str, str]) -> PackedChoice | None:
