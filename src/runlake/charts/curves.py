@@ -73,7 +73,7 @@ class Curve:
 
     @property
     def sides(self) -> tuple[Floats, Floats]:
-        """The edges of the band, where it exists, without infinities; else the line twice."""
+        """The lower and the upper edge of the band, without infinities; without a band, the line."""
         if self.low is None or self.high is None:
             return self.line, self.line
         low, high = _drawable(self.low), _drawable(self.high)
@@ -197,7 +197,7 @@ def _cut(table: _Table, name: str, x_axis: Axis) -> _Table:
 
 
 def _kept(column: pl.Series, name: str, x_axis: Axis) -> Places | None:
-    """Return the rows whose x can be drawn; None if that is all of them."""
+    """Return the places of the rows whose x can be drawn; None if every row can be drawn."""
     low = x_axis.low
     is_open = low is None and x_axis.high is None and not x_axis.is_log
     if is_open and column.dtype.is_integer() and not column.null_count():

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Snapshots:
-    """The methods of `Lake` about snapshots: what a name stands for does not change."""
+    """The methods of `Lake` that take, list, cite and delete snapshots."""
 
     # The lake; `Lake.path` of a lake at a snapshot is the directory of the snapshot.
     _lake_dir: Path
