@@ -73,7 +73,7 @@ class Curve:
 
     @property
     def sides(self) -> tuple[Floats, Floats]:
-        """The lower and the upper edge of the band, without infinities; without a band, the line."""
+        """The lower and upper edge of the band, without infinities; the line without a band."""
         if self.low is None or self.high is None:
             return self.line, self.line
         low, high = _drawable(self.low), _drawable(self.high)
