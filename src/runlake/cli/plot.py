@@ -99,7 +99,7 @@ def _chart(
 
 
 def _project(api: Api, path: str) -> Runs | None:
-    """Return the runs of a project; None if the path is that of a run."""
+    """Return the runs of a project; None if the path is the path of a run."""
     from runlake.errors import ProjectNotFoundError, RunNotFoundError
     from runlake.values import is_url
 

@@ -83,7 +83,7 @@ class Validator:
 
     @property
     def promises_digest(self) -> bool:
-        """True if the host sent a digest with which the bytes can be compared."""
+        """True if the host sent a digest, so that the bytes can be checked."""
         return self.md5 is not None or self.crc32c is not None
 
     def with_promises_of(self, other: Validator) -> Validator:

@@ -94,7 +94,7 @@ def flat_run_table(runs: Sequence[Run]) -> tuple[pl.DataFrame, list[str]]:
 
 
 def _scalar_column(path: str, values: Sequence[Any]) -> tuple[pl.Series, bool]:
-    """Return a column of scalars, and whether it is JSON text for lack of a common type."""
+    """Return a column of scalars, and whether it is JSON text because no type fits all values."""
     kinds = set(map(type, values)) - {type(None)}
     if kinds.isdisjoint(NESTED):
         column = column_of(path, values)

@@ -189,7 +189,7 @@ def _overlap(one: Span | None, other: Span | None) -> bool:
 
 
 def _span(reading: Reading) -> Span | None:
-    """Return the lowest and the highest step that a reading can have; None if it is not known."""
+    """Return the lowest and the highest step that a reading can have; None if they are unknown."""
     plan = reading.plan
     if plan.walk is not None:
         return None

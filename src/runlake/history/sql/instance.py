@@ -11,7 +11,7 @@ from runlake.history.sql.process_limits import read_process_limits
 
 # Settings of an instance, which all of its connections share.
 SETTINGS = (
-    # Bounds of pages are not verified, unlike those of steps in row groups, and may be wrong.
+    # The bounds of pages may be wrong: only the bounds of steps in row groups are verified.
     "SET parquet_use_page_index = false",
     # The operating system keeps the files in memory already; DuckDB's copy would grow with each
     # read.

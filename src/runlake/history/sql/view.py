@@ -118,9 +118,9 @@ def open_history(
     Returns
     -------
     History
-        DuckDB reads from most exports directly only what a query needs. Exports that were not
-        checked against a digest of their host have been decoded once, so that a broken file is
-        found here and not by a query.
+        From most exports, DuckDB directly reads only the columns and rows that a query needs.
+        Exports that were not checked against a digest of their host have been decoded once, so that
+        a broken file is found here and not by a query.
 
     Notes
     -----
