@@ -1,4 +1,4 @@
-"""Build pyiceberg's properties of a catalog and of a storage."""
+"""Build the properties with which pyiceberg opens a catalog and an object storage."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from runlake.errors import InvalidArgument, InvalidType, MissingExtra
 from runlake.lake.bucket import Bucket
 
-# Options of object storage, and pyiceberg's names of them.
+# Options of object storage, each with pyiceberg's name for it.
 OF_S3 = {
     "aws_access_key_id": "s3.access-key-id",
     "aws_secret_access_key": "s3.secret-access-key",
@@ -31,7 +31,7 @@ def storage_properties(bucket: Bucket) -> dict[str, str]:
 
 
 def catalog_properties(url: Any) -> dict[str, str]:
-    """Return the properties of a catalog.
+    """Return the properties with which pyiceberg opens a catalog.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def catalog_properties(url: Any) -> dict[str, str]:
     return {
         "type": "sql",
         "uri": f"postgresql+{driver or _installed_driver()}{rest}",
-        # They are created later, where another writer may do the same at this moment.
+        # The catalog's own tables are created later, by code that allows for other writers.
         "init_catalog_tables": "false",
     }
 

@@ -1,4 +1,4 @@
-"""The fields of published runs: refuse or redact what looks like a secret."""
+"""Refuse or redact values that look like secrets in the fields of runs to publish."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Fields = Mapping[str, Any]
 
 
 def checked_fields(runs: pl.DataFrame, policy: str) -> tuple[pl.DataFrame, list[str]]:
-    """Return the table of the runs without values that must not be published.
+    """Check the table of the runs for values that look like secrets, and apply a policy to them.
 
     Parameters
     ----------

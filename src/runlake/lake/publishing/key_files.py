@@ -1,4 +1,4 @@
-"""The packed data files of a key, for programs that read Parquet."""
+"""Find the packed data files of a key, for programs that read Parquet."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def find_key_files(runs: FixedRuns, key: Any) -> list[str] | None:
 
 
 def _tables_of(view: PackedView, key: str, numbers: list[int]) -> list[str]:
-    """Return the tables with values of a key; floats first, as readers take the first type."""
+    """Return the tables with values of a key; floats first: readers use the type of the first."""
     types = view.stats(["type"], [key], numbers)["type"].unique()
     found = {table_of(text) for text in types}
     return [table for table in METRICS if table in found]

@@ -38,9 +38,9 @@ class Publishing:
         ``metrics_s`` (texts) and ``metrics_j`` (JSON) with the columns ``key``, ``run``, ``step``
         and ``value``; ``stats`` with a row per key and run; ``runs`` with a row per run. It also
         gets the file ``lake.json``, which ``Lake(dest)`` opens first. The runs are packed before
-        they are published. If runs were published there before, they are replaced by the runs of
-        this call. Files that have not changed are not uploaded again, and readers see the old state
-        until the new one is complete.
+        they are published. The runs of this call replace all runs that were published there before.
+        Files that have not changed are not uploaded again, and readers see the old state until the
+        new one is complete.
 
         Parameters
         ----------
@@ -53,7 +53,7 @@ class Publishing:
         catalog : str, optional
             The URL of a catalog, if several people publish to one place: ``postgresql://`` for a
             database, or ``https://`` for a REST catalog. The runs of this call are then added to
-            those of the others.
+            the runs that are published there.
         storage_options : dict, optional
             Options of the object storage, with the names that polars uses, such as
             ``aws_endpoint_url``. By default, they are read from the environment
@@ -100,16 +100,17 @@ class Publishing:
         Parameters
         ----------
         pattern : str, optional
-            A pattern of file names, as for `Runs.files`. Or a key of the history, written out: then
-            the result is for programs that read Parquet, such as DuckDB's ``read_parquet``.
+            A pattern of file names, as for `Runs.files`. Or a key of the history, without
+            wildcards: the result is then a list of data files for programs that read Parquet, such
+            as DuckDB's ``read_parquet``.
 
         Returns
         -------
         dict or list of str
             The files of each run that was pulled with its files. Or the paths or URLs of the packed
             data files that have rows of the key, with the columns ``key``, ``run``, ``step`` and
-            ``value``; they have rows of other keys too. The table ``runs`` of the packed lake says
-            which numbers of ``run`` are current.
+            ``value``. These files have rows of other keys too. The table ``runs`` of the packed
+            lake lists the numbers of ``run`` that are current.
 
         Raises
         ------

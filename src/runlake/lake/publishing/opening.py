@@ -11,7 +11,7 @@ from runlake.lake.bucket import Bucket
 from runlake.settings import Settings, load_settings
 from runlake.values.local_paths import local_path
 
-# As in `publication`, which loads much more.
+# The same as in `publication`; to import that module would load many more.
 NAME = "lake.json"
 
 
@@ -21,8 +21,8 @@ def published_place(path: object, storage_options: Mapping[str, str] | None) -> 
     Raises
     ------
     InvalidArgument
-        If a URL is not one of object storage, no file system allows a path, or there are options
-        but no URL.
+        If a URL does not name object storage, no file system allows the path, or options are given
+        without a URL.
     """
     if isinstance(path, str) and "://" in path:
         return Bucket.at(path, storage_options)

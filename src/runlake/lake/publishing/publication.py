@@ -1,8 +1,9 @@
-"""`Publication`: the content of ``lake.json``, the file of a published lake that is read first.
+"""`Publication`: the content of ``lake.json``, which readers of a published lake open first.
 
 The file names one moment of all tables, with the data files of each. So a reader needs neither a
-catalog nor Iceberg's manifests. It is replaced only if nobody else has replaced it. So if two
-processes publish to one place at the same time, one of them fails, and readers see nothing of it.
+catalog nor Iceberg's manifests. A process replaces the file only if no other process has replaced
+it meanwhile. So if two processes publish to one place at the same time, one of them fails, and
+readers see only the publication of the other.
 """
 
 from __future__ import annotations
@@ -57,15 +58,15 @@ class Publication:
     Parameters
     ----------
     published_at : float
-        In seconds since 1970.
+        Time of the publication, in seconds since 1970.
     n_runs : int
         Number of runs.
     tables : mapping of str to PublishedTable
-        The tables.
+        The tables, by name.
     retired : tuple of Retired
         Files of earlier publications, which are deleted after a day.
     version : str or None
-        The version of ``lake.json`` that this was read from.
+        The version of ``lake.json`` from which this was read.
     """
 
     published_at: float
@@ -106,12 +107,12 @@ class Publication:
 
 
 def find_publication(bucket: Bucket) -> Publication | None:
-    """Return what is published in a bucket; None if nothing is.
+    """Return the publication in a bucket; None if nothing is published there.
 
     Raises
     ------
     FileTransferError
-        If ``lake.json`` cannot be read, or is not of a published lake.
+        If ``lake.json`` cannot be read, or does not describe a published lake.
     """
     found = bucket.read(NAME)
     if found is None:
@@ -143,14 +144,14 @@ def _parsed(document: Mapping[str, Any], version: str | None) -> Publication:
 
 
 def read_publication(bucket: Bucket) -> Publication:
-    """Return what is published in a bucket.
+    """Return the publication in a bucket.
 
     Raises
     ------
     NotCached
         If nothing is published there.
     FileTransferError
-        If it cannot be read.
+        If ``lake.json`` cannot be read.
     """
     found = find_publication(bucket)
     if found is None:

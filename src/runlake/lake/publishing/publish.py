@@ -33,7 +33,7 @@ NOT_PACKED = "it was not packed when the snapshot was taken"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to publish.
+    """The runs to publish, the place, and the options.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class Request:
     runs : mapping of str to str
         The path of each run, by its directory relative to the root of the lake.
     bucket : Bucket
-        The place.
+        The place to publish to.
     secrets : {"refuse", "redact", "allow"}
         What to do with values that look like secrets.
     catalog : mapping of str to str or None

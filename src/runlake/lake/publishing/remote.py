@@ -36,7 +36,7 @@ def open_published(bucket: Bucket, cache: Path) -> Path:
     Parameters
     ----------
     bucket : Bucket
-        Where it is published.
+        The place of the published lake.
     cache : Path
         Root of the cache of this machine. If it cannot be written, a temporary directory is used.
 
@@ -45,7 +45,7 @@ def open_published(bucket: Bucket, cache: Path) -> Path:
     NotCached
         If nothing is published there.
     FileTransferError
-        If it cannot be read.
+        If the published lake cannot be read.
     """
     publication = read_publication(bucket)
     place = published_root(cache, bucket.url)

@@ -23,17 +23,18 @@ class PublishReport:
     url : str
         The place of the published lake.
     n_runs : int
-        Number of runs in it.
+        Number of runs in the published lake.
     n_files, n_bytes : int
-        Its data files, and their bytes.
+        Number of data files in the published lake, and their size in bytes.
     n_uploaded, n_uploaded_bytes : int
-        The files that were not there yet, and their bytes.
+        Number of files that were uploaded, and their size in bytes.
     left_out : mapping of str to str
-        Why a run is not published, by path.
+        For each run that is not published, by path: the reason.
     redacted : sequence of str
         Paths of the values that were replaced.
     tables : mapping of str to str
-        Iceberg's current metadata of each table, for engines that read Iceberg tables.
+        For each table, by name: the URL of its current Iceberg metadata, for engines that read
+        Iceberg tables.
     """
 
     url: str

@@ -1,4 +1,4 @@
-"""Copy the rows of some runs from packed data files to new files, with other numbers of runs."""
+"""Copy rows of some runs from packed data files to new files, and renumber the runs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Numbers:
     Parameters
     ----------
     new : mapping of int to int
-        The number in the publication, by that in the lake.
+        The number of each run in the publication, by its number in the lake.
     """
 
     new: Mapping[int, int]
@@ -36,7 +36,7 @@ class Numbers:
         return all(old == new for old, new in self.new.items())
 
     def within(self, first: int | None, last: int | None) -> dict[int, int]:
-        """Return the numbers from ``first`` to ``last``, both included; None is no bound."""
+        """Return the runs ``first`` to ``last``, both included, as ``new``; None sets no bound."""
         return {
             old: new
             for old, new in self.new.items()
@@ -44,7 +44,7 @@ class Numbers:
         }
 
     def has_all(self, file: PackedFile) -> bool:
-        """Return whether all rows of a file are to be published as they are."""
+        """Return whether all rows of a file are published without a change."""
         if file.first_run is None or file.last_run is None:
             return False
         some = self.within(file.first_run, file.last_run)
@@ -53,7 +53,7 @@ class Numbers:
 
 
 def name_of(file: PackedFile, numbers: Numbers) -> str:
-    """Return the name of the published file with the chosen rows of a file.
+    """Return the name of the published file that gets the rows to publish from a packed file.
 
     The same rows get the same name, so that a second publication does not upload them again.
     """
@@ -68,23 +68,23 @@ def name_of(file: PackedFile, numbers: Numbers) -> str:
 
 
 def copy_rows(file: PackedFile, table: str, numbers: Numbers, target: Path) -> int:
-    """Write the chosen rows of a file of values; a few row groups are in memory at once.
+    """Copy the rows to publish from a file of values, with a few row groups in memory at once.
 
     Parameters
     ----------
     file : PackedFile
         The file, sorted by key, run and step.
     table : str
-        Its table.
+        Name of the file's table.
     numbers : Numbers
-        The runs.
+        The runs to publish.
     target : Path
-        The new file; it is not written if no row is chosen.
+        The new file; it is not written if there is no row to publish.
 
     Returns
     -------
     int
-        Number of rows.
+        Number of rows that were written.
     """
     schema = arrow_schema(table, has_dictionary=True)
     some = numbers.within(file.first_run, file.last_run)

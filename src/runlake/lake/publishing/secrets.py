@@ -12,7 +12,7 @@ POLICIES = (REFUSE, REDACT, ALLOW)
 REDACTED = "[redacted]"
 MAX_SHOWN = 60
 
-# What services give out has marks of its own.
+# Keys, tokens and URLs with secrets, which are recognised by their form alone.
 MARKED = re.compile(
     r"""
     \b(?:
@@ -37,7 +37,7 @@ MARKED = re.compile(
     """,
     re.VERBOSE,
 )
-# As W&B's own API keys, and as digests: the name decides.
+# W&B's API keys look like this, and so do digests: the name of the value decides.
 HEX = re.compile(r"[0-9a-f]{40}|[0-9a-f]{32}|[0-9a-f]{64}", re.IGNORECASE)
 RANDOM = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[A-Za-z0-9+_=.~-]{16,}")
 
@@ -51,14 +51,14 @@ OF_DIGESTS = _words(
     "fingerprint ref tree"
 )
 SECRET_WORDS = _words("secret secrets password passwd passphrase pwd apikey credential credentials")
-# The words before "key" and before "token".
+# Names such as "api key" and "bearer token" mean secrets: the words before "key" and "token".
 OF_KEYS = _words("api access private secret account auth encryption signing wandb openai hf")
 OF_TOKENS = _words(
     "auth access api refresh bearer session hf wandb github huggingface gitlab slack bot security "
     "user personal"
 )
 MIN_LENGTH = 8
-# Values by which people say that there is a secret elsewhere.
+# Values that people write in place of a secret.
 PLACEHOLDER = re.compile(
     r"^\W*$|^[<\[({$%].*|^(?:none|null|true|false|default|redacted|hidden|masked|"
     r"your[-_ ].*|x+|\*+.*|env:.*|placeholder|changeme|dummy|example)$",
@@ -155,7 +155,7 @@ def _follows_flag(values: list[Any] | tuple[Any, ...], at: int) -> bool:
 
 
 def redacted(name: str, value: Any) -> Any:
-    """Return a value in which the parts that look like secrets are replaced.
+    """Return a value after replacing the parts that look like secrets.
 
     Parameters
     ----------

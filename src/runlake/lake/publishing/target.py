@@ -33,11 +33,11 @@ class Target:
     Parameters
     ----------
     bucket : Bucket
-        Its place.
+        The place of the lake.
     tables : Tables
         Its Iceberg tables.
     publication : Publication or None
-        What is published; None if nothing is yet.
+        The current publication; None before the first one.
     is_shared : bool
         True if a catalog on a server lets several writers publish to it.
     """
@@ -52,7 +52,7 @@ class Target:
         return [self._name_of(one) for one in self.tables.files_of(table, snapshot)]
 
     def check_place(self) -> None:
-        """Raise `InvalidArgument` if the catalog has tables elsewhere."""
+        """Raise `InvalidArgument` if tables of the catalog are at another place."""
         for metadata in self.tables.metadata().values():
             self._relative(metadata)
 
@@ -61,7 +61,7 @@ class Target:
         return f"{self.bucket.url}/{name}"
 
     def announce(self, n_runs: int) -> Publication:
-        """Replace ``lake.json``, so that it names the newest moment.
+        """Replace ``lake.json``, so that it names the newest moment of all tables.
 
         Raises
         ------
@@ -73,7 +73,7 @@ class Target:
             try:
                 found.write(self.bucket)
             except Conflict:
-                # Another writer has named a moment; the newest moment has the runs of both.
+                # Another writer has replaced the file; the newest moment has the runs of both.
                 self.tables.reload()
                 self.publication = find_publication(self.bucket)
             else:
@@ -115,9 +115,10 @@ class Target:
         )
 
     def _delete_retired(self, publication: Publication) -> None:
-        """Delete files that nothing has named for a day: readers may still open younger ones.
+        """Delete files that have not been part of a publication for a day.
 
-        They stay in ``lake.json`` until the next publication, which deletes them again.
+        Readers of an earlier publication may still open files that were retired later. The deleted
+        files stay in the list of ``lake.json``, so the next publication deletes them once more.
         """
         old = [one.name for one in publication.retired if time.time() - one.since > DAY]
         self.bucket.delete(old)
@@ -144,7 +145,7 @@ def open_target(
     Parameters
     ----------
     bucket : Bucket
-        Its place.
+        The place of the lake.
     catalog : mapping of str to str or None
         pyiceberg's properties of a catalog that several writers share. Without one, ``lake.json``
         names the metadata.
@@ -154,7 +155,7 @@ def open_target(
     Raises
     ------
     InvalidArgument
-        If there are files that no publication wrote.
+        If the place has files that no publication wrote.
     """
     publication = find_publication(bucket)
     if publication is None:
@@ -190,5 +191,5 @@ def _check_empty(bucket: Bucket, *, is_shared: bool) -> None:
 
 
 def names_in(bucket: Bucket, tables: Sequence[str]) -> dict[str, int]:
-    """Return the sizes of the data files that are in a bucket, by name."""
+    """Return the sizes, in bytes, of the data files of some tables in a bucket, by name."""
     return {one.name: one.n_bytes for name in tables for one in bucket.list(f"{name}/data")}

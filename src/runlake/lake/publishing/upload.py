@@ -33,7 +33,7 @@ class Source:
     files : mapping of str to sequence of PackedFile
         The data files of each table of the lake.
     runs : DataFrame
-        Their rows of the table ``runs``, as they may be published.
+        Rows of the table ``runs``, after the check for secrets.
     """
 
     files: Mapping[str, Sequence[PackedFile]]
@@ -42,14 +42,14 @@ class Source:
 
 @dataclass(slots=True)
 class Sent:
-    """What was uploaded.
+    """The files that were uploaded.
 
     Parameters
     ----------
     n_files, n_bytes : int
-        Data files, and their bytes.
+        Number of data files, and their size in bytes.
     names : dict of str to list of str
-        All files of each table in the publication, also those that were there before.
+        Names of all data files of the publication, by table; also of files that were there before.
     """
 
     n_files: int = 0
@@ -65,9 +65,9 @@ def mirror_runs(target: Target, source: Source, staging: Path) -> Sent:
     target : Target
         The published lake.
     source : Source
-        The runs.
+        The runs to publish.
     staging : Path
-        A directory on this machine.
+        A directory on this machine, for files before their upload.
     """
     numbers = Numbers({number: number for number in source.runs["run"]})
     sent = _send(target, source, numbers, staging)
@@ -163,7 +163,7 @@ def _take_numbers(target: Target, old: Sequence[int]) -> Numbers:
 
 
 def _send(target: Target, source: Source, numbers: Numbers, staging: Path) -> Sent:
-    """Upload the values and statistics of runs; files that are there already are left out."""
+    """Upload the values and statistics of runs; files that are there already are skipped."""
     sent = Sent(names={table: [] for table in (*METRICS, STATS, RUNS)})
     present = names_in(target.bucket, (*METRICS, STATS))
     for table in METRICS:

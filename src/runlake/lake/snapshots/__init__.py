@@ -2,6 +2,6 @@
 
 To understand this package, begin with `snapshots`, which takes, lists and deletes them. A snapshot
 is a directory tree of its own below the lake, with hard links to the files of each run, a catalog,
-and a `record` of the digests of all files. `citation` makes text of a record, and `check` compares
-the files with it.
+and a `record` of the digests of all files. `citation` turns a record into text, and `check`
+compares the files with the record.
 """

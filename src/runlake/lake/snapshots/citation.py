@@ -1,4 +1,4 @@
-"""`Citation`: the text by which a publication names a snapshot."""
+"""`Citation`: the text that cites a snapshot, for example in a paper."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Citation(str):
         Parameters
         ----------
         record : Record
-            The snapshot.
+            The record of the snapshot.
         recipe : str
             A line of Python that opens it.
         """

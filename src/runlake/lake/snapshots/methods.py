@@ -1,4 +1,4 @@
-"""`Snapshots`: the methods of `Lake` about snapshots."""
+"""`Snapshots`: the methods of `Lake` that take, list, cite and delete snapshots."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Snapshots:
     """The methods of `Lake` that take, list, cite and delete snapshots."""
 
-    # The lake; `Lake.path` of a lake at a snapshot is the directory of the snapshot.
+    # Directory of the lake; if the lake is opened at a snapshot, `Lake.path` is the snapshot's.
     _lake_dir: Path
     _settings: Settings
     _at: str | None
@@ -30,18 +30,19 @@ class Snapshots:
         """Give a name to all runs of the lake as they are now.
 
         ``Lake(at=name)`` reads exactly these bytes, whatever is pulled, changed, evicted or packed
-        later, until `delete_snapshot`. A snapshot has links to the files of the lake, so it takes
-        no space until the lake drops them; on file systems without links it is a copy.
+        later, until `delete_snapshot`. A snapshot consists of hard links to the files of the lake,
+        so it takes no extra space until the lake drops these files. On file systems without hard
+        links, a snapshot is a copy.
 
         Parameters
         ----------
         name : str
-            Printable text that no snapshot of the lake has as its name.
+            Printable text; no other snapshot of the lake may have this name.
 
         Returns
         -------
         Citation
-            As from `cite`.
+            The text that `cite` returns.
 
         Raises
         ------
@@ -52,8 +53,8 @@ class Snapshots:
 
         Notes
         -----
-        Every file is read once, for its SHA-256. A run that is pulled meanwhile is taken again. If
-        the lake was packed, runs that have come since are packed first.
+        Every file is read once, for its SHA-256. If a run is pulled meanwhile, its files are linked
+        again. If the lake was packed, runs that were pulled since then are packed first.
         """
         from runlake.lake.snapshots.snapshots import take_snapshot
 
@@ -67,7 +68,7 @@ class Snapshots:
         Returns
         -------
         polars.DataFrame
-            ``name``, ``created_at``, ``n_runs`` and ``digest``.
+            ``name``, ``created_at``, ``n_runs`` and ``digest``, one row per snapshot.
         """
         from runlake.lake.snapshots.snapshots import list_snapshots, snapshot_table
 
@@ -89,7 +90,7 @@ class Snapshots:
         delete_snapshot(self._settings, name)
 
     def cite(self, name: str | None = None) -> Citation:
-        """Return the runs of a snapshot with their digests, and a line that opens it, as text.
+        """Return a text that cites a snapshot: its runs and digests, and a line that opens it.
 
         Parameters
         ----------
@@ -134,7 +135,7 @@ class Snapshots:
 
 
 def snapshot_settings(settings: Settings, name: str) -> Settings:
-    """Return the settings by which a snapshot of a lake is read.
+    """Return the settings for reading a snapshot of a lake.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The packed tables of a snapshot: a tag protects them from expiry."""
+"""Protect the packed tables of a snapshot from expiry, by a tag."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from runlake.lake.snapshots.record import file_digest
 from runlake.settings import Settings
 
 logger = logging.getLogger("runlake.lake")
-# From the root of a snapshot to that of its lake.
+# Relative path from the root of a snapshot to the root of its lake.
 TO_LAKE = Path("../../../..")
 
 
@@ -32,7 +32,7 @@ def pack_again(settings: Settings) -> None:
 
 
 def tag_tables(settings: Settings, name: str) -> dict[str, int]:
-    """Give the newest moment of the packed tables a tag, and return the snapshot of each table.
+    """Tag the newest moment of the packed tables, and return the Iceberg snapshot of each table.
 
     Parameters
     ----------
@@ -44,7 +44,8 @@ def tag_tables(settings: Settings, name: str) -> dict[str, int]:
     Returns
     -------
     dict of str to int
-        Empty if there are no packed tables, or the extra ``lake`` is not installed.
+        Id of the Iceberg snapshot, by table; empty if there are no packed tables, or the extra
+        ``lake`` is not installed.
     """
     place = PackedPlace(settings.cache_dir)
     if not place.is_there:
@@ -76,14 +77,14 @@ def untag_tables(settings: Settings, name: str) -> None:
 
 
 def packed_digests(root: Path, tables: Mapping[str, int]) -> dict[str, str]:
-    """Return the SHA-256 of the data files of packed tables, by their path relative to a lake.
+    """Return the SHA-256 of the data files of packed tables, by their path in the lake.
 
     Parameters
     ----------
     root : Path
         Root of the lake.
     tables : mapping of str to int
-        The snapshot of each table.
+        Id of the Iceberg snapshot of each table.
     """
     place = PackedPlace(root)
     with open_tables(place) as opened:
@@ -96,7 +97,7 @@ def packed_digests(root: Path, tables: Mapping[str, int]) -> dict[str, str]:
 
 
 def point_to_tables(part: Path, name: str) -> None:
-    """Write into a snapshot's directory that it reads the tables of its lake at a tag."""
+    """Note in a snapshot's directory that its tables are those of the lake at a tag."""
     Elsewhere(TO_LAKE, name).write(part)
 
 

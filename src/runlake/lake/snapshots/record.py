@@ -34,9 +34,9 @@ class RecordedRun:
     run : RunPath
         The run.
     digests : mapping of str to str
-        SHA-256 in hex of each export, by its identity (of one that is on disk in part, of the bytes
-        on disk), of each file beside the exports, by its path in the run's directory, and of each
-        file of its artifacts, by its path in the cache.
+        SHA-256 in hex of each file. The name of an export is its identity; if only a part of an
+        export is on disk, the digest is of that part. The name of a file beside the exports is its
+        path in the run's directory, and the name of a file of an artifact is its path in the cache.
         ``fields`` is the digest of config, summary and the other fields.
     """
 
@@ -66,8 +66,8 @@ class Record:
     tables : mapping of str to int
         The Iceberg snapshot of each packed table; empty if nothing was packed.
     packed : mapping of str to str
-        SHA-256 in hex of the data files of these tables, by their path relative to the lake, if
-        exports of some runs had been dropped.
+        SHA-256 in hex of the data files of these tables, by their path relative to the lake; empty
+        unless exports of some runs had been dropped.
     """
 
     name: str
@@ -78,7 +78,7 @@ class Record:
 
     @property
     def digest(self) -> str:
-        """SHA-256 in hex of all runs: equal only if all their bytes are equal."""
+        """SHA-256 in hex of all runs; two records have the same only if all bytes are equal."""
         return hashlib.sha256(_canonical(sorted(run.digest for run in self.runs))).hexdigest()
 
     def write(self, root: Path) -> None:
@@ -122,7 +122,8 @@ def record_run(directory: RunDirectory, known: dict[Path, str] | None = None) ->
     directory : RunDirectory
         The run's directory in the snapshot.
     known : dict of Path to str, optional
-        Digests of files of artifacts, which runs may share; they are read once.
+        Digests of artifact files that were read before, by path, because runs may share files. The
+        digests of files that are read now are added.
     """
     known = {} if known is None else known
     manifest = read_manifest(directory)

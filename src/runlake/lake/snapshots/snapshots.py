@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 MAX_NAME = 200
 PART = ".part"
-# Runs that are pulled meanwhile are copied again, so that all are of one moment.
+# Runs that are pulled meanwhile are copied again, so that a snapshot has a single moment.
 MAX_ROUNDS = 3
 RUNS_PER_WRITE = 500
 
