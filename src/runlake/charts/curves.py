@@ -19,7 +19,7 @@ from runlake.history.sample.downsample import choose_rows_of_parts
 # How a point is marked. Points with a non-finite value are marked; a gap is not.
 UNMARKED, NAN, INFINITY, MINUS_INFINITY = 0, 1, 2, 3
 MARK_NAMES = ("", "NaN", "infinity", "-infinity")
-# Share of the points of a series with a band that is used for marks.
+# At most this part (1/4) of the points of a series with a band is used for marks.
 MARK_SHARE = 4
 
 Marks = npt.NDArray[np.uint8]
@@ -103,8 +103,7 @@ def make_curves(
     x_axis : Axis
         Points outside of its range are left out before the series are sampled.
     smooth : float, int or None
-        As for `smooth_values`. Values are smoothed before they are
-        sampled.
+        As for `smooth_values`. Values are smoothed before they are sampled.
     n_points : int
         Maximum number of rows of each sample.
 

@@ -66,7 +66,7 @@ class PullReport:
         Runs that could not be pulled. What was on disk before is still there.
     n_bytes : int or None
         Bytes of exports and files that were downloaded; with ``dry_run``, that would be
-        downloaded, or None if a host does not tell lengths.
+        downloaded, or None if a host does not state lengths.
     n_requests : int
         Requests to the backend and to storage hosts, with retries; with ``dry_run``, those that a
         pull would send.

@@ -53,9 +53,9 @@ class Verdict:
     pulled_at : float or None
         When the run was pulled, in seconds since 1970.
     n_artifacts : int or None
-        Artifacts that the run has logged at the backend; None if that is unknown.
+        Number of artifacts that the run has logged at the backend; None if unknown.
     n_missing_artifacts : int or None
-        Those of them whose files are not whole here; None if that is unknown.
+        Number of these artifacts whose files are incomplete in the lake; None if unknown.
     """
 
     run: RunPath

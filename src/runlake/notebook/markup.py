@@ -176,7 +176,7 @@ def size_of(part: Element) -> int:
     True
     """
     n_bytes = 0
-    # To serialize the element takes five times as long.
+    # Serializing the element to measure its length would take five times as long.
     for one in part.iter():
         n_bytes += 2 * len(one.tag) + len("<></>")
         for content in (one.text, one.tail):

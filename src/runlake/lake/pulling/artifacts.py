@@ -94,7 +94,8 @@ class ArtifactPulls:
         self._stop = stop
         self._guard = threading.Lock()
         self._guards: dict[str, threading.Lock] = {}
-        # What is missing of the versions that were stored, by id and whether with their files.
+        # Why a stored version is incomplete; None if it is complete. The keys are the version's id
+        # and whether its files were requested.
         self._done: dict[tuple[str, bool], str | None] = {}
 
     def pull(self, run: RunPath, asked: Sequence[str], numbers: Numbers | None) -> PulledArtifacts:
@@ -105,7 +106,8 @@ class ArtifactPulls:
         run : RunPath
             The run.
         asked : sequence of str
-            Names and patterns of the artifacts whose files are pulled; the fields of all are.
+            Names and patterns of the artifacts whose files are pulled. The fields of all artifacts
+            are pulled.
         numbers : tuple of int or None
             How many artifacts the run logged and used, if the backend has said that.
         """
@@ -175,8 +177,8 @@ class ArtifactPulls:
         if has_files(self._place, held):
             self._write(held)
             return False
-        # Not compared with the artifact's digest: of a version that was logged as a change of the
-        # one before, that is the digest of the change alone.
+        # Not compared with the artifact's digest: if a version was logged as a change of an earlier
+        # version, its digest is that of the change alone.
         content = download_manifest(self._client, found, what)
         manifest = parse_manifest(content, what)
         name = store_content(self._client, content, what=f"The manifest of {what}")

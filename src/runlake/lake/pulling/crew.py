@@ -50,7 +50,7 @@ class Threads:
             thread.start()
 
     def close(self) -> None:
-        """Start no further task, and wait briefly for those that run."""
+        """Wait until all submitted tasks have ended, or briefly after a stop."""
         for _ in self._threads:
             self._tasks.put(None)
         deadline = time.monotonic() + GRACE_SECONDS

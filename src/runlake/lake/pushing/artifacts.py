@@ -31,7 +31,7 @@ from runlake.lake.pushing.sdk import SdkProcess, sdk_process
 from runlake.public.artifacts.artifacts import fetch_artifact
 from runlake.values import ArtifactPath, RunPath
 
-# Gives owner and project at the backend for those in the lake.
+# Converts owner and project in the lake to owner and project at the backend.
 FindPlace = Callable[[str, str], tuple[str, str]]
 # The backend in the lake, and the version's id: two backends may give one id to two versions.
 VersionKey = tuple[str, str]
@@ -144,7 +144,7 @@ def send_artifacts(
     runs : mapping of RunPath to RunArtifacts
         By the paths of the runs at the backend. ``ids``, ``problems`` and ``lost`` are filled in.
     find_place : callable
-        Gives owner and project there for those in the lake.
+        Converts owner and project in the lake to owner and project at the backend.
     """
     with ExitStack() as stack:
         sending = _Sending(client, stack)

@@ -184,7 +184,7 @@ class _Pushing:
             self._count(artifacts)
         except (RunlakeError, OSError) as error:
             if isinstance(error, (Unreachable, AuthenticationError)) and not self._done():
-                # So would be the answer for each of the other runs.
+                # The other runs would fail in the same way.
                 raise
             self.failed[name] = str(error)
             return

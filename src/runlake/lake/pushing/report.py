@@ -22,25 +22,25 @@ class PushReport:
     Parameters
     ----------
     pushed : mapping of str to str
-        Runs that the backend has now as the lake has them, with their path there. What was sent was
-        read back and compared.
+        The path at the backend of each run whose copy equals the run in the lake. Copies were read
+        back and compared.
     differing : mapping of str to str
-        Runs that were sent, but of which something was read back with another value.
+        Runs that were sent, but whose copies differ from the lake, with the differences.
     failed : mapping of str to str
         Runs that were not sent, with the reason; among them those whose id exists there.
     lost : mapping of str to tuple of str
-        For each run, what a backend cannot be given.
+        For each run, the parts that its copy lacks.
     n_rows, n_files, n_bytes : int
-        Rows of the histories, files, and bytes of the files that were sent, also of those of
-        artifacts.
+        Number of rows that were sent, number of files, and bytes of the files. The files of
+        artifacts are counted too.
     n_requests : int
-        Requests, with retries and those that read back, without those of the SDK.
+        Number of requests, including retries and reading back, without requests of the SDK.
     seconds : float
-        Duration.
+        Duration in seconds.
     is_dry_run : bool
-        True if nothing was sent; ``pushed`` then has the runs that would be.
+        True if nothing was sent; ``pushed`` then has the runs that would be sent.
     n_artifacts : int
-        Versions of artifacts, each counted once.
+        Number of artifact versions, each counted once.
     """
 
     pushed: Mapping[str, str] = field(default_factory=dict)
