@@ -123,12 +123,15 @@ def history(number: int, sizes: Sizes) -> pa.Table:
     return pa.table(found)
 
 
-PACK = (
-    "import resource, sys, time, runlake; lake = runlake.Lake(sys.argv[1], offline=True); "
-    "import runlake.lake.packed.pack; report = lake.pack(); "
-    "print(time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, "
-    "len(report.packed))"
-)
+# `ru_maxrss` would count the memory of the process that started this one too.
+PACK = """
+import sys, time
+from pathlib import Path
+import runlake, runlake.lake.packed.pack
+report = runlake.Lake(sys.argv[1], offline=True).pack()
+peak = Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]
+print(time.process_time(), peak, len(report.packed))
+"""
 
 
 def pack_alone(lake: runlake.Lake) -> tuple[float, float, int]:
