@@ -196,9 +196,9 @@ def _large(folder: Path) -> Iterator[Line]:
         script = f"{work}, as a script"
         scripts = (peers.RUNLAKE_PULL_SCRIPT, peers.WANDB_PULL_SCRIPT)
         with serving as offer:
-            pulls = (peers.RUNLAKE_PULL, peers.WANDB_PULL)
-            yield compare(offer, folder, work, (peers.RUNLAKE_PULL, peers.CURL), 0.9)
-            yield compare(offer, folder, work, pulls, 1, floor=peers.CHECKED_COPIES)
+            for peer, goal in ((peers.CURL, 0.9), (peers.WANDB_PULL, 1)):
+                sides = (peers.RUNLAKE_PULL, peer)
+                yield compare(offer, folder, work, sides, goal, floor=peers.CHECKED_COPIES)
             yield compare(offer, folder, script, scripts, 1)
 
 
