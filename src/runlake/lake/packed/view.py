@@ -148,7 +148,7 @@ class PackedView:
         buckets: dict[str, Bucket] = {}
         for path in filter(is_storage_url, paths):
             root, _, name = path.rpartition("/")
-            bucket = buckets.setdefault(root, Bucket(root, self.storage_options or {}))
+            bucket = buckets.setdefault(root, Bucket.at(root, self.storage_options))
             found[path] = bucket.open(name, sizes[path])
         return found
 
