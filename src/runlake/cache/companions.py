@@ -171,7 +171,7 @@ def note_live_rows(
 
 
 def companion_files(directory: Path) -> list[Path]:
-    """Return all companions in a run's directory, and the contents of the run's files there."""
+    """Return the files beside a run's exports: companions, and downloaded files of the run."""
     try:
         own = [path for path in directory.iterdir() if FILE_NAME.fullmatch(path.name)]
         files = directory / FILES

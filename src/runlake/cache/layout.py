@@ -217,7 +217,7 @@ def _artifacts(root: Path, base_url: str) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class MediaPlace:
-    """The paths of a run's media file: one file per content that the media file has had.
+    """The paths of a run's media file; each version of the media file is cached under its own path.
 
     Parameters
     ----------

@@ -110,7 +110,7 @@ class LastOffer:
         return Freshness(self.state, self.heartbeat_at, self.line_count)
 
     def is_like(self, other: LastOffer | None) -> bool:
-        """Return whether another answer, at any time, listed the same rows."""
+        """Return whether this answer and ``other`` list the same rows; their times may differ."""
         if other is None:
             return False
         mine, theirs = (

@@ -73,7 +73,10 @@ class Curve:
 
     @property
     def sides(self) -> tuple[Floats, Floats]:
-        """The lower and upper edge of the band, without infinities; the line without a band."""
+        """The lower and upper edge of the band, with NaN where they cannot be drawn.
+
+        If the curve has no band, both edges are the line itself.
+        """
         if self.low is None or self.high is None:
             return self.line, self.line
         low, high = _drawable(self.low), _drawable(self.high)

@@ -1,4 +1,4 @@
-"""Draw curves as small pictures in SVG, without a script and without names."""
+"""Draw curves as small SVG pictures, without a script, axes or labels."""
 
 from __future__ import annotations
 

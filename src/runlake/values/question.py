@@ -1,4 +1,4 @@
-"""`Question`: what a read of a run's history requests: keys, steps, and which rows."""
+"""Describe a read of a run's history: which keys, which steps, and which rows (`Question`)."""
 
 from __future__ import annotations
 

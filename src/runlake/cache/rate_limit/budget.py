@@ -80,7 +80,7 @@ class SharedBudget:
         Returns
         -------
         float
-            When the turn was taken, to be passed to `learn`.
+            Time of the turn in seconds; pass it to `learn`.
 
         Raises
         ------

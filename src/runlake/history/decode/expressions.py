@@ -98,7 +98,10 @@ def in_range(steps: StepRange) -> pl.Expr:
 
 
 def are_present(names: Iterable[str], how: str) -> pl.Expr:
-    """Return the expression for rows with a value in all, or in at least one, of some columns."""
+    """Return the expression for rows that have a value in all columns, or in any of them.
+
+    ``how`` is ``"all"`` or ``"any"``, as for `Question`.
+    """
     present = [named(name).is_not_null() for name in names]
     return pl.all_horizontal(present) if how == "all" else pl.any_horizontal(present)
 

@@ -123,9 +123,9 @@ class RecordedRun:
         file : RecordFile
             The file.
         rows : RecordedRows
-            Receives the rows, and is written at the end.
+            Receives the rows; its `write` is called after the last record.
         first_step : int, optional
-            `first_step` of the file, if it was read before; it is found out otherwise.
+            `first_step` of the file, as an earlier call found it; if omitted, this call finds it.
         max_step : int, optional
             Leave out later steps, because a later file has rewound the run.
 

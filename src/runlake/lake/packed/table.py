@@ -90,7 +90,7 @@ class Tables:
         return {name: _head(self._table(name)) for name in TABLES}
 
     def snapshot_ids(self, tag: str | None = None) -> Moment:
-        """Return the newest moment of the lake, or the one that a tag names.
+        """Return the snapshots of all tables that belong together: the newest, or those of a tag.
 
         Raises
         ------

@@ -168,7 +168,7 @@ def is_held(directory: RunDirectory, node: FileNode) -> bool:
 
 
 def list_files(client: Client, run: RunPath, asked: Sequence[str]) -> Iterator[FileNode]:
-    """Yield those files of a run that have some names or match some patterns."""
+    """Yield the files of a run whose name is in ``asked`` or matches a pattern in it."""
     names = list(asked) if not any(set(one) & set("%*?[") for one in asked) else []
     cursor, seen = None, set[str]()
     while True:

@@ -37,7 +37,7 @@ def has_sdk() -> bool:
 
 
 def missing_sdk() -> MissingExtra:
-    """Return the error that artifacts cannot be sent without the SDK."""
+    """Return the error for runs with artifacts, which cannot be sent if the SDK is missing."""
     return MissingExtra(
         "The runs have artifacts, which are sent with the W&B SDK, and it is not installed. "
         "Nothing was sent. Install it with: pip install 'runlake[local]'. Or push the runs without "

@@ -111,7 +111,17 @@ def _some_columns(selection: Selection, names: Sequence[str]) -> pl.DataFrame:
 
 
 def _cell(name: str, place: int, row: Sequence[Any]) -> Any:
-    """Return a value of config or summary from the columns of SQLite."""
+    """Return one member of config or summary of a row that SQLite returned.
+
+    Parameters
+    ----------
+    name : str
+        The dotted name, such as ``config.lr``.
+    place : int
+        Position of the name among the requested members; each has two columns, kind and value.
+    row : sequence
+        The columns of all requested members, then the exact JSON if SQLite cannot represent it.
+    """
     exact = row[-1]
     if exact is None:
         return value_of(row[2 * place], row[2 * place + 1])

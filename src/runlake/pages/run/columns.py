@@ -92,7 +92,7 @@ class Rows:
 
 @dataclass(slots=True)
 class _Kept:
-    """Rows in memory, and the moment of the run that they show."""
+    """Rows in memory, and the state of the run when they were read."""
 
     rows: Rows
     moment: Moment

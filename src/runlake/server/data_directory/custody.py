@@ -43,7 +43,8 @@ def hold_directory(data_dir: Path, *, is_changed: bool = True) -> Iterator[None]
     data_dir : Path
         The directory.
     is_changed : bool
-        Create the directory if it does not exist, and close it to other users.
+        True if the caller will write to the directory. It is then created if it does not exist,
+        and closed to other users.
 
     Raises
     ------

@@ -75,7 +75,7 @@ class Limits:
 
 
 class Exports(Protocol):
-    """Writes exports of runs later; see `runlake.server.exports.queue`."""
+    """Writes exports of runs in the background; see `runlake.server.exports.queue`."""
 
     def add(self, run_id: int) -> None:
         """Add a run to the runs that are exported later."""
