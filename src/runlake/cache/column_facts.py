@@ -43,7 +43,7 @@ def pack_facts(columns: Mapping[str, ColumnFacts]) -> bytes:
 def unpack_facts(
     content: bytes, n_columns: int, names: Sequence[str] | None
 ) -> dict[str, ColumnFacts] | None:
-    """Return the facts of some columns.
+    """Return the facts of the requested columns.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def facts_crc32c(file: str, content: bytes) -> int:
 
 
 def real_bound(value: float | None) -> float | None:
-    """Return a minimum or maximum as the catalog stores it; NaN is no bound."""
+    """Return a minimum or maximum as the catalog stores it; None for NaN."""
     return None if value is None or math.isnan(value) else float(value) + 0.0
 
 

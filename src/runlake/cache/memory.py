@@ -49,7 +49,7 @@ _loaded: LRUCache[Path, tuple[_Asked, LoadedExports]] = LRUCache(
 def recall_columns(
     catalog: Catalog, export: StoredExport, keys: Sequence[str] | None
 ) -> StoredExport:
-    """Return an export with the facts of some columns, and of ``_step``.
+    """Return an export with the facts of the requested columns, and of ``_step``.
 
     Parameters
     ----------

@@ -26,7 +26,7 @@ class Buffers:
         self._places: dict[tuple[str, bytes, float], int] = {}
 
     def add_exact(self, values: Floats) -> int:
-        """Add finite floats without loss, in single precision if possible; return their place."""
+        """Add finite floats without loss, in single precision if possible; return their index."""
         single = _single(values)
         if np.array_equal(single, values):
             return self._add(values, single)
@@ -38,12 +38,12 @@ class Buffers:
         return self._add(values, None)
 
     def add(self, values: Floats) -> int:
-        """Add floats, in single precision if that changes no pixel; return their place."""
+        """Add floats, in single precision if that changes no pixel; return their index."""
         single = _single(values)
         return self._add(values, single if _is_close(single, values) else None)
 
     def add_bytes(self, values: npt.NDArray[np.uint8]) -> int:
-        """Add small integers; return their place."""
+        """Add small integers; return their index."""
         return self._store(BYTE, values.tobytes())
 
     def _add(self, values: Floats, single: npt.NDArray[np.float32] | None) -> int:

@@ -36,8 +36,8 @@ X_AXIS, Y_AXIS = Axis(STEP), Axis()
 class Chart:
     """Curves and how to show them, as interactive HTML, terminal text, picture or plotly figure.
 
-    `Run.plot` and `Runs.plot` return charts. In a notebook, a chart shows itself; ``print`` draws
-    it with characters.
+    `Run.plot` and `Runs.plot` return charts. A notebook draws a chart at the end of a cell;
+    ``print`` draws it with characters.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class Chart:
         from 1 is the number of points of a window mean. Values are smoothed before they are
         sampled.
     title : str
-        The keys, and the run if there is only one, if omitted.
+        The title. If omitted, the chart shows the keys, and the run if there is only one.
     notes : tuple of str
         Facts to show below the curves, besides those that the chart finds itself.
     points : int
@@ -83,7 +83,7 @@ class Chart:
         Parameters
         ----------
         frame : polars.DataFrame
-            Rows in any order. A row whose key is null is no point of that key.
+            Rows in any order. A row whose key is null is not a point of that key's curve.
         keys : str or list of str
             Columns to draw.
         x : str

@@ -199,7 +199,7 @@ def _cut(table: _Table, name: str, x_axis: Axis) -> _Table:
 
 
 def _kept(column: pl.Series, name: str, x_axis: Axis) -> Places | None:
-    """Return the places of the rows whose x can be drawn; None if every row can be drawn."""
+    """Return the positions of the rows whose x can be drawn; None if every row can be drawn."""
     low = x_axis.low
     is_open = low is None and x_axis.high is None and not x_axis.is_log
     if is_open and column.dtype.is_integer() and not column.null_count():
@@ -225,7 +225,10 @@ def _smooth(column: pl.Series, smooth: float) -> pl.Series:
 
 
 def _edges(band: Band, order: Places | None) -> tuple[Floats, Floats, Marks]:
-    """Return the edges of a band, and the rows where the number of runs with NaN grows."""
+    """Return the lower and upper edge of a band, and a mark for each row.
+
+    A row is marked as NaN if more runs have NaN there than at the row before.
+    """
     edges = [_gathered(edge, order).cast(pl.Float64).to_numpy() for edge in (band.low, band.high)]
     n_nan = _gathered(band.n_nan, order).cast(pl.Int64).to_numpy()
     grows = np.diff(n_nan, prepend=0) > 0

@@ -78,7 +78,7 @@ def document(drawings: Sequence[Drawing], title: str | None = None) -> str:
 
 
 def frame_of(drawings: Sequence[Drawing], height: int | None = None) -> str:
-    """Return an ``iframe`` with the document of some charts in it, for the output of a notebook.
+    """Return an ``iframe`` that contains a document of charts, for the output of a notebook.
 
     The frame is closed off: what is in it can reach neither the notebook nor the network.
 

@@ -42,7 +42,7 @@ class Series:
     ----------
     frame : polars.DataFrame
         Has a column for the key and one for the x axis. Several series can share one frame; they
-        are then sampled together. A row whose key is null is no point of the series.
+        are then sampled together. A row whose key is null is not a point of the series.
     key : str
         Column of the values.
     x : str

@@ -84,7 +84,7 @@ def _scaled(line: Floats, *, is_log: bool) -> Floats:
 
 
 class _scale:  # noqa: N801 - used as a function
-    """Maps the finite values of some arrays to a range of pixels."""
+    """Maps the finite values of one or more arrays to a range of pixels."""
 
     def __init__(self, arrays: Sequence[Floats], start: float, stop: float) -> None:
         finite = [array[np.isfinite(array)] for array in arrays]

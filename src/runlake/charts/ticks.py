@@ -83,7 +83,7 @@ def log_text(exponent: float) -> str:
 
 
 def time_texts(moments: Sequence[float]) -> list[str]:
-    """Return moments in seconds since 1970 as dates and times in UTC, as fine as their distance.
+    """Return dates and times in UTC as text, only as precise as needed to distinguish them.
 
     Examples
     --------

@@ -76,7 +76,7 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
 
 @contextmanager
 def silenced(*categories: type[Warning]) -> Iterator[None]:
-    """Within the context, issue no warnings of some classes.
+    """Within the context, issue no warnings of the given classes.
 
     This applies to this thread, and to threads whose function `for_thread` wraps. The filters of
     the module ``warnings`` would apply to all threads of the process.

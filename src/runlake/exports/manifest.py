@@ -152,8 +152,8 @@ class Manifest:
 def freshness_of(state: object, heartbeat_at: object, line_count: object) -> Freshness:
     """Build the freshness of a run from an answer of the backend, in a manifest or a list of runs.
 
-    The values are only compared and stored, so any text is accepted. A count that is no integer,
-    negative, or longer than 64 bits becomes None.
+    The values are only compared and stored, so any text is accepted. A count becomes None if it is
+    not an integer, is negative, or needs more than 64 bits.
     """
     count = line_count if isinstance(line_count, int) else -1
     known = count if count in INT64 and count >= 0 else None

@@ -28,13 +28,13 @@ class Silence:
     """A progress that shows nothing."""
 
     def start(self, what: str, total: int | None, unit: str) -> None:
-        """Ignore the beginning."""
+        """Show nothing."""
 
     def advance(self, n_done: int) -> None:
-        """Ignore the units."""
+        """Show nothing."""
 
     def finish(self) -> None:
-        """Ignore the end."""
+        """Show nothing."""
 
 
 class Count:

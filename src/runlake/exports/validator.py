@@ -141,7 +141,7 @@ def _promised_crc32c(headers: Mapping[str, str]) -> int | None:
 
 
 def _google(headers: Mapping[str, str], kind: str) -> Iterator[str]:
-    """Yield the digests of a kind in ``x-goog-hash``, which may occur several times."""
+    """Yield the digests in ``x-goog-hash`` that are of the given kind, such as ``md5``."""
     for one in _listed(headers, "x-goog-hash"):
         name, _, encoded = one.partition("=")
         if name.strip().lower() == kind:

@@ -52,7 +52,7 @@ class Stored:
 
 
 def is_storage_url(place: object) -> bool:
-    """Return whether a place is the URL of object storage, and not a path."""
+    """Return whether the argument is the URL of object storage, not a path."""
     return isinstance(place, str) and urlsplit(place).scheme.lower() in SCHEMES
 
 
@@ -285,11 +285,11 @@ class ObjectFile(io.RawIOBase):
         return True
 
     def tell(self) -> int:
-        """Return the place of the next read."""
+        """Return the offset of the next read."""
         return self._at
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move the place of the next read, and return it; no request is sent."""
+        """Change the offset of the next read, and return it; no request is sent."""
         begin = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._n_bytes}[whence]
         self._at = begin + offset
         return self._at

@@ -1,4 +1,4 @@
-"""Find the runs of a lake that the argument of a pack names."""
+"""Find the runs that the argument ``runs`` of `Lake.pack` names."""
 
 from __future__ import annotations
 

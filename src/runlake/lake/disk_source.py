@@ -111,7 +111,7 @@ class DiskSource:
         question: Question,
         progress: Progress | None = None,
     ) -> list[AnyReading]:
-        """Plan a read of each run: of its packed rows if they are current; else as `open` does."""
+        """Plan a read of each run: from packed rows if they are current, else as `open` does."""
         chosen = {} if self.packed is None else self.packed.readings(runs, question)
         others = [run for run in runs if run.run_id not in chosen]
         opened = iter(self.open(others, question, progress))

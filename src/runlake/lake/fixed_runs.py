@@ -114,7 +114,7 @@ class FixedRuns(RunHistories, RunsPlots, RunAttachments):
         return self._of([run for run in self.runs if run.run_id not in skipped], skipped)
 
     def chosen(self, paths: Sequence[str]) -> FixedRuns:
-        """Return the runs that paths name, in their order."""
+        """Return the runs that the paths name, in the order of the paths."""
         return self.only([find_one(self.runs, path, self._settings.cache_dir) for path in paths])
 
     def only(self, runs: list[LakeRun]) -> FixedRuns:
@@ -151,7 +151,7 @@ class FixedRuns(RunHistories, RunsPlots, RunAttachments):
         return self.source
 
     def listed(self) -> list[ListedRun]:
-        """Return the runs as the code for many runs reads them."""
+        """Return the runs as `ListedRun` objects, as the code that reads many runs needs them."""
         return [ListedRun(run.path, None, run.run_id) for run in self.runs]
 
     def prepared(self, asked: RowRequest) -> tuple[list[ListedRun], RowRequest, pl.DataFrame]:

@@ -40,7 +40,7 @@ Pushable: TypeAlias = str | Run | LakeRuns | Mapping[str, Any] | Sequence[str | 
 
 
 class Lake(Snapshots, LakeRuns):
-    """All runs in a cache directory: those that were pulled, and those that were read.
+    """All runs in a cache directory: runs that were pulled, and runs that a read has cached.
 
     Its methods over many runs are those of `Runs`, see `LakeRuns`. No read makes a request to a
     backend.
@@ -119,7 +119,8 @@ class Lake(Snapshots, LakeRuns):
         filters : dict, optional
             Pull only runs that match, in the language of `Api.runs`.
         keys : list of str, optional
-            Download only these keys of the history; of large exports only their column chunks.
+            Download only these keys of the history. From large exports, only the column chunks of
+            these keys are downloaded.
         since : str, datetime, date or timedelta, optional
             Pull only runs that were active after this time: ``"7d"``, ``"2026-01-31"``.
         files : bool, str or list of str
@@ -225,12 +226,12 @@ class Lake(Snapshots, LakeRuns):
         drop_exports: bool = False,
         executor: Executor | None = None,
     ) -> PackReport:
-        """Write the histories of runs into packed tables, in which a key of all runs is together.
+        """Write the histories of runs into packed tables, sorted by key, then by run.
 
         A read of few keys of many packed runs then costs little more than these keys. The answers
         are the same. Runs that have not changed since they were packed are skipped; runs that are
-        not complete on disk stay in their exports. `pull` packs the lake by itself when enough runs
-        have come, see ``RUNLAKE_PACK_RUNS``.
+        not complete on disk are not packed. `pull` packs the lake by itself if enough runs were
+        pulled since the last pack, see ``RUNLAKE_PACK_RUNS``.
 
         Parameters
         ----------
@@ -241,8 +242,9 @@ class Lake(Snapshots, LakeRuns):
             Delete the exports of packed runs, after comparing the packed rows with them. Their rows
             are then read by `Lake` only; `Run` downloads the exports again.
         executor : concurrent.futures.Executor, optional
-            Reads the runs and writes the files of the tables, as for `pull`; this process makes
-            them visible. Runs whose workers end each time are left out, and reported.
+            Reads the runs and writes the files of the tables, as for `pull`. Then this process
+            makes the files visible to readers. Runs whose workers end each time are left out, and
+            reported.
 
         Returns
         -------
@@ -286,12 +288,12 @@ class Lake(Snapshots, LakeRuns):
             A row per run: ``entity``, ``project``, ``run_id``, ``status``, ``reason``,
             ``has_all_files``, ``pulled_at``, ``n_artifacts`` (artifacts that the run has logged at
             the backend) and ``n_missing_artifacts`` (those of them whose files are not here, whole
-            and intact; pull with ``artifacts=True``). The status is "complete" (all rows and
-            fields are here as they are there), "incomplete" (rows, keys or files are missing here),
+            and intact; pull with ``artifacts=True``). The status is "complete" (all rows and fields
+            are here as they are there), "incomplete" (rows, keys or files are missing here),
             "changed" (since the pull), "gone" (deleted there), "only here" (from another backend)
             or "only there" (not pulled, in a project of which the lake has runs). Exports that may
-            have been changed on disk are compared with their checksums. Of a snapshot, the status
-            is "intact" (all bytes are those of the moment when it was taken) or "damaged".
+            have been changed on disk are compared with their checksums. For a snapshot, the status
+            is "intact" (no byte has changed since the snapshot was taken) or "damaged".
 
         Raises
         ------
@@ -331,11 +333,11 @@ class Lake(Snapshots, LakeRuns):
         """Copy runs of the lake to a W&B backend, and check each by reading it back.
 
         A run keeps its id, name, config, summary, tags, notes, group, job type, state, history with
-        steps and times, system metrics, and all files that the lake has of it, also media and
+        steps and times, system metrics, and all of its files that are in the lake, also media and
         tables. The artifacts that it logged are sent with the W&B SDK, version by version; those
-        that it used are linked. The report lists for each run what a backend cannot be given. A
-        run whose id exists there is refused. A run that fails does not stop the others, and is
-        deleted there if a part of it was sent.
+        that it used are linked. The report lists for each run what cannot be sent to a backend. A
+        run is refused if the backend already has a run with its id. A run that fails does not stop
+        the others, and is deleted there if a part of it was sent.
 
         Parameters
         ----------
@@ -345,9 +347,9 @@ class Lake(Snapshots, LakeRuns):
             Paths of runs or projects, `Run` objects, the result of `where`, or a filter; all runs
             if omitted.
         entity, project : str, optional
-            Their owner and project at the backend. If omitted, the project of the lake; and the
-            entity of the lake if the API key's user or a team of the user has this name, otherwise
-            the user's default entity.
+            Owner and project of the copies. If omitted, a copy has the project that the run has in
+            the lake. It also has the run's entity, if this is the name of the API key's user or of
+            a team of this user; otherwise it has the user's default entity.
         api_key : str, optional
             If omitted, the settings name the key for this backend.
         dry_run : bool
@@ -445,7 +447,7 @@ class Lake(Snapshots, LakeRuns):
         *,
         incomplete: str = WARN,
     ) -> RunDiff:
-        """Compare two runs: config, summary, and the first step at which their curves part.
+        """Compare two runs: config, summary, and the first step at which their curves differ.
 
         Parameters
         ----------

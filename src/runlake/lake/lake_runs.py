@@ -499,7 +499,7 @@ class LakeRuns(Publishing, LakeDatasets):
     @overload
     def __getitem__(self, index: slice) -> list[Run]: ...
     def __getitem__(self, index: int | str | slice) -> Run | list[Run]:
-        """Return a run by its place in the order, or by its path, as `Lake.run` does."""
+        """Return a run by its position, or by its path as `Lake.run` does."""
         fixed = self._fixed(WARN)
         if isinstance(index, str):
             return fixed.open(find_one(fixed.runs, index, self._selection.root))

@@ -1,4 +1,4 @@
-"""Web pages that show runs: of an embedded backend, of a cloud project, or pulled runs.
+"""Web pages that show the runs of an embedded backend, of a cloud project, or of a lake.
 
 To understand this package, begin with `app`, which combines all pages in one Starlette application.
 A `source` reads the data of the pages, with an `Api` or from a `Lake`. `responses` builds every

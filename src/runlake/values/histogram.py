@@ -46,7 +46,7 @@ def histogram(cell: Mapping[str, Any] | str) -> Histogram:
     Raises
     ------
     InvalidArgument
-        If the cell is no histogram.
+        If the cell is not a histogram.
 
     Examples
     --------

@@ -44,7 +44,7 @@ class Download(Protocol):
 
     @property
     def n_bytes(self) -> int:
-        """Number of bytes that arrived and are used; while this number grows, tries continue."""
+        """Number of usable bytes that arrived; a failure after new bytes uses up no retry."""
 
     @property
     def is_complete(self) -> bool:

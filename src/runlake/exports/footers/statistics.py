@@ -114,7 +114,7 @@ def read_export_facts(file: Path | bytes, footer: pq.FileMetaData | None = None)
 def read_columns(
     metadata: pq.FileMetaData, columns: Columns, names: Iterable[str]
 ) -> dict[str, ColumnFacts]:
-    """Read the statistics of some columns from a footer.
+    """Read the statistics of the requested columns from a footer.
 
     Parameters
     ----------

@@ -164,7 +164,7 @@ def lists_of(rows: Rows) -> Iterator[list[Row]]:
 
 
 def last_step(rows: Rows) -> int:
-    """Return the step of the last of some rows."""
+    """Return the step of the last row."""
     step: int = rows.last_step if isinstance(rows, NumberRows) else rows[-1][STEP]
     return step
 

@@ -43,7 +43,7 @@ class Curve:
 
 
 def make_curve(x: Floats, y: Floats, smoothing: float | None = None) -> Curve:
-    """Return the points of a run, ascending by x; of points with the same x, only the last is kept.
+    """Return the points of a run, ascending by x; the last of several points with one x is kept.
 
     Parameters
     ----------

@@ -41,7 +41,7 @@ class KeyChoice:
         Parameters
         ----------
         like : str, re.Pattern or None
-            A glob (``*``, ``?`` and ``[...]``; a slash is no special character), or a regular
+            A glob (``*``, ``?`` and ``[...]``; a slash has no special meaning), or a regular
             expression that matches the whole key.
         kind : str or None
             One of the kinds of `Run.keys`, or "not media".

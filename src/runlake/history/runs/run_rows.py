@@ -61,7 +61,7 @@ class RunRows:
         Parameters
         ----------
         places : sequence of int
-            For each reading the place of its run, ascending.
+            For each reading the position of its run, ascending.
         n_runs : int
             Number of runs.
         """
@@ -136,7 +136,7 @@ def _scan(group: Sequence[OpenedRun], types: Types) -> pl.LazyFrame:
 
 
 def _places(group: Sequence[OpenedRun], types: Types) -> pl.DataFrame:
-    """Return a column with the place of each run, under a name that no key has."""
+    """Return a column with the position of each run, under a name that no key has."""
     name = unused_name({STEP, *types})
     return pl.Series(name, range(len(group)), pl.UInt32).to_frame()
 

@@ -139,12 +139,12 @@ def scan_readings(
 def scan_numbered(
     client: Client, readings: Sequence[AnyReading], where: str, projection: Projection
 ) -> tuple[pl.LazyFrame, str]:
-    """Return the rows of readings as `scan_readings` does, with the place of each row's reading.
+    """Return the rows of readings as `scan_readings` does, with the index of each row's reading.
 
     Returns
     -------
     tuple of polars.LazyFrame and str
-        A column with the place of the reading (UInt32), ``_step``, then one column per key; and the
+        A column with the index of the reading (UInt32), ``_step``, then one column per key; and the
         name of the first column, which no key has.
     """
     opened, types = open_runs(client, readings, where, projection)

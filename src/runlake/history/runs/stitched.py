@@ -150,7 +150,7 @@ class Stitched:
         return all(one[1] < other[0] for one, other in pairwise(spans) if one and other)
 
     def _replaced(self) -> dict[int, pl.Series]:
-        """Return the steps of each run at which a later run has a row, by the run's place."""
+        """Return the steps of each run at which a later run has a row, by the run's position."""
         import polars as pl
 
         spans = [_span(reading) for reading in self.readings]

@@ -51,7 +51,7 @@ class Choice:
 
 
 def best_choice(mode: Mode) -> Choice:
-    """Return the choice of the row with the lowest or highest value; of equal values, the first.
+    """Return the choice of the first row that has the lowest or highest value.
 
     NaN is ignored; a run without another number has no row.
     """
@@ -71,8 +71,8 @@ def nearest_choice(at: float, tolerance: float | None) -> Choice:
     at : float
         The point.
     tolerance : float or None
-        Greatest distance from the point, inclusive; None means any distance. Of two rows at the
-        same distance, the earlier row is chosen.
+        Greatest distance from the point, inclusive; None means any distance. If two rows are
+        equally near, the earlier row is chosen.
     """
     limit = math.inf if tolerance is None else tolerance
     return Choice(None, lambda rows, x, _: _nearest_places(rows, x, at, limit))
@@ -166,7 +166,7 @@ def _memory(opened: OpenedRun) -> dict[Any, tuple[Any, ...]]:
 
 
 def _packed_values(opened: Sequence[OpenedRun], key: str, choice: str) -> pl.DataFrame:
-    """Return the rows of packed runs that are known from statistics: place, ``_step`` and value."""
+    """Return the rows of packed runs that are known from statistics: index, ``_step`` and value."""
     groups: dict[int, tuple[PackedRows, list[int], list[int]]] = {}
     for place, one in enumerate(opened):
         if isinstance(one.reading, PackedReading):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def dask_frame(parts: Sequence[ScanPart]) -> DaskFrame:
-    """Return a frame of Dask with a partition per part.
+    """Return a Dask frame with one partition per part of the scan.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""`LakeDatasets`: the method of a lake's runs that reads them as a frame of Dask."""
+"""`LakeDatasets`: the method of a lake's runs that reads them as a Dask frame."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PARTITION_ROWS = 1_000_000
 
 
 class LakeDatasets(ABC):
-    """The method of a lake's runs that reads them as a frame of Dask."""
+    """The method of a lake's runs that reads them as a Dask frame."""
 
     _settings: Settings
 
@@ -42,7 +42,7 @@ class LakeDatasets(ABC):
         partition_rows: int = PARTITION_ROWS,
         incomplete: str = WARN,
     ) -> DaskFrame:
-        """Return the histories of the runs as a frame of Dask, for workers on several machines.
+        """Return the histories of the runs as a Dask frame, for workers on several machines.
 
         Only the plan is made now. Each partition is read by a worker, from the files of the lake,
         which all workers must see under the same path. On one machine `scan` is faster.

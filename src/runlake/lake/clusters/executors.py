@@ -1,4 +1,4 @@
-"""Which executors can run the tasks of a lake, and how a task is submitted to them."""
+"""Check whether an executor can run the tasks of a lake, and submit tasks to it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Submit = Callable[..., "Future[Any]"]
 
 
 def checked_executor(executor: Any) -> Executor | None:
-    """Return the executor that the user gave; in place of a client of Dask, its executor.
+    """Return the executor that the user passed; for a Dask client, return its executor.
 
     Raises
     ------
     InvalidType
-        If it is no executor, or one that loses tasks.
+        If the argument is not an executor, or is an executor that can lose tasks.
     """
     if executor is None:
         return None

@@ -177,7 +177,7 @@ def plan_parts(
 def _divided(
     opened: Sequence[OpenedRun], projection: Projection, steps: StepRange, n_rows: int
 ) -> Iterator[tuple[list[int], StepRange]]:
-    """Yield places of runs, with the steps to read of them."""
+    """Yield each part of a scan: the positions of its runs, and the range of steps to read."""
     together: list[int] = []
     n_together = 0
     for place, one in enumerate(opened):

@@ -1,4 +1,4 @@
-"""A file by which tasks in other processes find the lake, and see that a process waits."""
+"""A file that shows tasks in other processes that they see the lake, and that a process waits."""
 
 from __future__ import annotations
 
@@ -23,8 +23,7 @@ class TaskMark:
     ----------
     root : Path
         Root of the cache.
-    token : str
-        Its name.
+    token : str Name of the file.
     """
 
     root: Path

@@ -55,7 +55,7 @@ class Outline:
 
     @property
     def options(self) -> dict[str, Any]:
-        """The outline as JSON values; an export continues only one with the same outline."""
+        """The outline as JSON values; an export is continued only with equal options."""
         question = self.question
         keys = None if question.keys is None else list(question.keys)
         return {
@@ -75,7 +75,7 @@ class ExportReport:
     Parameters
     ----------
     path : Path or str
-        The directory or file; of an export to object storage, its URL.
+        The directory or file; for an export to object storage, the URL.
     n_runs : int
         Number of runs.
     n_files, n_bytes : int

@@ -249,7 +249,7 @@ def _reason(stored: StoredManifest) -> str | None:
 def _with_former(
     stored: StoredManifest, sources: Sequence[Source]
 ) -> tuple[Sequence[Source], list[Source]]:
-    """Add the files that an earlier call read of the run, and that this call does not name.
+    """Add the files of the run that an earlier call read, and that this call does not name.
 
     Returns
     -------
@@ -349,7 +349,10 @@ def _sweep_exports(directory: RunDirectory) -> None:
 def _copy_files(
     directory: RunDirectory, sources: Sequence[Source]
 ) -> tuple[list[dict[str, Any]], int]:
-    """Copy the files of a run; return them by the backend's names of fields, and their bytes."""
+    """Copy the files of a run, and return a description of each and the number of copied bytes.
+
+    A description has the fields that a backend returns for a file of a run.
+    """
     former = {row["name"]: row for row in read_rows(directory, FILES) or ()}
     found: dict[str, dict[str, Any]] = dict(former)
     n_bytes = 0

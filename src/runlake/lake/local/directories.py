@@ -38,7 +38,7 @@ class Source:
 
     @property
     def name(self) -> str:
-        """Directory and name of the file: the same wherever the run's directory is moved."""
+        """Name of the run's directory and of the file; it stays if the directory is moved."""
         return f"{self.path.parent.name}/{self.path.name}"
 
     @property
@@ -60,7 +60,7 @@ class Source:
         return self.path.parent / "files"
 
     def noted(self) -> dict[str, str | int]:
-        """Return what the lake stores of the source."""
+        """Return the description of the file that the lake stores, as values for JSON."""
         return {"path": str(self.path), "size": self.size, "mtime_ns": self.mtime_ns}
 
 

@@ -38,8 +38,8 @@ class RecordedRows:
     directory : RunDirectory
         The run's directory, in which the exports are published.
     name : str
-        Begins the names of the exports. Of a step in several exports, the value of a key is that
-        from the export with the highest name.
+        Begins the names of the exports. If several exports have a key at one step, the value in the
+        export with the highest name is used.
     keep : callable
         Receives each export.
     counts : dict
@@ -57,7 +57,7 @@ class RecordedRows:
         self._n_files = 0
 
     def add(self, step: int, row: dict[str, Any], n_bytes: int) -> None:
-        """Add a row with dotted keys; of a key that a step has already, the new value counts.
+        """Add a row with dotted keys; a value replaces an earlier value of the same key and step.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Choose the runs of a read that packed tables have: those that have not changed since."""
+"""Choose the runs of a read whose packed rows are current: they are unchanged since the pack."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class PackedChoice:
         return PackedRead(self.view, question, numbers).readings(wanted)
 
     def known_per_run(self, key: str, choice: str) -> pl.DataFrame | None:
-        """Return one row of each packed run, in order, if statistics know them all.
+        """Return one row of each packed run, in order, if the statistics contain all of these rows.
 
         Parameters
         ----------

@@ -95,7 +95,7 @@ class _Kept:
 
 
 def _choices(files: Sequence[PackedFile], kept: _Kept) -> Iterator[list[PackedFile]]:
-    """Yield groups of files, each to be replaced by one file."""
+    """Yield groups of files; each group is then merged into one file."""
     classes: dict[int, list[PackedFile]] = {}
     for one in files:
         if one.n_bytes < MAX_FILE_BYTES // 2:

@@ -1,4 +1,4 @@
-"""Packed tables that are outside of the directory of the lake that reads them.
+"""Find the packed tables of a lake that are not in the lake's own directory.
 
 A published lake is read through a directory of its own, which has the catalog of its runs and a
 file that names the tables. A snapshot of a lake reads the tables of the lake as they were.
@@ -29,7 +29,7 @@ class Elsewhere:
     tag : str or None
         The tag of the moment to read.
     files : mapping of str to list
-        Of a published lake, the data files of each table: URL or path, then the fields of
+        For a published lake, the data files of each table: URL or path, then the fields of
         `runlake.lake.packed.table.PackedFile`.
     options : mapping of str to str
         Options of the object storage.
@@ -41,7 +41,7 @@ class Elsewhere:
     options: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def write(self, root: Path) -> None:
-        """Write into the directory of a lake where its tables are."""
+        """Store this description in the directory of the lake that reads the tables."""
         document = {
             "root": None if self.root is None else str(self.root),
             "tag": self.tag,

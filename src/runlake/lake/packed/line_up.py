@@ -19,12 +19,12 @@ MAX_PLACE = 1 << (62 - STEP_BITS)
 
 @dataclass(frozen=True)
 class Places:
-    """For each row, the place of its run in the answer; rows of a run are together.
+    """For each row, the position of its run in the answer; rows of one run are adjacent.
 
     Parameters
     ----------
     heads : array of int64
-        The place of each run that has rows, ascending.
+        The position of each run that has rows, ascending.
     counts : array of int64 or None
         The rows of each run; None means one.
     """
@@ -34,14 +34,14 @@ class Places:
 
     @cached_property
     def rows(self) -> np.ndarray:
-        """The place of each row."""
+        """For each row, the position of its run."""
         return self.heads if self.counts is None else np.repeat(self.heads, self.counts)
 
     def __len__(self) -> int:
         return len(self.heads) if self.counts is None else int(self.counts.sum())
 
     def equals(self, other: Places) -> bool:
-        """Return whether all rows have the same places."""
+        """Return whether all rows belong to the same runs."""
         if self.counts is not None and other.counts is not None:
             return np.array_equal(self.heads, other.heads) and np.array_equal(
                 self.counts, other.counts
@@ -49,7 +49,7 @@ class Places:
         return np.array_equal(self.rows, other.rows)
 
     def of(self, column: pl.Series) -> pl.Series:
-        """Return the value of a column, which has one per run, for each row."""
+        """Return a value per row, from a column with one value per run."""
         if self.counts is not None and column.dtype.is_numeric() and not column.null_count():
             few = column.to_numpy()[self.heads]
             return pl.Series(column.name, np.repeat(few, self.counts))
@@ -69,7 +69,7 @@ class Values:
     Parameters
     ----------
     places : Places
-        The run of each value, ascending by its place in the answer.
+        The run of each value, ascending by the run's position in the answer.
     steps, cells : Series
         Steps, ascending within a run, and values.
     """
@@ -80,7 +80,7 @@ class Values:
 
     @classmethod
     def nothing(cls, dtype: pa.DataType | None) -> Values:
-        """Return no values of a type."""
+        """Return an object without values, for keys of the given type."""
         empty = pl.Series([], dtype=polars_type(dtype))
         return cls(Places(np.zeros(0, np.int64)), pl.Series([], dtype=pl.Int64), empty)
 
@@ -128,7 +128,7 @@ def line_up(
     Returns
     -------
     tuple of Places, Series and dict of Series
-        For each row the place of its run, its step, and the cells of each key.
+        For each row the position of its run, its step, and the cells of each key.
     """
     every = list(found.values())
     first = axis if axis is not None else every[0]
@@ -154,7 +154,11 @@ def line_up(
 
 
 def _codes(members: Sequence[Values]) -> list[np.ndarray]:
-    """Return one ascending integer for each run and step, the same ones in all members."""
+    """Return, for each member, one ascending integer per row.
+
+    Rows of the same run and step have the same integer in all members, so that members can be
+    compared by searching integers instead of pairs.
+    """
     steps = [one.steps.to_numpy() for one in members]
     highest = max((int(one.max()) for one in steps if len(one)), default=0)
     lowest = min((int(one.min()) for one in steps if len(one)), default=0)
@@ -196,7 +200,7 @@ def _gathered(cells: pl.Series, index: np.ndarray) -> pl.Series:
 def _decoded(
     members: Sequence[Values], codes: Sequence[np.ndarray], rows: np.ndarray
 ) -> tuple[Places, pl.Series]:
-    """Return places and steps of rows that are in at least one member."""
+    """Return the positions of runs, and the steps, of rows that are in at least one member."""
     places = np.zeros(len(rows), np.int64)
     steps = np.zeros(len(rows), np.int64)
     for one, code in zip(members, codes, strict=True):

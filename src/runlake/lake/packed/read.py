@@ -61,7 +61,7 @@ class PackedRead(PackedRows):
 
     @cached_property
     def types(self) -> pl.DataFrame:
-        """The keys to read of each run: columns for key, run, type and place."""
+        """A row for each requested key of each run: key, run, type, and the key's position."""
         return self._remembered("types", self._read_types)
 
     def _remembered(self, name: str, find: Callable[[], T]) -> T:

@@ -135,7 +135,7 @@ def _collected(reading: Reading) -> tuple[pl.DataFrame, Types]:
 
 
 def _filled_cells(frame: pl.DataFrame) -> list[tuple[pl.Series, pl.Series | None]]:
-    """Return the columns after ``_step``; a column with nulls also with the mask of its values."""
+    """Return the columns after ``_step``; for a column with nulls, also the mask of its values."""
     columns = frame.get_columns()[1:]
     # Under other names: polars takes some names of columns for patterns.
     sparse = {str(n): one.alias(str(n)) for n, one in enumerate(columns) if one.null_count()}

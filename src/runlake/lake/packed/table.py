@@ -82,7 +82,7 @@ class Tables:
         self._loaded.clear()
 
     def metadata(self) -> dict[str, str]:
-        """Return the place of the current metadata of each table."""
+        """Return the path or URL of the current metadata file of each table."""
         return {name: self._table(name).metadata_location for name in TABLES}
 
     def heads(self) -> dict[str, int | None]:

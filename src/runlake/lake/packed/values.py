@@ -51,13 +51,13 @@ class Numbered:
 
     @cached_property
     def places(self) -> np.ndarray:
-        """The place in the answer for each number, from the lowest on; -1 if it is not read."""
+        """The position in the answer for each number, from the lowest on; -1 if it is not read."""
         found = np.full(max(self.numbers) - self.lowest + 1, -1, np.int64)
         found[np.asarray(self.numbers) - self.lowest] = np.arange(len(self.numbers))
         return found
 
     def places_of(self, numbers: np.ndarray) -> np.ndarray:
-        """Return the places of numbers; -1 for those that are not read."""
+        """Return the positions of runs in the answer, by their numbers; -1 for runs not read."""
         offsets = numbers.astype(np.int64) - self.lowest
         is_in = (offsets >= 0) & (offsets < len(self.places))
         return np.where(is_in, self.places[np.where(is_in, offsets, 0)], -1)
@@ -195,7 +195,7 @@ def _filtered(
     bounds: tuple[int, int],
     steps: StepRange,
 ) -> pl.DataFrame:
-    """Return the rows of a key, of the wanted runs, from files whose row groups have other rows."""
+    """Return the rows of a key and of the wanted runs; polars skips all other rows of the files."""
     rows = view.scan(paths).filter(pl.col("key") == key)
     if bounds != view.run_bounds:
         rows = rows.filter(pl.col("run").is_between(*bounds))

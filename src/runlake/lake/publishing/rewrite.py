@@ -1,4 +1,4 @@
-"""Copy rows of some runs from packed data files to new files, and renumber the runs."""
+"""Copy the rows of the runs to publish from packed data files, and renumber the runs."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def _chosen(file: PackedFile, schema: pa.Schema, some: Mapping[int, int]) -> Ite
 
 
 def _numbered(rows: pa.Table, old: np.ndarray, new: np.ndarray, schema: pa.Schema) -> pa.Table:
-    """Return the rows of some runs, with their new numbers."""
+    """Return the rows of the runs to publish, with their new numbers."""
     numbers = rows["run"].to_numpy()
     places = np.searchsorted(old, numbers)
     is_chosen = places < len(old)

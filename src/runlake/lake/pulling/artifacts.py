@@ -215,7 +215,7 @@ class ArtifactPulls:
 
 
 class _Received:
-    """Sums up the bytes that arrive; a progress that shows nothing."""
+    """Counts the bytes that arrive; implements `Progress`, but shows nothing."""
 
     def __init__(self) -> None:
         self.n_bytes = 0
@@ -224,14 +224,14 @@ class _Received:
         self.n_bytes += n_bytes
 
     def start(self, what: str, total: int | None, unit: str) -> None:
-        """Ignore the beginning."""
+        """Do nothing: only bytes are counted."""
 
     def advance(self, n_done: int) -> None:
         """Count bytes."""
         self.n_bytes += n_done
 
     def finish(self) -> None:
-        """Ignore the end."""
+        """Do nothing: only bytes are counted."""
 
 
 def list_artifacts(client: Client, run: RunPath, mode: str) -> tuple[list[dict[str, Any]], int]:
@@ -283,7 +283,7 @@ def _row(mode: str, node: Mapping[str, Any]) -> Row:
 
 
 def has_files(place: ArtifactPlace, held: HeldVersion) -> bool:
-    """Return whether the manifest of a version, and all its files by their lengths, are on disk."""
+    """Return whether the manifest of a version is on disk, and each file with its length."""
     manifest = read_manifest_of(place, held)
     return manifest is not None and all(
         _has_length(place, entry) for entry in stored_entries(manifest)

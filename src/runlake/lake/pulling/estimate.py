@@ -91,8 +91,8 @@ def estimate(
     Returns
     -------
     Estimate
-        Bytes and requests. Of exports of which only some keys are requested, the whole length is
-        counted.
+        Bytes and requests. The whole length of an export is counted, even if only some of its keys
+        are requested.
     """
     n_pages = math.ceil(len(needed) / RUNS_PER_PAGE)
     # The manifests of a page, and its metadata, unless the files of each run are listed.

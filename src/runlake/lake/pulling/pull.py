@@ -440,7 +440,7 @@ class _Pull:
         return found
 
     def _place(self, run: str) -> int:
-        """Return the place of a run in the list."""
+        """Return the position of a run in the list of runs to pull; it orders the report."""
         return self._places.get(run, 0)
 
     def _report(self, *, is_interrupted: bool = False) -> PullReport:

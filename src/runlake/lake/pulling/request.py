@@ -141,7 +141,7 @@ def check_pull(
 
 
 def matches(name: str, patterns: Iterable[str]) -> bool:
-    """Return whether the name of a file is one of some names, or matches one of some patterns."""
+    """Return whether a file's name is one of ``patterns``, or matches one of them."""
     return any(
         name == pattern
         or (_is_pattern(pattern) and re.fullmatch(_expression(pattern), name) is not None)

@@ -33,7 +33,7 @@ class SharedProgress:
                 self._progress.finish()
 
     def start(self, what: str, total: int | None, unit: str) -> None:
-        """Ignore the beginning of one run."""
+        """Do nothing: `shown` has begun the progress of the whole pull."""
 
     def advance(self, n_done: int) -> None:
         """Count bytes that arrived for any run."""
@@ -41,4 +41,4 @@ class SharedProgress:
             self._progress.advance(n_done)
 
     def finish(self) -> None:
-        """Ignore the end of one run."""
+        """Do nothing: `shown` ends the progress when the whole pull ends."""

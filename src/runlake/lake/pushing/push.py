@@ -353,7 +353,7 @@ def _named(runs: FixedRuns, one: object) -> Sequence[LakeRun]:
 
 
 def check_names(entity: object, project: object) -> None:
-    """Raise `InvalidArgument` if the names of a place are no text."""
+    """Raise `InvalidArgument` if a name is not text."""
     for what, name in (("entity", entity), ("project", project)):
         if name is not None and (not isinstance(name, str) or not name.strip()):
             raise InvalidArgument(f"{what} must be a name, not {name!r}.")

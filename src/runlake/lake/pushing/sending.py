@@ -57,7 +57,7 @@ class Sent:
 def send(
     client: Client, directory: RunDirectory, there: RunPath, rows: Iterable[Row] | None
 ) -> Sent:
-    """Create a run at a backend and send everything that the lake has of it, except artifacts.
+    """Create a run at a backend, and send all of its data in the lake except artifacts.
 
     Parameters
     ----------

@@ -26,7 +26,7 @@ def config_to_send(attrs: Mapping[str, Any]) -> str:
 
 
 def branch_point_of(run: RunPath, attrs: Mapping[str, Any]) -> BranchPoint | None:
-    """Return the run and step from which a run was forked; None if it is no fork."""
+    """Return the run and step from which a run was forked; None if the run is not a fork."""
     return find_branch_point(run, unwrapped(_config(attrs).get(INTERNAL)))
 
 

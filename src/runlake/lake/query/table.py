@@ -91,7 +91,10 @@ def _warn_of_mixed(place: str, mixed: Sequence[str]) -> None:
 
 
 def _some_columns(selection: Selection, names: Sequence[str]) -> pl.DataFrame:
-    """Return some columns; of config and summary, SQLite reads only the values of the columns."""
+    """Return the requested columns.
+
+    If config or summary themselves are not requested, SQLite reads only the requested members.
+    """
     paths = [name for name in names if name not in FIELDS and name not in PLACES]
     paths = [name for name in paths if name not in STRUCTS]
     extra: list[Sql] = []

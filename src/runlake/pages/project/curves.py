@@ -72,7 +72,7 @@ class Range:
 def read_charts(
     source: Source, view: ProjectView, keys: Sequence[str], part: Range
 ) -> list[dict[str, Any]]:
-    """Read the charts of some keys.
+    """Read the charts of the given keys.
 
     Parameters
     ----------

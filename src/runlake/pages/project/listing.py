@@ -97,7 +97,7 @@ def runs_of(source: Source, view: ProjectView, *, per_page: int = MOST_AT_ONCE) 
 
 
 def named_runs(source: Source, view: ProjectView, ids: Sequence[str]) -> RunList:
-    """Return the list of the runs with some ids; the filter of the view does not apply."""
+    """Return the runs of the project with these ids; the filter of the view is ignored."""
     return source.runs(
         view.entity,
         view.project,

@@ -88,7 +88,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
-    """Maps the values of a column to places on its axis, from 0 (bottom) to 1 (top)."""
+    """Maps the values of a column to positions on its axis, from 0 (bottom) to 1 (top)."""
 
     low: float
     high: float

@@ -110,7 +110,11 @@ async def _shown(request: Request, entity: str, project: str, *, has_charts: boo
 
 
 def _canonical(view: ProjectView, typed: dict[str, str], address: str) -> Response:
-    """Redirect to the address of a view, with the condition of the form, without empty values."""
+    """Redirect to the canonical address of a view.
+
+    The condition that was typed into the form becomes a part of the filter, and empty values are
+    left out of the address.
+    """
     if typed["where"]:
         added = condition(typed["where"], typed["is"] or "eq", typed["value"])
         view = view.but(filter=json.dumps(joined([parse_filter(view.filter), added])), page=1)
@@ -179,7 +183,7 @@ async def show_parallel(request: Request) -> Response:
 
 
 async def send_charts(request: Request) -> Response:
-    """Answer with the charts of some keys, for the script of the page."""
+    """Answer with the charts of the requested keys, for the script of the page."""
     query = request.query_params
     view = _view(request)
     part = Range.from_texts(query.get("low"), query.get("high"))

@@ -64,7 +64,7 @@ class Contents:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows of some keys of a run, ascending by ``_step``.
+    """Rows of the requested keys of a run, ascending by ``_step``.
 
     Parameters
     ----------

@@ -24,7 +24,7 @@ HEIGHT = 220
 
 
 def draw_charts(columns: Columns, run: Run, keys: Sequence[str], view: View) -> dict[str, Any]:
-    """Return one chart for each of some keys.
+    """Return one chart for each of the given keys.
 
     Parameters
     ----------

@@ -244,7 +244,7 @@ class Followers:
 
 
 def columns_of(rows: list[Row]) -> dict[str, list[list[Any]]]:
-    """Return the steps and numbers of each key in some rows, as values that JSON can represent.
+    """Return the steps and numbers of each key in the rows, as values that JSON can represent.
 
     Examples
     --------

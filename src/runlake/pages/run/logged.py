@@ -21,7 +21,7 @@ _SHARED = Shared(SECONDS)
 
 
 def logged_keys(columns: Columns, run: Run, types: frozenset[str]) -> list[str]:
-    """Return the keys whose values are of some types, such as ``table-file``; sorted.
+    """Return the keys whose values have one of the types, such as ``table-file``; sorted.
 
     The summary has the types of the last values, and the manifest the types of all values. A key
     whose type is in neither of them is left out.

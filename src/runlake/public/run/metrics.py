@@ -120,7 +120,10 @@ def _metric(entry: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> M
 
 
 def _numbers(field: object) -> list[int]:
-    """Return the numbers of the flags that are set, from a list or from the keys of an object."""
+    """Return the numbers of the flags that are set.
+
+    The SDK writes a list of numbers, or an object with a number as each key.
+    """
     if isinstance(field, Mapping):
         return [int(number) for number, is_set in field.items() if is_set and number.isdecimal()]
     return [n for n in field if isinstance(n, int)] if isinstance(field, Sequence) else []

@@ -61,8 +61,8 @@ class RunPlots(RunFields):
         Returns
         -------
         Chart
-            In a notebook it shows itself; ``print`` draws it with characters, and ``save`` writes a
-            file. NaN and infinities are marked.
+            A notebook draws it at the end of a cell; ``print`` draws it with characters, and
+            ``save`` writes a file. NaN and infinities are marked.
 
         Raises
         ------

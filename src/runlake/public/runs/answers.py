@@ -83,7 +83,7 @@ class RunAnswers(RunScans):
             The step, or the value of the axis ``x``.
         tolerance : float or None
             Greatest distance from the step, inclusive; None means any distance. The nearest row is
-            taken; of two rows at the same distance, the earlier one.
+            taken; if two rows are equally near, the earlier one is taken.
         x, columns
             As for `scan`.
 
@@ -131,7 +131,7 @@ class RunAnswers(RunScans):
             Points of the axis, for each group and key. An int is a number of points, at most
             10,000,000, at equal distances from the lowest to the highest x. A list contains the
             points, which are then the same for all groups and keys. None means each x at which any
-            run of the group has the key. An infinite x is no point.
+            run of the group has the key. Points with an infinite x are ignored.
         method : {"asof", "linear"}
             How to get the value of a run between two of its points: "asof" takes the value of the
             earlier point, "linear" interpolates. A run has no value before its first point or after

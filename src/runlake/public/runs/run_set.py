@@ -30,7 +30,7 @@ class RunSet(ABC):
     @property
     @abstractmethod
     def _place(self) -> str:
-        """The place of the runs, such as their project, for messages."""
+        """Text for messages that says which runs these are, such as their project."""
 
     @property
     @abstractmethod

@@ -106,7 +106,7 @@ class Runs(RunHistories, RunsPlots, RunAttachments, RunList):
         return [reading.pulled for reading in readings]
 
     def _of(self, runs: Sequence[Run]) -> Runs:
-        """Return a list of some runs of this list, without fetching them again."""
+        """Return a list of the given runs, which are in this list, without fetching them again."""
         chosen = self._with_filters({"name": {"$in": [run.id for run in runs]}})
         chosen._take(runs)  # noqa: SLF001 - a list of the same class
         return chosen

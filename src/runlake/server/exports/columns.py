@@ -102,7 +102,7 @@ def _plain(member: str, cells: list[Any]) -> pa.Array:
 
 
 def _mixes_bools(values: Iterable[Any]) -> bool:
-    """Return whether nested values have a bool and a number at the same place."""
+    """Return whether nested values have a bool and a number at the same path."""
     values = [value for value in values if value is not None]
     kinds = set(map(type, values))
     if bool in kinds and kinds & {int, float}:

@@ -89,7 +89,7 @@ class KeptLines:
         return sorted(found)
 
     def of_steps(self, run_id: int, steps: Sequence[int]) -> list[Line]:
-        """Return the lines of some steps, ascending by step, then by position."""
+        """Return the lines of the given steps, ascending by step, then by position."""
         if not steps:
             return []
         wanted, low, high = set(steps), min(steps), max(steps)

@@ -243,7 +243,7 @@ class Storage:
             self.register(name, written)
 
     def register(self, name: str, written: WrittenFile) -> None:
-        """Give an object a file, within the present transaction; its old file is removed."""
+        """Make a file the file of an object, in the open transaction; the old file is removed."""
         digests = written.digests
         facts = (written.path, digests.md5, digests.crc32c, digests.n_bytes, time.time())
         with self._database.transaction() as connection:
