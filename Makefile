@@ -4,9 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # Test files run side by side, each whole in one process: what the tests of a file share is made once.
-# One process more than processors: some of the tests wait. In the order of the folders, so that the
+# Two processes more than processors: many of the tests wait. In the order of the folders, so that the
 # short files of tests/unit come last, and no process works alone on a long one at the end.
-N_WORKERS := $(shell $(PYTHON) -c 'import os; print(min(4, 1 + (os.cpu_count() or 1)))')
+N_WORKERS := $(shell $(PYTHON) -c 'import os; print(min(4, 2 + (os.cpu_count() or 1)))')
 PYTEST_WORKERS ?= --numprocesses $(N_WORKERS) --dist loadfile --no-loadscope-reorder
 # These tests share nothing, and some of them take minutes.
 SPREAD ?= --numprocesses $(N_WORKERS) --dist worksteal

@@ -101,6 +101,7 @@ def is_packed(lake, n_runs=N_RUNS):
     return f"{n_runs:,}" in str(lake.explain(["loss"])) and "packed" in str(lake.explain(["loss"]))
 
 
+@pytest.mark.thorough
 def test_a_worker_is_killed_and_all_runs_are_packed(client, lake, rows, plugged, tmp_path):
     gate = tmp_path / "gate"
     plugged(Slow(str(gate)))

@@ -66,6 +66,7 @@ def test_a_run_that_ends_with_an_error_has_failed(backend, read, tmp_path):
     assert read("fails").state == "failed"
 
 
+@pytest.mark.thorough
 def test_a_run_that_falls_silent_has_crashed_and_is_exported(tmp_path):
     with running_server(tmp_path / "server", crash_after=1) as server:
         with script_under_way(SILENT, server, tmp_path / "log") as script:

@@ -268,6 +268,7 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.mark.thorough
 def test_a_run_that_is_asked_to_stop_stops(backend, tmp_path):
     with script_under_way(STOPPED, backend, tmp_path / "log") as script:
         assert next_line(script) == "logged\n"

@@ -176,7 +176,9 @@ def test_a_sweep_of_the_sdk_has_a_page_with_its_runs(open_page, backend, tmp_pat
 
 
 @pytest.mark.parametrize("scheme", some_of(["light", "dark"]))
-@pytest.mark.parametrize("path", ["/", "/local", "/local/pages/sweeps", "/nobody", "/-/nothing"])
+@pytest.mark.parametrize(
+    "path", some_of(["/local/pages/sweeps", "/nobody", "/", "/local", "/-/nothing"], n_usual=2)
+)
 def test_a_page_is_accessible_and_loads_nothing_foreign(open_page, logged, path, scheme):
     opened = open_page(
         f"{logged.base_url}{path}", key=logged.api_key, scheme=scheme, width=390, height=800

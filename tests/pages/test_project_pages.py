@@ -144,6 +144,7 @@ def test_runs_are_sorted_searched_filtered_and_paged_and_every_view_is_a_url(sit
     assert opened.wrongs == []
 
 
+@pytest.mark.thorough
 def test_a_wrong_filter_is_shown_in_the_page_with_the_form_as_it_was(site, open_page):
     for wrong, said in [
         ("{'config.lr': ", "not JSON"),
@@ -162,6 +163,7 @@ def test_a_wrong_filter_is_shown_in_the_page_with_the_form_as_it_was(site, open_
     assert "nonsense" in opened.page.inner_text("[role=alert]")
 
 
+@pytest.mark.thorough
 def test_runs_are_selected_by_keyboard_and_keep_their_colours(site, open_page):
     opened = open_page(f"{site}/seeds")
     page = opened.page
@@ -226,6 +228,7 @@ def come_back(page):
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
 
 
+@pytest.mark.thorough
 def test_groups_have_a_mean_with_a_band(site, open_page):
     opened = open_page(f"{site}/seeds")
     page = opened.page
@@ -326,6 +329,7 @@ def test_no_name_is_markup_or_a_script(site, open_page, view):
     assert opened.wrongs == []
 
 
+@pytest.mark.thorough
 def test_hostile_runs_are_grouped_and_searched(site, open_page):
     opened = open_page(f"{site}/hostile?by=group&search={quote(SCRIPTS[2])}")
     wait_for_charts(opened.page)
@@ -379,6 +383,7 @@ def test_the_data_of_a_view_is_beside_it(site, open_page, tmp_path):
     assert page.request.get(f"{site}/seeds/table.xml").status == 404
 
 
+@pytest.mark.thorough
 def test_pulled_runs_have_the_same_page(site, lake_site, open_page):
     query = "seeds?order=%2Bdisplay_name&run=seed001&run=seed002"
     shown = []

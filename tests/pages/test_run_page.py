@@ -141,6 +141,7 @@ def test_charts_are_drawn_near_the_view_and_freed_far_from_it(open_page, wide):
     drawn(page, "loss")
 
 
+@pytest.mark.thorough
 def test_every_odd_key_has_a_drawn_chart_with_its_name(open_page, wide):
     page = open_page(wide)
     for key in ODD_KEYS:
@@ -221,6 +222,7 @@ def test_log_smoothing_and_axis_are_in_the_address(open_page, wide):
     assert page.get_by_label("x axis").input_value() == "_runtime"
 
 
+@pytest.mark.thorough
 def test_pages_follow_a_running_run_with_one_follower(open_page, backend):
     run = LoggedRun(backend, "running", "pages-browser")
     run.log(*({"_step": step, "_runtime": step, "loss": 1.0} for step in range(5)))

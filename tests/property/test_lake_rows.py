@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from tests.http_logging import LoggedRun
+from tests.thorough import n_examples
 
 import runlake
 
@@ -26,7 +27,7 @@ histories = st.dictionaries(st.integers(0, 12), row, max_size=6)
 runs_of_project = st.lists(histories, min_size=1, max_size=3)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=n_examples(4, 100), deadline=None)
 @given(logged=runs_of_project)
 @example(logged=[{0: {"list": []}}, {0: {"list": [0]}}])
 @pytest.mark.filterwarnings("ignore")

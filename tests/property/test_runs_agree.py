@@ -80,7 +80,7 @@ def numbers_of(rows, run_id):
     return [row["loss"] for row in rows if row["run_id"] == run_id and row["loss"] != "NaN"]
 
 
-@settings(max_examples=n_examples(12, 300), deadline=None)
+@settings(max_examples=n_examples(6, 300), deadline=None)
 @given(runs_of_a_project, st.sampled_from([None, ["loss"], ["mixed", "net.depth"]]))
 def test_scan_sql_histories_and_a_loop_over_frames_give_the_same_rows(small_exports, drawn, keys):
     path = logged(small_exports, drawn)
