@@ -1,4 +1,4 @@
-"""The ten questions of the documentation over 300 runs, each against plain pandas.
+"""The ten questions of the documentation over 100 runs, each against plain pandas.
 
 They are asked of a list of runs, and of a lake into which the runs were pulled, without a network.
 """
@@ -16,7 +16,7 @@ from tests.http_logging import log_seeds
 import runlake
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "ask-many-runs.md"
-N_RUNS = 300
+N_RUNS = 100
 SECTION = re.compile(r"## Ten questions\n(.*?)\n## ", re.DOTALL)
 QUESTION = re.compile(r"\*\*(.*?)\*\*.*?```python\n(.*?)```", re.DOTALL)
 
