@@ -9,6 +9,7 @@ from pathlib import Path
 from runlake.settings import Settings, load_settings
 
 
+# A lake has thousands of runs of few backends; the settings files are read once per backend.
 @lru_cache(maxsize=64)
 def settings_of(backend: str, cache_dir: Path) -> Settings:
     """Return the settings of an offline client of a backend."""

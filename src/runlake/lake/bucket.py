@@ -20,7 +20,9 @@ from runlake.values.local_paths import local_path
 SCHEMES = ("s3", "s3a", "gs", "az", "abfs", "abfss", "azure", "adl")
 LOCAL = "file"
 RETRY_SECONDS = 60
+# obstore states the HTTP status only in the text of its errors.
 STATUS = re.compile(r"status code: (\d{3})")
+# Base class of obstore's errors, known by its name: obstore is an optional package.
 BASE_ERROR = "BaseError"
 HINT = (
     "Check that the bucket exists and that the credentials in the environment, such as "
@@ -98,6 +100,8 @@ class Bucket:
                 raise InvalidArgument(f"{place!r} is not the URL of a bucket: s3://bucket/prefix.")
             given = {str(name): str(value) for name, value in (options or {}).items()}
             return cls(place.rstrip("/"), {**storage_options(parts.scheme), **given})
+        # After three slashes the URL has no host, and its path is absolute. After two slashes, the
+        # first name would be a host.
         if isinstance(place, str) and place.startswith(f"{LOCAL}:///"):
             place = place.removeprefix(f"{LOCAL}://")
         if isinstance(place, str) and "://" in place:
@@ -185,6 +189,8 @@ class Bucket:
             return
         with self._reading(name, "written"):
             try:
+                # The storage itself compares the version (`If-None-Match`, `If-Match`): of two
+                # writers at the same time, one is refused.
                 mode: Any = "create" if version is None else {"e_tag": version}
                 obstore.put(self._store(), name, content, mode=mode)
             except (AlreadyExistsError, PreconditionError) as error:
@@ -235,10 +241,13 @@ class Bucket:
             ) from None
         directory = self.directory
         if directory is not None:
+            # `automatic_cleanup` removes directories that a deletion has left empty.
             return LocalStore(directory, mkdir=True, automatic_cleanup=True)
         return from_url(self.url, **self._arguments())
 
     def _arguments(self) -> dict[str, Any]:
+        # obstore refuses an endpoint without TLS, as object stores in local networks have, unless
+        # `allow_http` is set.
         is_plain = any(value.startswith("http://") for value in self.options.values())
         return {
             "config": dict(self.options),

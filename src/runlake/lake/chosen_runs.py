@@ -57,6 +57,7 @@ def _named(settings: Settings, every: list[LakeRun], one: object) -> list[LakeRu
         raise InvalidType(f"A run is named by a path 'entity/project/run_id', not {one!r}.")
     if names_run(one) or not one.strip():
         return [find_one(every, one, settings.cache_dir)]
+    # A single word may be the id of runs or the name of a project; ids are looked up first.
     by_id = [run for run in every if one.strip() in (run.run_id, run.path.run_id)]
     if by_id and "/" not in one:
         return by_id

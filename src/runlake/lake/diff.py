@@ -154,11 +154,13 @@ def _first_difference(
             for frame, side in zip(columns, (A, B), strict=True)
         ]
     elif len(set(kinds)) > 1 or any(dtype.is_nested() for dtype in kinds):
+        # Values of different types are compared as the JSON text that users see.
         columns = [
             frame.with_columns(encode_json(pl.col(side)).alias(side))
             for frame, side in zip(columns, (A, B), strict=True)
         ]
     both = columns[0].join(columns[1], on=STEP, how="full", coalesce=True)
+    # With `ne_missing`, a value differs from a missing one, and two missing ones are equal.
     parted = both.filter(pl.col(A).ne_missing(pl.col(B))).sort(STEP).select(STEP, A, B)
     for step, left, right in parted.iter_rows():
         if not _is_same_text(left, right):

@@ -26,6 +26,7 @@ def dask_frame(parts: Sequence[ScanPart]) -> DaskFrame:
     """
     dask = import_dask()
     meta = _as_pandas(arrow_schema(parts[0]).empty_table())
+    # All parts have one schema (`arrow_schema`), so Dask need not compare each partition with it.
     frame: DaskFrame = dask.from_map(
         _read, parts, meta=meta, label="runlake", enforce_metadata=False
     )

@@ -17,6 +17,7 @@ from runlake.lake.packed.segments import Segment
 
 # Fewer runs make more and smaller files, which compaction merges later.
 RUNS_PER_TASK = 100
+# A task whose worker ended is divided into this many parts, which then run one at a time.
 PARTS = 8
 LOST = "each worker that packed it ended: it was killed, or its memory was too small"
 
@@ -59,6 +60,7 @@ def segments_elsewhere(
 
 def write_elsewhere(place: PackedPlace, mark: TaskMark, runs: Sequence[RunToPack]) -> Segment:
     """Write runs into segments in a task, and return all segments as one."""
+    # A worker that sees another directory under this path would write files that nobody finds.
     mark.check()
     done = Segment()
     for segment in segments_of(place, runs):

@@ -91,6 +91,8 @@ class ScanPart:
             empty = pl.concat([self.columns, empty_frame(self.types)], how="horizontal")
             return to_arrow(empty)
         for run in self.runs:
+            # A part may be read long after it was planned; a frame must not mix rows of two
+            # moments.
             if digest_of(run.directory) != run.digest:
                 raise self._changed(run)
         listed = [ListedRun(run.directory.run, None, run.run_id) for run in self.runs]
@@ -149,6 +151,7 @@ def plan_parts(
         At least one; without rows, one without runs.
     """
     listed, asked, columns = runs.prepared(asked)
+    # Parts are sent to other machines, which read from disk and need no key.
     settings = replace(settings, api_key=None)
     question = asked.question
     if asked.choice is not None and not question.keys:
@@ -220,6 +223,7 @@ def _step_ranges(opened: OpenedRun, steps: StepRange, n_rows: int) -> Iterator[S
 
 
 def _even_bounds(reading: PackedReading, n_rows: int) -> Iterator[int]:
+    # A row group of a packed table has rows of many runs, so the steps are divided evenly.
     facts = reading.key_facts().values()
     first = min((one.first_step for one in facts if one.first_step is not None), default=0)
     last = max((one.last_step for one in facts if one.last_step is not None), default=0)
@@ -236,6 +240,7 @@ def _group_bounds(reading: Reading, n_rows: int) -> Iterator[int]:
     )
     n_before = 0
     for first_step, n_own in groups:
+        # A part begins where a row group begins, so that no row group is decoded by two workers.
         if n_before >= n_rows:
             yield first_step
             n_before = 0

@@ -66,6 +66,8 @@ class Elsewhere:
     def submit(self, task: Any, ended: Ended) -> None:
         """Start a task; ``ended`` is called with it, or with each of its parts."""
         with self._guard:
+            # Counted before the executor knows the task: `_try_alone` must not start another beside
+            # it.
             self._n_starting += 1
         self._start(_Running(task, ended))
 
@@ -88,6 +90,7 @@ class Elsewhere:
             return
         with self._guard:
             self._n_starting -= 1
+            # Before the callback is added, which is called at once if the task has ended already.
             self._running[future] = running
         future.add_done_callback(self._end)
 
@@ -102,6 +105,7 @@ class Elsewhere:
             running = self._running.pop(future)
             has_lost = has_lost_worker(failure) and not self._is_closed
             parts = self._divide(running.task) if has_lost else []
+            # A part that ran alone and cannot be divided has ended its worker itself.
             is_suspect = len(parts) > 1 or (has_lost and not running.is_alone)
             if is_suspect:
                 self._suspects += [_Running(part, running.ended, is_alone=True) for part in parts]

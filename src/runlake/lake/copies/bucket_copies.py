@@ -56,9 +56,12 @@ class BucketCopies:
                 raise InvalidArgument(
                     f"{bucket.url!r} has files that no export wrote. Name a new place."
                 )
+            # The journal comes first: without it, the files of an interrupted export would look
+            # foreign.
             copies.finish()
             return copies
         known, copied = read_journal(found[0].decode(errors="replace"))
+        # As JSON has them: a tuple is a list there.
         if known != json.loads(json.dumps(options)):
             raise InvalidArgument(
                 f"{bucket.url!r} has an export with other options. Name a new place, or delete "
@@ -93,6 +96,7 @@ class BucketCopies:
     def note(self, copied: Copied) -> None:
         """Note that a file is complete."""
         former = self._copied.get(copied.run)
+        # A run moves to another folder when a value changes by which the export is divided.
         if former is not None and former.file != copied.file:
             self._bucket.delete([former.file])
         self._copied[copied.run] = copied

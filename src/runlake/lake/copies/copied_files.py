@@ -72,6 +72,7 @@ class Copies:
             journal.write_text(json.dumps({"options": options}) + "\n")
             return cls(root, {})
         known, copied = read_journal(journal.read_text(errors="replace"))
+        # As JSON has them: a tuple is a list there.
         if known != json.loads(json.dumps(options)):
             raise InvalidArgument(
                 f"{str(root)!r} has an export with other options. Name a new directory, or delete "
@@ -111,6 +112,7 @@ class Copies:
         temporary = final.with_name(f".{secrets.token_hex(8)}{TEMPORARY}")
         try:
             yield temporary
+            # The journal will call the file complete, so its bytes must be on the disk first.
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
             temporary.replace(final)
@@ -120,6 +122,7 @@ class Copies:
     def note(self, copied: Copied) -> None:
         """Note that a file is complete."""
         former = self._copied.get(copied.run)
+        # A run moves to another folder when a value changes by which the export is divided.
         if former is not None and former.file != copied.file:
             (self.root / former.file).unlink(missing_ok=True)
         self._copied[copied.run] = copied

@@ -49,6 +49,7 @@ def copy_out(
     bucket = place_outside(root, dest, storage_options)
     target = bucket if bucket.directory is None else _as_named(dest, bucket.directory)
     folders = _scalar_columns(partition_by or (), "partition_by")
+    # Every file has `run_id`; the columns that name folders are in the path of the file.
     repeated = tuple(
         name for name in checked_columns(columns or ()) if name not in (RUN_ID, *folders)
     )
@@ -89,6 +90,7 @@ def place_outside(
         raise InvalidType(f"dest must be a path or the URL of a bucket, not {dest!r}.")
     bucket = Bucket.at(dest, storage_options)
     place = bucket.directory
+    # Links are followed: a directory that leads into the lake is refused too.
     if place is not None and place.resolve().is_relative_to(root.resolve()):
         raise InvalidArgument(f"{str(dest)!r} is inside the lake. Name another directory.")
     return bucket

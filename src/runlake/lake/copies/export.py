@@ -27,7 +27,9 @@ from runlake.values import RUN_ID, Question
 from runlake.values.counted import counted
 
 T = TypeVar("T")
+# Runs that are opened at once; their plans are in memory.
 BATCH = 500
+# Hive's name of the folder for rows without a value.
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 HISTORY, RUNS = "history", "runs"
 
@@ -205,6 +207,7 @@ def _batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
 def _identity(reading: Reading, cells: Mapping[str, pl.Series], types: Types) -> str:
     """Return a digest of everything that determines the content of a run's file."""
     own = {key: str(types[key]) for key in plan_keys(reading.plan, reading.live_rows())}
+    # Live rows have no version of their own, so their content is hashed.
     live = hashlib.sha256()
     for page in reading.live_rows():
         live.update(json.dumps(page, default=str).encode())
@@ -224,4 +227,5 @@ def _folder(cell: pl.Series) -> str:
         return NO_VALUE
     text = str(value).lower() if isinstance(value, bool) else str(value)
     encoded = quote(text, safe=" ") or NO_VALUE
+    # A folder named "." or ".." would lead out of the export.
     return encoded if encoded.strip(".") else encoded.replace(".", "%2E")

@@ -18,6 +18,7 @@ from runlake.lake.copies.export import HISTORY, RUNS, ExportReport, Outline, exp
 from runlake.lake.copies.file_formats import PARQUET
 from runlake.lake.fixed_runs import FixedRuns
 
+# An empty table that shows a later export that it may replace the file.
 MARK = "runlake_export"
 
 
@@ -60,6 +61,7 @@ def export_database(runs: FixedRuns, dest: Path | Bucket, outline: Outline) -> E
         raise FileTransferError(f"{str(dest)!r} cannot be written ({error}).") from error
     finally:
         temporary.unlink(missing_ok=True)
+    # Only after success: an export that failed is continued from these files.
     shutil.rmtree(parts, ignore_errors=True)
     return replace(report, path=dest, n_files=1, n_bytes=dest.stat().st_size)
 
@@ -78,6 +80,7 @@ def _fill(connection: duckdb.DuckDBPyConnection, parts: Path) -> None:
     connection.execute(f"CREATE TABLE {MARK} (version INTEGER)")
     connection.read_parquet(str(parts / f"{RUNS}.{PARQUET}")).create(RUNS)
     if files:
+        # By name, because each file has only the keys of its run.
         rows = connection.read_parquet(files, union_by_name=True, hive_partitioning=False)
         rows.create(HISTORY)
     else:

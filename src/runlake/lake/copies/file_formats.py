@@ -44,6 +44,7 @@ def write_rows(
     if form == JSONL:
         _write_json_rows(file, reading, repeated)
         return
+    # polars would raise its own error in the middle of the file, so broken exports are found first.
     reading = reading.tried()
     frame = scan_as(reading.plan, types, reading.live_rows())
     cells = [_repeated(name, value) for name, value in repeated.items()]
@@ -98,6 +99,7 @@ def _lines(file: Path) -> TextIO:
 
 def _line(row: Mapping[str, Any]) -> str:
     try:
+        # Most rows have finite numbers only; the others are converted after the error.
         return json.dumps(row, ensure_ascii=False, allow_nan=False, default=str) + "\n"
     except ValueError:
         return json.dumps(_finite(row), ensure_ascii=False, default=str) + "\n"

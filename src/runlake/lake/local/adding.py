@@ -85,6 +85,7 @@ def add(settings: Settings, path: object) -> PullReport:
     started = time.monotonic()
     sources = find_sources(path)
     catalog = Catalog(settings.cache_dir)
+    # A process that was killed may have written manifests that the catalog lacks.
     catalog.prepare()
     catch_up(settings.cache_dir)
     adding = _Adding(settings, catalog)
@@ -201,9 +202,12 @@ class _Adding:
         for source, max_step in zip(sources, _last_steps(sources), strict=True):
             file = RecordFile(source.path)
             rows = RecordedRows(directory, _object_of(source), exports.append, run.key_counts)
+            # If earlier files are gone, their rows are not read again, so the offset cannot be
+            # computed.
             first_step = known.get(source.path.parent.name) if gone else None
             run.read(file, rows, first_step=first_step, max_step=max_step)
             noted_sources.append({**source.noted(), "first_step": run.first_step})
+            # The last record of a file that is being written is usually not finished.
             is_written = file.is_cut_off and run.exit_code is None and _is_recent(source)
             if file.damage is not None and not is_written:
                 reasons.append(f"{source.name!r} is read up to a damage: {file.damage}")
@@ -274,6 +278,7 @@ def _last_steps(sources: Sequence[Source]) -> list[int | None]:
     """Return the last step of each file that no later file has rewound; None means all steps."""
     found: list[int | None] = []
     last: int | None = None
+    # From the last file to the first: a rewind limits the steps of all earlier files.
     for source in reversed(sources):
         found.append(last)
         if source is sources[0]:
@@ -314,6 +319,8 @@ def _is_unchanged(
     exports = stored.offered_exports
     if exports is None or not all(export.is_usable for export in exports):
         return False
+    # If the file of a running run has not changed for a while, the run has crashed: its state
+    # changes although its file does not.
     is_running = stored.offer is not None and stored.offer.state == RUNNING
     return not is_running or _is_recent(sources[-1])
 

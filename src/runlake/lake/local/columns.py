@@ -51,6 +51,7 @@ def column_of(name: str, cells: Cells, n_rows: int, *, nested_as_text: bool = Fa
         try:
             return _spread(pa.array(list(map(float, values)), pa.float64()), cells, n_rows)
         except OverflowError:
+            # An integer is beyond the range of floats.
             return _spread(_as_json(values), cells, n_rows)
     is_nested = bool(kinds & {dict, list})
     found = None if is_nested and nested_as_text else _type_of(values)
@@ -58,6 +59,7 @@ def column_of(name: str, cells: Cells, n_rows: int, *, nested_as_text: bool = Fa
     if found is not None:
         try:
             column = pa.array(values, found)
+        # Values that Arrow cannot hold, such as lone surrogates, become JSON text below.
         except (pa.ArrowException, OverflowError, UnicodeEncodeError):
             column = None
     return _spread(_as_json(values) if column is None else column, cells, n_rows)

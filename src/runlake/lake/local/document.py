@@ -32,6 +32,7 @@ class Document:
         pending = self._changes
         # The loop takes most of the time of reading a file, so it calls no function for a value.
         for item in changes.update:
+            # The SDK names a value by `nested_key`, a list of names, or by `key`.
             nested = item.nested_key
             name = nested[0] if len(nested) == 1 else tuple(nested) or item.key
             text = item.value_json

@@ -16,6 +16,7 @@ BLOCK = 32 << 10
 # Checksum, length and kind of a part of a record.
 PART = struct.Struct("<IHB")
 FULL, FIRST, MIDDLE, LAST = 1, 2, 3, 4
+# As in LevelDB, a checksum includes the byte of the kind; but it is a CRC-32, not a CRC-32C.
 KIND_CHECKSUMS = {kind: zlib.crc32(bytes([kind])) for kind in (FULL, FIRST, MIDDLE, LAST)}
 
 
@@ -76,7 +77,10 @@ class RecordFile:
             file.seek(0)
             start = 0
             while block := file.read(BLOCK):
+                # The header of the file is a part of the first block.
                 at = HEADER.size if start == 0 else 0
+                # If the head of a part does not fit into the rest of a block, the writer pads the
+                # block.
                 while at + PART.size <= BLOCK:
                     if at == len(block):
                         return

@@ -86,6 +86,7 @@ class RecordedRows:
         steps = sorted(self._rows)
         cells = self._cells(steps)
         with AttemptFile(self._directory.path, f"{self._name}/{self._n_files:06d}") as attempt:
+            # Creates the file under the name of the attempt; pyarrow then writes to this name.
             attempt.open().close()
             _write_file(attempt, steps, cells)
             digest = digest_file(attempt.path, Validator())
@@ -133,6 +134,7 @@ def _write_table(
 ) -> None:
     columns = {STEP: pa.array(steps, pa.int64())}
     for key, of_key in cells.items():
+        # JSON allows lone surrogates in names and Parquet does not: they are written as escapes.
         name = key.encode("utf-8", "backslashreplace").decode()
         columns[name] = column_of(key, of_key, len(steps), nested_as_text=nested_as_text)
     table = pa.table(columns)

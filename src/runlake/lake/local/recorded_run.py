@@ -196,6 +196,7 @@ class RecordedRun:
             "host": run.host,
             "commit": run.git.commit,
         }
+        # A later start of the run may leave a field empty; then the former value stays.
         for name, value in named.items():
             self.fields[name] = value or self.fields.get(name)
         self.fields["tags"] = list(run.tags) or self.fields.get("tags") or []
@@ -241,6 +242,7 @@ class RecordedRun:
         self.last_at = max(self.last_at, moment)
         values = {f"system.{item.key}": json.loads(item.value_json) for item in stats.item}
         times = {TIMESTAMP: moment, RUNTIME: moment - self.started_at}
+        # W&B marks rows of system metrics with `_wandb`.
         self.system_rows.append({"_wandb": True, **times, **values})
 
     def _add_exit(self, exited: Any) -> None:

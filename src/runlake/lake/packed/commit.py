@@ -75,6 +75,7 @@ def commit(tables: Tables, change: Change) -> Moment:
 def commit_state(tables: Tables, change: Change | None = None) -> Moment:
     """Commit to ``runs``: name the newest snapshots of the other tables, and the live runs."""
     change = change or Change()
+    # A commit fails only if another process has committed meanwhile.
     for _ in range(ATTEMPTS):
         tables.reload()
         moment = tables.snapshot_ids()
@@ -153,6 +154,7 @@ def _changed(rows: pl.DataFrame, change: Change) -> pl.DataFrame:
     if fresh:
         types = {"directory": pl.String(), **{name: schema[name] for name in names}}
         values = pl.DataFrame(fresh, schema=types, orient="row")
+        # A field that has become null replaces the old value too.
         kept = kept.update(values, on="directory", how="left", include_nulls=True)
     added = [
         (one.directory, one.number, one.source, one.n_rows, *change.fields[one.directory])

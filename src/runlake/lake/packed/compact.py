@@ -66,6 +66,7 @@ class _Kept:
         first, last = file.first_run, file.last_run
         if first is None or last is None:
             return True
+        # Without reading the file: if every number between its bounds must stay, no row is dead.
         low, high = np.searchsorted(self._live, [first, last + 1])
         n_kept = int(high - low)
         n_kept += sum(
@@ -98,6 +99,7 @@ def _choices(files: Sequence[PackedFile], kept: _Kept) -> Iterator[list[PackedFi
     """Yield groups of files; each group is then merged into one file."""
     classes: dict[int, list[PackedFile]] = {}
     for one in files:
+        # Two larger files would not fit into one.
         if one.n_bytes < MAX_FILE_BYTES // 2:
             classes.setdefault(_size_class(one.n_bytes), []).append(one)
     taken: set[str] = set()
@@ -170,6 +172,7 @@ def _chunks(paths: list[str], staying: pl.Series | None) -> Iterator[pa.Table]:
     """
     files = [pl.scan_parquet(path, glob=False) for path in paths]
     counts = pl.concat(files).group_by("key").agg(pl.len().alias("n")).collect().sort("key")
+    # Memory is bounded by the rows of a chunk; each chunk scans all files once.
     for keys in _key_chunks(counts):
         parts: dict[str, list[pl.DataFrame]] = {}
         for rows in files:

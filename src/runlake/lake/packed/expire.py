@@ -81,12 +81,14 @@ def _delete_files(tables: Tables, note: Path, grace_seconds: float) -> int:
             continue
         first_seen = seen.get(str(path), now)
         with suppress(OSError):
+            # No snapshot names a file that was just written: its pack commits it later.
             is_old = now - max(first_seen, path.stat().st_mtime) >= grace_seconds
             if not is_old:
                 unnamed[str(path)] = first_seen
                 continue
             path.unlink()
             n_deleted += 1
+    # Renamed when complete, so that another process never reads half a note.
     partial = note.with_name(f"{note.name}.{os.getpid()}")
     partial.write_text(json.dumps(unnamed))
     partial.replace(note)

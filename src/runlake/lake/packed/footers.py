@@ -54,6 +54,7 @@ class Footer:
         >>> footer.groups("b"), footer.groups("d"), footer.groups("f")
         ([1, 2], [3], [])
         """
+        # Parquet orders texts by their bytes.
         wanted = key.encode()
         first = bisect_left(self.highs, wanted)
         return list(range(first, bisect_right(self.lows, wanted, first)))

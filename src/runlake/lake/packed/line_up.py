@@ -91,6 +91,7 @@ class Values:
         if len(filled) == 1:
             return filled[0]
         places = np.concatenate([one.places.rows for one in filled])
+        # A stable sort keeps the steps of each run in order.
         order = pl.Series(np.argsort(places, kind="stable"), dtype=pl.UInt32)
         steps = pl.concat([one.steps for one in filled], rechunk=True)
         cells = pl.concat([one.cells.alias("") for one in filled], rechunk=True)
@@ -132,6 +133,7 @@ def line_up(
     """
     every = list(found.values())
     first = axis if axis is not None else every[0]
+    # Keys that were logged together have the same runs and steps: then nothing is looked up.
     if all(one.has_axis_of(first) for one in every):
         return first.places, first.steps, {key: one.cells for key, one in found.items()}
     members = [*every, *([] if axis is None else [axis])]
@@ -139,6 +141,7 @@ def line_up(
     if axis is not None:
         rows = codes[-1]
     elif how == "all":
+        # From the shortest key on, so that as few rows as possible are looked up.
         rows = min(codes, key=len)
         for one in codes:
             if one is not rows:

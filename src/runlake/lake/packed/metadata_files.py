@@ -54,6 +54,7 @@ def _documents(place: PackedPlace, table: str) -> Iterator[tuple[Path, Mapping[s
             document = json.loads(path.read_bytes())
         except (OSError, ValueError):
             continue
+        # The metadata of a directory that was moved has the paths of its old place.
         if isinstance(document, dict) and document.get("location") == str(place.table(table)):
             yield path, document
 

@@ -22,6 +22,7 @@ CREATE TABLE IF NOT EXISTS batches (
   first INTEGER PRIMARY KEY, last INTEGER NOT NULL, at REAL NOT NULL, is_done INTEGER NOT NULL
 )
 """
+# The tables hold numbers of runs as 32-bit integers.
 MAX_NUMBER = 2**31 - 1
 
 
@@ -77,10 +78,14 @@ def _changing(place: PackedPlace) -> Iterator[sqlite3.Connection]:
         with closing(
             sqlite3.connect(place.numbers, timeout=BUSY_SECONDS, isolation_level=None)
         ) as connection:
+            # WAL needs memory that all processes share, which machines on a network do not have.
             if not is_network(place.path):
                 connection.execute("PRAGMA journal_mode = WAL")
+            # After a power cut, a number that the database has forgotten would be given again.
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute(CREATE)
+            # Takes the write lock before the first read: two processes must not read the same
+            # number.
             connection.execute("BEGIN IMMEDIATE")
             yield connection
             connection.execute("COMMIT")

@@ -147,6 +147,7 @@ def find_todo(root: Path, tables: Tables, chosen: Collection[str] | None = None)
             todo.left_out[one.relative] = "it is not complete on disk"
         elif source == one.text:
             todo.unchanged.append(one.relative)
+            # The rows are the same, but the fields of the run were pulled again.
             if pulled_at != one.fields[place]:
                 fields[one.relative] = one.fields
         else:
@@ -164,6 +165,7 @@ def _written(
     if not todo.runs:
         return done
     place = tables.place
+    # Before the first row is written under one of them; see `numbers`.
     first = take_numbers(place, len(todo.runs))
     runs = [
         RunToPack(one.directory(place.root), one.text or "", number)
@@ -180,6 +182,7 @@ def _written(
     if held.files:
         _commit(tables, held, fields)
     done.add(held)
+    # After the last commit: until then, compaction keeps all rows under these numbers.
     end_batch(place, first)
     return done
 
@@ -200,6 +203,7 @@ def segments_of(place: PackedPlace, runs: Sequence[RunToPack]) -> Iterator[Segme
         The runs, ascending by number.
     """
     reader = _Reader(place.root)
+    # A second reading thread did not make packing faster.
     with ThreadPoolExecutor(1, thread_name_prefix="runlake-pack") as executor:
         yield from write_segments(place, reader.read(executor, runs), segments.SEGMENT_BYTES)
     if reader.left_out:

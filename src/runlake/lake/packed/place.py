@@ -79,6 +79,7 @@ class PackedPlace:
         """
         if not self.catalog.exists():
             return None
+        # Read-only: a reader must not create an empty catalog.
         uri = f"file:{quote(str(self.catalog))}?mode=ro"
         with suppress(sqlite3.Error), closing(sqlite3.connect(uri, uri=True)) as connection:
             found = connection.execute(HEAD, (RUNS,)).fetchone()

@@ -130,6 +130,7 @@ class PackedRead(PackedRows):
             order = pl.Series(list(keys), dtype=pl.String)
             ranks = pl.DataFrame({"key": order, "place": np.arange(len(keys), dtype=np.int32)})
             rows = rows.drop("place").join(ranks, on="key", how="left")
+        # Thousands of runs have equal keys, so each distinct set of columns is built once.
         signed = rows.with_columns(pl.struct("key", "type", "place").hash().alias("hash"))
         marks = signed.group_by("run").agg(pl.col("hash").sort().implode().hash().first())
         first = marks.group_by("hash").agg(pl.col("run").first())
@@ -281,6 +282,7 @@ class PackedRead(PackedRows):
     def known_values(self, key: str, choice: str) -> pl.DataFrame:
         """Return the lowest, highest or last number of a key of each run, and its step."""
         numbers = np.fromiter(self._numbers.values(), np.int32, len(self._numbers))
+        # The statistics are over all steps of a run, so they say nothing about a range.
         if not self._question.steps.is_unbounded:
             numbers = numbers[:0]
         value, step = ("last", "at_step") if choice == "last" else (choice, f"{choice}_step")

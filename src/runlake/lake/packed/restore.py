@@ -46,6 +46,7 @@ def restored(
     table = rows.to_arrow(compat_level=pl.CompatLevel.oldest())
     texts = dict(read.types.select("key", "type").iter_rows())
     for place, name in enumerate(table.column_names):
+        # In exports, bytes are JSON; the same text in a text column would be a string.
         if texts.get(name) in (BINARY, MIXED):
             column = table.column(place).cast(pa.large_binary())
             table = table.set_column(place, name, column)

@@ -118,6 +118,7 @@ def write_segment(place: PackedPlace, runs: Sequence[RunValues]) -> Segment:
         keys = sorted(key for of, key in by_key if of == table)
         if not keys:
             continue
+        # Taken out one by one, so that the values of a key are freed once they are written.
         blocks: Iterator[Block] = (_block(key, by_key.pop((table, key))) for key in keys)
         segment.files.append(write_file(place, table, (first, last), _noting(blocks, stats)))
     segment.files.append(_write_stats(place, (first, last), stats, runs))
@@ -151,6 +152,7 @@ class Block:
     def table(self, schema: pa.Schema) -> pa.Table:
         """Return the rows in the form of a data file."""
         n_rows = len(self.values)
+        # All rows have one key: in a dictionary it takes four bytes per row.
         keys = pa.DictionaryArray.from_arrays(
             pa.array(np.zeros(n_rows, np.int32)), pa.array([self.key], pa.string())
         )
@@ -223,6 +225,7 @@ def _write(
         n_shared = 0
         for rows in keys:
             if rows.num_rows >= OWN_ROWS:
+                # A file is sorted by key, so the smaller keys before this one are written first.
                 n_shared = _write_shared(writer, shared)
                 writer.write_table(rows, row_group_size=MAX_ROWS)
                 continue
@@ -300,6 +303,7 @@ def _finished(table: str, path: Path, partial: Path) -> WrittenFile:
     with partial.open("rb") as file:
         os.fsync(file.fileno())
     partial.rename(path)
+    # The new name must be on the disk too before a commit names it.
     _sync_directory(path.parent)
     metadata = pq.read_metadata(path)
     return WrittenFile(table, str(path), metadata.num_rows, path.stat().st_size)

@@ -73,6 +73,7 @@ def stats_of(
         columns["last"] = cells[stops - 1].astype(np.float64)
         if cells.dtype.kind == "f":
             columns["nan"] = np.add.reduceat(np.isnan(cells).astype(np.int64), starts)
+        # `fmin` and `fmax` ignore NaN unless all values are NaN.
         for name, reduce in (("min", np.fmin), ("max", np.fmax)):
             found = reduce.reduceat(cells, starts)
             columns[name] = found.astype(np.float64)

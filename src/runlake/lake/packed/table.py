@@ -38,13 +38,16 @@ BUSY_SECONDS = 60
 CREATE_ATTEMPTS = 5
 COMMON = {
     "format-version": "2",
+    # Otherwise each commit would add a manifest, and every plan reads all manifests.
     "commit.manifest-merge.enabled": "true",
     "commit.manifest.min-count-to-merge": "10",
     "write.metadata.delete-after-commit.enabled": "true",
     "write.metadata.previous-versions-max": "20",
+    # Files are chosen by key and run, so only the bounds of these columns are needed.
     "write.metadata.metrics.default": "none",
     "write.metadata.metrics.column.key": "full",
     "write.metadata.metrics.column.run": "full",
+    # Appends of several processes do not contradict each other, so they are repeated.
     "commit.retry.num-retries": "20",
     "commit.retry.max-wait-ms": "2000",
 }
@@ -150,6 +153,8 @@ class Tables:
     def append(self, table: str, files: Sequence[str]) -> int | None:
         """Register data files, and return the newest snapshot."""
         if files:
+            # The check for duplicates reads all manifests; the random part of each name makes it
+            # needless.
             self._table(table).add_files(list(files), check_duplicate_files=False)
         return _head(self._table(table))
 
@@ -500,6 +505,8 @@ def _complete(place: PackedPlace, catalog: Catalog, *, creates: bool) -> None:
     missing = [name for name in TABLES if name not in known]
     if not missing:
         return
+    # Only if the whole catalog was lost: otherwise the metadata could be of another moment than the
+    # tables that the catalog still has.
     found = newest_metadata(place) if set(missing) == set(TABLES) else {}
     for name in missing:
         try:

@@ -173,6 +173,7 @@ def _group_rows(
         with pq.ParquetFile(
             file or path, metadata=footer.metadata, pre_buffer=file is not None
         ) as opened_file:
+            # Without threads of pyarrow, because each file is read in a thread already.
             found = opened_file.read_row_groups(groups[path], columns=columns, use_threads=False)
         rows = pl.DataFrame(pl.from_arrow(found, rechunk=False))
         if not is_own:
@@ -227,6 +228,7 @@ def _in_order(frames: Sequence[pl.DataFrame], part: Numbered, only: Numbered | N
     if (places >= 0).all() and (places[1:] > places[:-1]).all():
         return Values(Places(places, counts), steps, cells)
     kept = np.flatnonzero(places >= 0)
+    # A stable sort keeps the row groups of each run in order.
     order = kept[np.argsort(places[kept], kind="stable")]
     starts, lengths = (np.cumsum(counts) - counts)[order], counts[order]
     ends = np.cumsum(lengths)

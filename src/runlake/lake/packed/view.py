@@ -224,8 +224,10 @@ def open_view(root: Path) -> PackedView | None:
             moment = tables.snapshot_ids(tag)
             found = None if moment.runs is None else PackedView.at(tables, moment)
             if found is not None:
+                # Once per moment: if a file is gone, runs are read from their exports instead.
                 found.check_files()
             if found is not None and tag is not None:
+                # The catalog of the snapshot, not that of its lake, says which runs are current.
                 found = replace(found, place=PackedPlace(root))
     except MissingExtra as missing:
         logger.debug("The packed tables are not read: %s", missing)
@@ -234,6 +236,7 @@ def open_view(root: Path) -> PackedView | None:
         logger.warning("The packed tables are not read: %s", error)
         return None
     with _guard:
+        # If a pack has committed meanwhile, this view may be of the newer moment.
         if place.head() == head and head:
             _known[root, head] = found
     return found

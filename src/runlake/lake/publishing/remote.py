@@ -49,6 +49,7 @@ def open_published(bucket: Bucket, cache: Path) -> Path:
     """
     publication = read_publication(bucket)
     place = published_root(cache, bucket.url)
+    # A directory per publication: readers of an older one are not disturbed.
     root = place / _digest(f"{bucket.url} {publication.version} {publication.published_at}")
     try:
         if not root.exists():
@@ -75,6 +76,7 @@ def _create(root: Path, bucket: Bucket, publication: Publication) -> None:
         }
         rows = _runs(bucket, [str(one[0]) for one in files[RUNS]])
         Elsewhere(files=files).write(part)
+        # Race: another process has opened the same publication.
         with suppress(FileExistsError):
             part.rename(root)
     finally:

@@ -114,6 +114,7 @@ def _chosen(file: PackedFile, schema: pa.Schema, some: Mapping[int, int]) -> Ite
                 continue
             held.append(rows)
             n_held += rows.num_rows
+            # Row groups from which most rows were dropped are joined to larger ones.
             if n_held >= SHARED_ROWS:
                 yield pa.concat_tables(held).unify_dictionaries()
                 held, n_held = [], 0

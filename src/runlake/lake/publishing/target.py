@@ -99,6 +99,7 @@ class Target:
             for name in TABLES
         }
         before = self.publication
+        # The runs of the other writers are counted too.
         if self.is_shared:
             n_runs = sum(one.n_rows for one in tables["runs"].files)
         published = {file.path for one in tables.values() for file in one.files}
@@ -110,6 +111,7 @@ class Target:
             now,
             n_runs,
             tables,
+            # A retired file can return: equal rows get the same name again.
             tuple(one for name, one in sorted(retired.items()) if name not in published),
             None if before is None else before.version,
         )

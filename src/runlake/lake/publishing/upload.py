@@ -125,6 +125,7 @@ def _commit_added(target: Target, sent: Sent, added: pl.DataFrame, staging: Path
         old = target.files_of(RUNS, moment.runs)
         sent.names[RUNS] = []
         rows = pl.concat([kept.select(NAMES), added]).sort("run")
+        # A name of this attempt alone, because the file is deleted if the commit is refused.
         _send_rows(target, sent, RUNS, rows, staging, unique=secrets.token_hex(4))
         ids = {table: heads[table] for table in (*METRICS, STATS)}
         try:

@@ -143,8 +143,10 @@ class ArtifactPulls:
         """Store a version; return whether its files were not there before, and what is missing."""
         artifact_id = str(node["id"])
         with self._guard:
+            # Many runs may use one version: one thread stores it, and the others wait for it.
             guard = self._guards.setdefault(artifact_id, threading.Lock())
         with guard:
+            # A version that was stored with its files needs no second visit without them.
             for known in ((artifact_id, True), (artifact_id, with_files)):
                 if known in self._done:
                     return False, self._done[known]
@@ -210,6 +212,8 @@ class ArtifactPulls:
                 for future in futures:
                     future.result()
             except BaseException:
+                # The version is incomplete in any case, so downloads that have not begun are not
+                # needed.
                 pool.shutdown(cancel_futures=True)
                 raise
 
@@ -252,6 +256,7 @@ def list_artifacts(client: Client, run: RunPath, mode: str) -> tuple[list[dict[s
             n_known = len(nodes)
             for edge in page.get("edges") or ():
                 node = edge["node"]
+                # The project is missing if the API key must not read it.
                 if node["artifactSequence"].get("project") and node["state"] == COMMITTED:
                     nodes[str(node["id"])] = node
             info = page.get("pageInfo") or {}
@@ -345,6 +350,7 @@ def holds_artifacts(
     if rows is None:
         return False
     totals = next((row for row in rows if row["mode"] == TOTALS), None)
+    # Other numbers mean that the run has logged or used more artifacts since.
     if totals is None or (numbers is not None and numbers != (totals[LOGGED], totals[USED])):
         return False
     try:

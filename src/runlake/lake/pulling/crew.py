@@ -55,6 +55,7 @@ class Threads:
             self._tasks.put(None)
         deadline = time.monotonic() + GRACE_SECONDS
         for thread in self._threads:
+            # After a stop, a thread may be in a call that cannot be interrupted.
             left = max(0.0, deadline - time.monotonic()) if self._stop.is_set else None
             thread.join(left)
 

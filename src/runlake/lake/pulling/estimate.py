@@ -202,6 +202,7 @@ def _history_cost(
         n_requests += 1
         if decisions[export.object] is Decision.REVALIDATE:
             continue
+        # The answer to a request for one byte states the length of the whole export.
         tail = StorageHost(offers, export, traffic).tail(1)
         n_bytes = _sum(n_bytes, None if tail is None else tail.n_bytes)
     n_requests += math.ceil(len(manifest.live_steps or ()) / sizes.LIVE_PAGE_ROWS)

@@ -169,6 +169,7 @@ def is_held(directory: RunDirectory, node: FileNode) -> bool:
 
 def list_files(client: Client, run: RunPath, asked: Sequence[str]) -> Iterator[FileNode]:
     """Yield the files of a run whose name is in ``asked`` or matches a pattern in it."""
+    # The backend selects files by exact names; patterns are matched here.
     names = list(asked) if not any(set(one) & set("%*?[") for one in asked) else []
     cursor, seen = None, set[str]()
     while True:
@@ -181,6 +182,7 @@ def list_files(client: Client, run: RunPath, asked: Sequence[str]) -> Iterator[F
             new = [node for node in nodes if node["name"] not in seen]
         seen.update(node["name"] for node in new)
         yield from (node for node in new if matches(str(node["name"]), asked))
+        # A backend that repeats a page would otherwise be asked for ever.
         if not has_next or not new:
             return
 

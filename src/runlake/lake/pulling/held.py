@@ -91,6 +91,7 @@ def _has_rows(
         live = stored.beside.get(LIVE)
         if live is None or not _is_whole(directory, live):
             return False
+    # The exports were deleted on purpose, after their rows were packed.
     if directory.relative in read_dropped(settings.cache_dir):
         return True
     held = HeldRun(settings, directory, request.question, catalog=catalog)

@@ -219,6 +219,7 @@ class _Pull:
         try:
             yield
         finally:
+            # Wakes the thread that lists, which may be waiting for room.
             self._room.release(OPEN_PAGES)
 
     def _list(self) -> None:
@@ -226,6 +227,7 @@ class _Pull:
         try:
             for page in list_pages(self._client, self._request):
                 self._events.put(("page", page))
+                # Otherwise a project of a million runs would be listed into memory.
                 self._room.acquire()
                 if self._stop.is_set:
                     break
@@ -264,6 +266,7 @@ class _Pull:
         try:
             yield executor
         finally:
+            # After an interrupt, nobody waits for requests that are still under way.
             executor.shutdown(wait=not self._stop.is_set, cancel_futures=True)
 
     def _collect(self, start: Start, pages: ThreadPoolExecutor) -> None:
@@ -272,6 +275,7 @@ class _Pull:
             with self._progress.shown():
                 while self._n_running or not self._is_listed:
                     try:
+                        # A wait without a limit would not end at Ctrl-C on every platform.
                         kind, value = self._events.get(timeout=POLL_SECONDS)
                     except queue.Empty:
                         continue
@@ -306,6 +310,8 @@ class _Pull:
         directories = [directory_of(self._settings, task.listed) for task in tasks]
         begun = {directory.relative: directory for directory in directories}
         self._underway |= begun
+        # On disk before any manifest changes: if this process is killed, `catch_up` finds the runs
+        # whose facts the catalog lacks.
         self._catalog.note_underway(begun, self._process)
         self._catalog.flush()
         self._n_running += len(tasks)
@@ -384,6 +390,7 @@ class _Pull:
             else:
                 (self._done.new if done.is_new else self._done.changed).append(run)
             self._keep_within()
+        # One transaction per page instead of one per run.
         if page.n_left == 0:
             self._catalog.flush()
             self._room.release()
@@ -396,6 +403,7 @@ class _Pull:
         if _errno(failure) in FULL:
             raise self._full(f"the disk is full ({failure})") from failure
         root = self._settings.cache_dir
+        # All other runs would fail in the same way.
         if isinstance(failure, (CacheError, OSError)) and not os.access(root, os.W_OK):
             raise CacheError(
                 f"The lake at {str(self._settings.cache_dir)!r} cannot be written ({failure}). "

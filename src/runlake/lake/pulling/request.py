@@ -130,6 +130,7 @@ def check_pull(
         raise InvalidType(f"dry_run must be True or False, not {dry_run!r}.")
     return PullRequest(
         tuple(_selections(settings, path_or_runs, conditions)),
+        # Later reads may ask for any of the keys, so the pull must not require all of them.
         Question.from_arguments(keys, "any"),
         _files(files),
         _artifacts(artifacts),
@@ -150,6 +151,7 @@ def matches(name: str, patterns: Iterable[str]) -> bool:
 
 
 def _expression(pattern: str) -> str:
+    # W&B's patterns of file names are those of SQL, with a percent sign for any characters.
     return fnmatch.translate(pattern.replace("%", "*"))
 
 

@@ -288,6 +288,7 @@ class _Sending:
         sent = None if target is None else self.sent.get(artifacts.key(target[0]))
         if target is None or sent is None:
             return entry.ref
+        # A reference has the artifact's id in hex, GraphQL has it in base64.
         return f"{ARTIFACT_SCHEME}://{base64.b64decode(sent).hex()}/{target[1]}"
 
 
