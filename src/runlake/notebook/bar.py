@@ -23,6 +23,7 @@ class NotebookBar:
         from IPython.display import HTML, display
 
         self._html = HTML
+        # With an id, the output can be replaced without widgets, which a notebook may not have.
         self._handle: Any = display(HTML(bar_html(first)), display_id=True)
 
     def show(self, update: ProgressUpdate) -> None:

@@ -63,4 +63,5 @@ def text_card(shown: str) -> str:
 def hidden_behind(title: str, shown: str) -> str:
     """Return HTML behind a title: a click on the title shows it."""
     opened = html_of(folded(brief(title, 200)))
+    # `shown` is a finished card, which an element could only contain as text.
     return f"{opened.removesuffix('</details>')}{shown}</details>"

@@ -120,6 +120,7 @@ def link(url: str, shown: str) -> Content:
         scheme = urlsplit(url).scheme
     except ValueError:
         scheme = ""
+    # The address comes from a backend, and "javascript:" would run in the notebook.
     if scheme not in {"http", "https"}:
         return shown
     return element("a", shown, href=url, target="_blank", rel="noopener noreferrer")

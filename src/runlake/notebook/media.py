@@ -8,6 +8,7 @@ from xml.etree.ElementTree import Element
 from runlake.notebook.markup import brief, card, element
 from runlake.notebook.pictures import data_url, image_type
 
+# A notebook stores every output in its file.
 MAX_EMBEDDED_BYTES = 8_000_000
 # The page may use its own styles and pictures; it loads nothing and runs nothing.
 PAGE_POLICY = (
@@ -78,6 +79,7 @@ def _page(content: bytes) -> Element:
     policy = f'<meta http-equiv="Content-Security-Policy" content="{PAGE_POLICY}">'
     frame = element(
         "iframe",
+        # An empty list of permissions: no scripts, no forms, an origin of its own.
         sandbox="",
         style="width:100%;height:320px;border:1px solid var(--line);background:#fff",
     )

@@ -61,6 +61,7 @@ def sparkline(curve: Curve) -> Element:
     ]
     lines, dots = [], []
     for stretch in _stretches(points):
+        # A path of a single point draws nothing.
         if len(stretch) == 1:
             x, y = place(*stretch[0]).split()
             dots.append(element("circle", cx=x, cy=y, r="1.5"))

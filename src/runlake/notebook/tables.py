@@ -38,6 +38,7 @@ def rows_table(
     left_out = 0
     for cells in rows:
         row = element("tr", *map(_cell, cells))
+        # After the first row without room, no smaller row is shown: the rows have no gaps.
         if left_out or not room.takes(row):
             left_out += 1
         else:

@@ -47,6 +47,7 @@ def _fill(top: Element, values: Mapping[str, Any], room: Room, depth: int) -> in
     branches: list[Element] = []
     left_out = n_seen = 0
     for key, value in values.items():
+        # Deeper mappings are shown as text in one cell.
         is_branch = is_tree(value) and bool(value) and depth < MAX_DEPTH
         if is_branch:
             branch = element("details", element("summary", f"{_name(key)} ({len(value):,})"))

@@ -96,6 +96,7 @@ class Login:
         if name is None:
             with self._lock:
                 self._sources.pop(digest, None)
+                # The key was revoked, so all sessions of this key end.
                 for cookie in [c for c, one in self._sessions.items() if one.key == key]:
                     self._sessions.pop(cookie, None)
             return None
@@ -126,7 +127,9 @@ class Login:
             return _form(request, "", FOREIGN, 403)
         if sent is None:
             return _form(request, "", NO_FORM, 400)
+        # The target comes from the URL, so it is followed only if it is a path of this site.
         wanted, key = safe_path(sent.get("next")), sent.get("key", "").strip()
+        # What cannot be a key is not sent to the backend.
         is_known = 0 < len(key) <= MAX_KEY and key.isascii() and key.isprintable()
         if not is_known or await in_thread(self._user_of_key, key) is None:
             return _form(request, wanted, WRONG_KEY, 401)
@@ -182,6 +185,7 @@ def safe_path(text: str | None) -> str:
     ('/team/p?x=1', '', '')
     """
     path = text or ""
+    # Browsers take "//host" and "/\\host" for the address of another host.
     is_here = path.startswith("/") and path[1:2] not in {"/", "\\"}
     return path if is_here and all(character > " " for character in path) else ""
 
@@ -193,6 +197,7 @@ def is_from_here(request: Request) -> bool:
     if site is not None:
         return site in {"none", "same-origin"}
     origin = request.headers.get("origin")
+    # A program, not a browser: it has no cookie that another site could use.
     if origin is None:
         return True
     try:

@@ -53,6 +53,8 @@ class Acceleration:
         def replacement(run: Any, *arguments: Any, **options: Any) -> Any:
             with self._sdk_errors():
                 result = getattr(self._our_run(run), name)(*arguments, **options)
+            # Rows are fetched while the scan is iterated, so errors are raised after this method
+            # has ended.
             return _SdkScan(result, self) if isinstance(result, HistoryScan) else result
 
         return replacement
@@ -62,6 +64,7 @@ class Acceleration:
         if where not in self._clients:
             settings = load_settings({"base_url": where[0]}, api_key=where[1])
             self._clients[where] = Client(settings, SharedBudget(settings))
+        # With these fields the constructor makes no request; reads need no others.
         attrs = {"name": run.id, "state": run.state}
         return Run(self._clients[where], run.entity, run.project, run.id, attrs)
 
@@ -144,6 +147,7 @@ def accelerate(*, quiet: bool = False) -> Acceleration:
         If the wandb SDK is not installed.
     """
     global _active  # noqa: PLW0603 - the patched SDK class is global to the process too
+    # A second patch would take the methods of the first one for the SDK's own.
     if _active is not None and _active.is_active:
         return _active
     try:

@@ -149,6 +149,7 @@ class Api(ApiArtifacts):
         parsed = self._parsed(path)
         if path not in self._runs:
             names = (self._entity(parsed.entity), parsed.project, parsed.run_id)
+            # Another thread may have opened the same path meanwhile: all get the same object.
             self._runs.setdefault(path, Run(self._client, *names, lazy=False))
         return self._runs[path]
 
@@ -246,6 +247,8 @@ class Api(ApiArtifacts):
         condition = None if sent is filters else filters
         if condition is not None:
             check_condition(condition, "filters")
+        # Like the SDK's key: `per_page` is no part of it, so a list keeps the page size of its
+        # first call.
         asked = f"{path or ''}{checked_filters(sent)}{order}"
         if condition is not None or asked not in self._lists:
             new = Runs(
@@ -404,6 +407,7 @@ class Api(ApiArtifacts):
                 return read(url)
         return self.project(url)
 
+    # Type checkers must report a misspelt name, which a visible `__getattr__` would accept.
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
@@ -422,6 +426,7 @@ class Api(ApiArtifacts):
 def _check_host(url: str, settings: Settings) -> None:
     ours = {split_url(known).hostname for known in (settings.app_url, settings.base_url)}
     host = split_url(url).hostname
+    # A tunnel or a port forward shows the same backend under another name of this machine.
     if host not in ours and not {host, *ours} <= LOOPBACK:
         raise InvalidArgument(
             f"{url!r} is a page of another backend than {settings.app_url}. To read from there, "

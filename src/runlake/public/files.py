@@ -88,6 +88,7 @@ class File(Attributes):
         if not direct:
             warn(f"The backend gives no direct URL for {self.name!r}, so it has no URI.")
             return ""
+        # The direct URL of a reference is the URL of the file to which it refers.
         if direct == self._attrs.get("url"):
             return str(direct)
         try:
@@ -326,6 +327,7 @@ def is_like(name: str, pattern: str) -> bool:
 
 
 def _copy(source: str, destination: Path) -> None:
+    # Copied under another name first, so that an interrupted copy leaves no half file.
     part = destination.with_name(f".{secrets.token_hex(8)}.part")
     try:
         shutil.copyfile(source, part)

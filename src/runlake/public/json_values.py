@@ -59,6 +59,7 @@ def _converted(value: Any, name: str, keeps_nan: bool) -> Any:
             for key, item in value.items()
         }
     if isinstance(value, (list, tuple, range, set, frozenset)):
+        # As in the SDK, NaN in a list stays NaN.
         return [_converted(item, f"an item of {name}", True) for item in value]
     if isinstance(value, float):
         return None if math.isnan(value) and not keeps_nan else float(value)
@@ -81,6 +82,8 @@ def _text(value: Enum | bytes | date, name: str) -> str:
 
 
 def _converted_object(value: Any, name: str, keeps_nan: bool) -> Any:
+    # A tensor of PyTorch, which may be on a GPU, then one of TensorFlow. Neither package is
+    # imported.
     if hasattr(value, "detach") and hasattr(value, "cpu"):
         value = value.detach().cpu().numpy()
     elif hasattr(value, "numpy") and hasattr(value, "shape"):
@@ -96,6 +99,7 @@ def _converted_object(value: Any, name: str, keeps_nan: bool) -> Any:
 
 
 def _converted_array(array: Any, name: str, keeps_nan: bool) -> Any:
+    # As in the SDK, an array of one number is that number.
     if array.size == 1:
         return _converted(array.reshape(-1).tolist()[0], name, keeps_nan)
     if array.size <= MAX_ARRAY_SIZE:
@@ -121,4 +125,5 @@ def key_text(key: object, name: str) -> str:
     """Return a key without surrounding spaces; raise `InvalidType` if the key is not a string."""
     if not isinstance(key, str):
         raise InvalidType(f"{name} has the key {key!r}; keys must be strings.")
+    # As the SDK does, so that a key has the same name for both.
     return key.strip()

@@ -68,6 +68,7 @@ def login(
         )
     if verify and not settings.offline:
         _verify(Client(settings))
+    # Only after the check: a wrong key must not replace a right one.
     remember_login(settings.base_url, settings.api_key)
     return True
 

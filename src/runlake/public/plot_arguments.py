@@ -147,11 +147,13 @@ def expand_globs(names: Iterable[str], facts: Mapping[str, KeyFacts], place: obj
     """
     found: dict[str, None] = {}
     for name in names:
+        # A key may contain the characters of a glob; then the name means this key.
         if name in facts or not GLOB_CHARACTERS & set(name):
             found[name] = None
             continue
         pattern = re.compile(translate(name))
         numeric = sorted(key for key, one in facts.items() if one.kind == "number")
+        # Keys such as `_step` and `_timestamp` are logged by the SDK itself.
         matching = [key for key in numeric if pattern.fullmatch(key) and not key.startswith("_")]
         if not matching:
             raise InvalidArgument(
@@ -211,6 +213,7 @@ def has_points(
         is_number = cells.dtype.is_numeric() or cells.dtype.is_temporal()
         if (is_number or str(cells.dtype) == "Boolean") and cells.null_count() < len(cells):
             return True
+    # Only now: collecting facts of all keys takes time, and most charts need none.
     facts = read_facts()
     if key not in facts and key != STEP:
         raise InvalidArgument(f"'{place}': {explain_unknown_key(key, facts)}")

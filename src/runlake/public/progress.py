@@ -115,6 +115,7 @@ class ShownProgress:
         """Begin the work; the bar appears after the delay."""
         self._now = ProgressUpdate(0, total, unit, line_for_screen(what))
         self._bar = None
+        # As if it had been drawn in the future, so that the bar first appears after the delay.
         self._drawn_at = time.monotonic() + self._delay - REDRAW_SECONDS
         if not self._delay:
             self._draw()
@@ -152,6 +153,7 @@ def _open_bar(first: ProgressUpdate) -> Drawing | None:
     """Return a bar of the first installed library; None if no library for bars is installed."""
     from runlake.notebook.bar import NotebookBar
 
+    # Each class imports its library in its constructor.
     kinds: list[type[Drawing]] = [NotebookBar] if is_notebook() else [RichBar, TqdmBar]
     for kind in kinds:
         try:

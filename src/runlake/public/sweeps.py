@@ -104,6 +104,8 @@ class Sweep(Attributes):
         try:
             found = yaml.safe_load(text)
         except (yaml.YAMLError, RecursionError):
+            # Shown as empty, with a warning: a wrong config must not make the whole list
+            # unreadable.
             found = text
         if found is None or isinstance(found, dict):
             return found or {}
@@ -148,6 +150,7 @@ class Sweep(Attributes):
         return best[0] if best else None
 
     def _list_runs(self, **options: Any) -> Runs:
+        # In the form that the SDK sends.
         filters = {"$and": [{"sweep": self.id}]}
         return runs_of(self._client, self.entity, self.project, filters, **options)
 

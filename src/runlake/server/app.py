@@ -181,6 +181,8 @@ class _Api:
         user = await self._intake.admit(request)
         async with self._intake.body(request, user) as content:
             budget = Budget(self._intake.limits.query_timeout)
+            # The event loop is free while the request runs in a thread, so it can interrupt that
+            # thread.
             late = asyncio.get_running_loop().call_later(budget.seconds, budget.interrupt)
             try:
                 return await run_in_threadpool(self._answer, request, content, budget)
@@ -190,6 +192,7 @@ class _Api:
     def _answer(self, request: Request, content: bytes, budget: Budget) -> Response:
         backend = self._backend
         user = self._intake.confirm(request)
+        # A list would be several requests within the limits of one.
         if content.lstrip().startswith(b"["):
             return _errors("send each request in a body of its own", 400)
         try:
@@ -215,6 +218,7 @@ class _Api:
         return Response(encode_answer(answer, budget), media_type="application/json")
 
     async def _file_stream(self, request: Request) -> Response:
+        # Before the body is read: without a key, nobody can send much.
         user = await self._intake.admit(request)
         if user is None:
             raise Unwelcome(401, "invalid API key")
@@ -225,6 +229,7 @@ class _Api:
 
     def _take_in(self, request: Request, content: bytes) -> Response:
         runs, names = self._backend.runs, request.path_params
+        # The key may have been revoked while the body arrived.
         user = self._intake.confirm(request)
         if user is None or user.name != names["entity"]:
             return _errors("permission denied", 403)

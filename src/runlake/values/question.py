@@ -55,6 +55,7 @@ class StepRange:
         """
         start = 0 if min_step is None else check_whole(min_step, "min_step")
         stop = None if max_step is None else check_whole(max_step, "max_step")
+        # As in the SDK, a negative first step is the start of the run.
         return cls(max(start, 0), stop)
 
     @property
@@ -132,6 +133,7 @@ class Projection:
             check_text(key, "The key")
         if not keys:
             return cls(None, "all")
+        # Every row has `_step`, so it is no condition.
         named = tuple(key for key in dict.fromkeys(keys) if key != STEP)
         return cls(named, "any" if how == "any" else "all")
 

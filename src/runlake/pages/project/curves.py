@@ -62,6 +62,7 @@ class Range:
         if x != STEP:
             return {}
         found: dict[str, Any] = {}
+        # Beyond these bounds the range limits no steps, and the number would not fit into 64 bits.
         if self.low is not None and 0 < self.low < 2**62:
             found["min_step"] = int(self.low)
         if self.high is not None and 0 <= self.high < 2**62:
@@ -105,6 +106,7 @@ def read_charts(
         return [{"key": key, "error": "No run is selected."} for key in keys]
     axes = dict.fromkeys(keys, Axis(view.x)) if view.x else declared_axes(runs, keys)
     found: dict[str, dict[str, Any]] = {}
+    # Keys with one axis are read together.
     for axis in dict.fromkeys(axes.values()):
         plot = _Plot(runs, view, part, {**options, "x": axis.key}, (*notes, *axis.notes))
         same = [key for key in keys if axes[key] == axis]
@@ -202,6 +204,7 @@ class _Plot:
 
     def _payload(self, chart: Chart, key: str, series: tuple[Series, ...]) -> dict[str, Any]:
         least, most = POINTS_PER_RUN
+        # The points of a chart are divided between its curves.
         points = max(least, min(most, MAX_POINTS // len(series)))
         notes = (*self.notes, *self._own_notes(chart, series))
         drawn = replace(chart, series=series, title=key, points=points, notes=notes)

@@ -16,6 +16,7 @@ from runlake.pages.project.listing import CONFIG, RunRow
 MAX_AXES, MAX_LINES, MAX_WORDS = 12, 1_000, 24
 N_CONFIG = 5
 WIDTH_PER_AXIS, TOP, BOTTOM, MARGIN = 150, 46, 300, 70
+# From this ratio of the largest to the least value on, an axis is logarithmic.
 LOG_RATIO = 100.0
 MIN_FOR_LOG = 3
 LABEL = 22
@@ -121,6 +122,7 @@ class _Scale:
         ends = [self.low] if self.high <= self.low else [self.low, self.high]
         if self.high > self.low:
             middle = (
+                # The sum of two large floats could overflow, so each is halved first.
                 math.sqrt(self.low * self.high) if self.is_log else self.low / 2 + self.high / 2
             )
             ends.insert(1, middle)
@@ -171,6 +173,7 @@ def _scale(values: Sequence[Any]) -> _Scale:
     numbers = [_float(one) for one in values if is_number(one)]
     numbers = [one for one in numbers if math.isfinite(one)]
     others = [one for one in values if one is not None and not is_number(one)]
+    # A few texts among numbers, such as "auto", do not make the axis one of words.
     if numbers and len(numbers) >= len(others):
         low, high = min(numbers), max(numbers)
         is_log = low > 0 and high / low >= LOG_RATIO and len(set(numbers)) >= MIN_FOR_LOG

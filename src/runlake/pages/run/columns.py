@@ -26,6 +26,7 @@ MAX_CELLS = 1 << 23
 MAX_ROWS = 1 << 22
 SAMPLED_ROWS = 50_000
 MAX_BYTES = 256 << 20
+# Several pages of one run ask for its keys at the same time; they share an answer this old.
 SECONDS = 3.0
 N_FACTS = 16
 
@@ -184,10 +185,13 @@ class Columns:
         identity, moment = identity_of(run), moment_of(contents.manifest)
         found: dict[str, Rows] = {}
         for key in keys:
+            # Each key is kept alone, although keys are read together: the next page may show
+            # others.
             kept = self._find((identity, key, axis))
             if kept is not None and _is_usable(kept, moment, contents.end, axis, high):
                 found[key] = kept.rows
         left = [key for key in keys if key not in found]
+        # Two columns of each read are the step and the axis.
         size = max(1, MAX_CELLS // max(1, contents.n_rows) - 2)
         for start in range(0, len(left), size):
             some = left[start : start + size]
@@ -245,6 +249,7 @@ def _is_usable(kept: _Kept, moment: Moment, end: int, axis: str, high: float | N
     rows = kept.rows
     if high is None or rows.end > end or axis not in rows.frame.columns or not rows.frame.height:
         return False
+    # A zoom into a part that is in memory needs no newer rows.
     last = rows.frame.get_column(axis).max()
     return isinstance(last, (int, float)) and high <= last
 
@@ -259,6 +264,7 @@ def _read(
 ) -> _Kept:
     names = list(dict.fromkeys([*keys, axis]))
     question = Question.from_arguments(names, "any").within(steps)
+    # Only `_step` is asked for, so every row is read.
     if not question.keys:
         question = Question(steps=steps)
     reading, _ = open_run_reading(run, question)

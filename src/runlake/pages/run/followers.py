@@ -99,6 +99,7 @@ class Follower:
         """Subscribe a page; None if the follower has ended."""
         page = Subscription(self, cursor, wake, state=self.run.state)
         with self.lock:
+            # The thread has ended or is about to end: the caller starts another one.
             if self.is_over:
                 return None
             first = self.rows[0][STEP] if self.n_dropped else self.start
@@ -156,12 +157,14 @@ class Follower:
     def _is_wanted(self) -> bool:
         """Return whether a page shows the run; if none does, no page can join any more."""
         with self.lock:
+            # Under the lock of `admit`, so that no page joins a thread that is about to end.
             self.is_over = not self.pages
             return bool(self.pages)
 
     def _note(self, manifest: Manifest) -> None:
         with self.lock:
             end, state = end_of(manifest), manifest.state or ""
+            # More rows are no news yet: the pages are woken when the rows have been read.
             is_news = end < self.end or state != self.state
             if end < self.end:
                 self.n_rewinds += 1
@@ -217,6 +220,7 @@ class Followers:
         with self._lock:
             follower = self._followers.get(identity)
             page = None if follower is None else follower.admit(cursor, wake)
+            # A follower that has just ended admits no page; then a new one is started.
             while page is None:
                 follower = self._followers[identity] = Follower(run, cursor, self._poll)
                 page = follower.admit(cursor, wake)

@@ -87,6 +87,7 @@ def system_contents(run: Run, *, is_live: bool) -> dict[str, Any]:
     if not keys and reason is None:
         wait = " They come some 15 seconds after its start." if is_live else ""
         reason = f"The run has no system metrics.{wait}"
+    # All keys usually begin with "system.", which would make a single group.
     prefix = PREFIX if all(key.startswith(PREFIX) for key in keys) else ""
     groups = group_keys((key.removeprefix(prefix) for key in keys), ".")
     return {
@@ -123,6 +124,7 @@ def draw_system(run: Run, keys: list[str], view: View) -> dict[str, Any]:
 def _read(run: Run) -> pl.DataFrame:
     rows = fetch_system_rows(client_of(run), path_of(run), N_ROWS)
     names = dict.fromkeys(name for row in rows for name in row)
+    # Not strict: a metric may be an integer in one row and a float in another.
     columns = [pl.Series(n, [row.get(n) for row in rows], strict=False) for n in names]
     return pl.DataFrame(columns)
 

@@ -27,6 +27,7 @@ from runlake.public.run.run import Run
 ROWS_PER_PAGE = 50
 MAX_COLUMNS = 200
 SECONDS = 60.0
+# A visitor who turns pages or sorts reads the same table again and again.
 _SHARED = Shared(SECONDS)
 
 
@@ -148,6 +149,7 @@ def page_of(frame: pl.DataFrame, number: int, sort: str, is_descending: bool) ->
 
 def _frame_of(run: Run, key: str, chosen: tuple[int | None, Mapping[str, Any]]) -> pl.DataFrame:
     step, cell = chosen
+    # The digest and the artifact path distinguish two tables that were logged at one step.
     name = (identity_of(run), key, step, str(cell.get("sha256")), str(cell.get("artifact_path")))
     return _SHARED.get(name, lambda: read_table_cell(client_of(run), path_of(run), cell))
 

@@ -96,6 +96,7 @@ def _copy(pulled: PullResult, run: RunPath, directory: Path) -> list[Path]:
     make_directory(directory)
     paths = []
     for index, export in enumerate(sorted(pulled.exports, key=lambda e: e.facts.first_step or 0)):
+        # The SDK's names, so that scripts find the files.
         name = "_".join((*run.quoted, str(index))) + ".runhistory.parquet"
         aside = directory / f".{secrets.token_hex(8)}.part"
         try:

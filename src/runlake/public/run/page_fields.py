@@ -27,6 +27,7 @@ MAX_PER_PAGE = 1_000
 # Estimated number of characters that describe one key of a run's history.
 KEY_CHARACTERS = 100
 
+# Weak, because a page must be freed together with its list.
 _pages: WeakSet[PageFields] = WeakSet()
 _pages_guard = threading.Lock()
 
@@ -118,6 +119,7 @@ class PageFields:
             # Load at most twice as many runs as took their fields after the last request.
             self._n_together = min(MAX_TOGETHER, 2 * self._n_taken)
         waiting = list(self._waiting)
+        # From this run on, as loops go forward; at the end of the page, from earlier runs on.
         start = min(waiting.index(run_id), max(0, len(waiting) - self._n_together))
         asked = waiting[start : start + self._n_together]
         self._n_taken = 0
@@ -134,6 +136,7 @@ class PageFields:
             return
         self._loaded_at = time.monotonic()
         self._loaded = found
+        # These runs were deleted: a request for one of them alone then says so.
         for missing in set(asked) - set(found):
             del self._waiting[missing]
 

@@ -223,6 +223,7 @@ class RunAnswers(RunScans):
             readings, places = self._with_parents(readings, question)
         rows = read_runs(self._client, readings, self._place, question.projection)
         rows = rows.of_runs(places, n_runs)
+        # With "any" of the keys, a row may lack the axis.
         if axis != STEP:
             rows = rows.matching(named(axis).is_not_null())
         groups = self._columns(asked.columns) if asked.columns else None
@@ -242,6 +243,7 @@ class RunAnswers(RunScans):
         asked = check_request([key], x=x, columns=columns)
         if not asked.question.keys:
             raise InvalidArgument("key must name a logged key, not '_step'.")
+        # The statistics of packed runs know steps, not values of other axes.
         found = self._known_per_run(key, choice) if asked.x == STEP else None
         if found is None:
             found = self._read_per_run(asked, choice)

@@ -138,6 +138,7 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
         else:
             edges = self._edges_of(asked.result())
         self._n_fitting = count_fitting([edge["node"] for edge in edges.objects])
+        # Asked before the runs of this page are opened: the backend works meanwhile.
         if self._thread is not None and edges.has_next and edges.cursor is not None:
             n_runs = max(self.per_page, self._n_fitting)
             ask = for_thread(self._ask_page)
@@ -192,6 +193,7 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
     def _edges_of(self, project: dict[str, Any]) -> Page[dict[str, Any]]:
         with answer_to(self._client, self._operation, self._what):
             total = project.get("runCount")
+            # Only the first page asks for the number of runs.
             if total is None and self._last is not None:
                 total = self._last.total
             page = page_of(project.get("runs"), total)
@@ -227,6 +229,7 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
             except BackendError:
                 if per_page == 1:
                     raise
+                # The page stays small: the next one is likely to be refused too.
                 per_page = most = max(1, per_page // SHRINK)
                 continue
             nodes = [edge["node"] for edge in page.objects]
@@ -235,6 +238,7 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
             yield new
             cursor, has_next = page.cursor, page.has_next
             walk.note(cursor, len(new), has_next=has_next)
+            # Runs with short fields fit into larger pages, which cost fewer requests.
             per_page = min(most, max(self.per_page, count_fitting(nodes)))
 
     def _pages(self, document: str, per_page: int) -> Iterator[dict[str, Any]]:
@@ -365,12 +369,15 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
             expected = self._expected(question)
             known = [run for run in expected if run is not None]
             if len(known) == len(expected):
+                # Every run had ended, so a read of the cache is right unless the answer says
+                # otherwise.
                 early = known, read(known)
             facts = asked.result()
         listed = [
             _listed_run(run, facts.get(run.id), one)
             for run, one in zip(self.objects, expected, strict=False)
         ]
+        # A resumed run makes the early result wrong: everything is read again.
         return early if early is not None and early[0] == listed else (listed, read(listed))
 
     def _expected(self, question: Question) -> list[ListedRun | None]:
@@ -385,9 +392,11 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
     def _present_facts(self) -> dict[str, dict[str, Any]]:
         """Return the present freshness fields of all runs, by run id, with new requests."""
         try:
+            # One request per 1,000 runs, although the list was fetched in smaller pages.
             nodes = list(self._pages(documents.runs_freshness(), MAX_PER_PAGE))
         except Unreachable:
             known = {run.id: run.load() for run in self.objects}
+            # A run that had not ended may have logged rows meanwhile.
             if not all(one.get("state") in ENDED for one in known.values()):
                 raise
             warn(

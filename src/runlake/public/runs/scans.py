@@ -325,6 +325,7 @@ class RunScans(RunTable):
         # Every result has the column `run_id` anyway.
         asked = replace(asked, columns=tuple(name for name in asked.columns if name != RUN_ID))
         table = self._columns(asked.columns) if asked.columns else None
+        # No key matches. To the readings, no keys would mean every row.
         if asked.question.keys == () and asked.choice is not None:
             ids = pl.DataFrame(schema={RUN_ID: pl.String})
             axis = STEP if asked.x == AUTO else asked.x
@@ -342,6 +343,7 @@ class RunScans(RunTable):
         tail = None if is_late else asked.tail
         shown = asked.progress or progress_of(self._client.settings)
         readings = self._opened(listed, question, shown, with_parents=asked.lineage)
+        # A packed run has no files whose last rows could be found alone.
         if tail is not None and any(isinstance(one, PackedReading) for one in readings):
             is_late = True
         elif tail is not None:
@@ -405,6 +407,7 @@ class RunScans(RunTable):
         from runlake.history.runs.lineage import open_lineages
 
         readings = [one for one in opened if isinstance(one, Reading)]
+        # The branch point is in the config of a fork, so configs are needed.
         points = [run.forked_from for run in self._full_runs()]
         chains = open_lineages(self._source, readings, points, question)
         places = [place for place, chain in enumerate(chains) for _ in chain]
@@ -417,6 +420,7 @@ class RunScans(RunTable):
         facts = self._key_facts(listed, lineage=asked.lineage)
         every = asked.choice.matching(one for of_run in facts for one in of_run.values())
         keys = dict.fromkeys(one.key for one in every)
+        # A pattern may match keys that are named like columns of the result; these are left out.
         taken = {RUN_ID, *asked.columns}
         found = [key for key in keys if key not in taken and key != asked.x]
         known = {key: one for of_run in facts for key, one in of_run.items()}
@@ -468,6 +472,7 @@ def check_request(
     choice = KeyChoice.from_arguments(like, kind)
     if choice is not None and keys is not None:
         raise InvalidArgument("keys cannot be combined with like or kind: name the keys, or these.")
+    # A pattern may match keys that were never logged together.
     default = "all" if choice is None else "any"
     question = Question.from_arguments(keys, default if how is None else how, min_step, max_step)
     axis = STEP if x is None else x
@@ -524,6 +529,7 @@ def _on_axis(
     keys = asked.question.keys
     if keys is None:
         names = frame.collect_schema().names()
+        # No run has the key: then no row is left.
         if axis not in names:
             frame = frame.with_columns(pl.lit(None).alias(axis))
         names = [name for name in names if name not in (STEP, axis)]

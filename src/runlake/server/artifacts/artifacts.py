@@ -52,6 +52,7 @@ ORDERS = {
     "version": "m.version",
     "size": "v.n_bytes",
 }
+# The SDK sends this number for "the default of the project".
 INHERITED_TTL = -1
 # A region that W&B's own servers for tests have.
 REGIONS = ("minio-local",)
@@ -109,6 +110,7 @@ class ArtifactStore:
 
     def by_alias(self, collection: sqlite3.Row, alias: str) -> sqlite3.Row | None:
         """Return a committed version of a collection by its alias, or by its number ``vN``."""
+        # 18 digits fit into the 64 bits of SQLite's integers.
         numbered = re.fullmatch(r"v(\d{1,18})", alias)
         return self._database.row(
             f"{MEMBERS[collection['kind']]} WHERE m.collection_id = ? AND v.state = 'COMMITTED' "
@@ -204,6 +206,7 @@ class ArtifactStore:
             version_id = same["id"] if same else self._insert(connection, collection, run, given)
             if same and same["state"] == "COMMITTED":
                 self._set_aliases(connection, same, aliases)
+            # Another worker of a distributed job; the aliases of all workers are set at the commit.
             elif same:
                 wanted = json.dumps(sorted({*json.loads(same["wanted_aliases"]), *aliases}))
                 connection.execute(
@@ -227,6 +230,7 @@ class ArtifactStore:
         This version is the pending version with the same ``distributedID``, or, if the
         client allows this, a committed version with the same digest.
         """
+        # The workers of a distributed job fill one version together.
         if given.get("distributedID"):
             return self._database.row(
                 "SELECT * FROM artifact_versions WHERE collection_id = ? AND state = 'PENDING' "
@@ -276,6 +280,7 @@ class ArtifactStore:
             return row
         if row["state"] == "DELETED":
             raise Refused("the artifact was deleted")
+        # Outside of the transaction, because a large manifest takes long to read.
         manifest_id, manifest = self.contents.merged_manifest(row)
         with self._database.transaction() as connection:
             self.contents.publish(row, manifest_id, manifest)
@@ -286,6 +291,7 @@ class ArtifactStore:
                 "WHERE id = ? AND state = 'PENDING'",
                 (secrets.token_hex(10), collection_id, row["id"]),
             ).rowcount
+            # Of two commits at the same time, only the first finds the version pending.
             if numbered:
                 connection.execute(
                     "UPDATE artifact_collections SET next_version = next_version + 1, "
@@ -390,6 +396,7 @@ class ArtifactStore:
             for table in ("artifact_aliases", "artifact_tags", "artifact_runs", "artifact_links"):
                 connection.execute(f"DELETE FROM {table} WHERE version_id = ?", (row["id"],))
             connection.execute(
+                # The row stays, so that the number is not used again.
                 "UPDATE artifact_versions SET state = 'DELETED', manifest_id = NULL, "
                 "updated_at = ? WHERE id = ?",
                 (time.time(), row["id"]),

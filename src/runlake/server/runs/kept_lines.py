@@ -157,6 +157,7 @@ class KeptLines:
             If a block cannot be unpacked.
         """
         for block in self._database.rows(f"SELECT {HEAD} {OVERLAPPING}", run_id, start, stop):
+            # Lines before the block that are in rows of their own.
             yield from self._rows(run_id, start, min(block["position"], stop))
             if not block["is_dropped"]:
                 inner = max(start, block["position"]), min(stop, block["stop"])
@@ -189,6 +190,7 @@ class KeptLines:
                 return None
             whole = self._whole(block)
             if span.start <= block["position"] and block["stop"] <= span.stop:
+                # The steps of a whole block are read without unpacking its texts.
                 found.update(steps_of(whole))
             else:
                 lines = [line for line in unpack(whole) if span.start <= line.position < span.stop]
@@ -218,6 +220,7 @@ class KeptLines:
         packed: set[int] = set()
         for block in self._database.rows(f"SELECT {HEAD} {OVERLAPPING}", run_id, start, stop):
             span = range(max(start, block["position"]), min(stop, block["stop"]))
+            # A block without gaps has every position, so it need not be unpacked.
             if block["n_lines"] == block["stop"] - block["position"]:
                 packed.update(span)
             else:
@@ -234,6 +237,7 @@ class KeptLines:
         )
         found = [row["first"]] if row is not None and row["first"] is not None else []
         for block in self._blocks(run_id, step + 1, NO_LIMIT, 0):
+            # The rows of an export have no positions, so the whole block counts.
             if block["is_dropped"]:
                 found.append(block["position"])
             else:
@@ -323,6 +327,8 @@ class KeptLines:
             else:
                 lines = unpack(self._whole(block))
             connection.executemany(
+                # The positions of dropped lines are only counted, and may be those of lines that
+                # arrived late for a gap; these are kept.
                 "INSERT OR IGNORE INTO lines VALUES (?, 'history', ?, ?, ?)",
                 [(run_id, line.position, line.step, line.text) for line in lines],
             )
@@ -376,6 +382,7 @@ class KeptLines:
             block["position"],
         )
         if row is None:
+            # Race: the block was listed before, and is gone now.
             raise Refused("the run was started again")
         return row
 
