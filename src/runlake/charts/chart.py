@@ -137,7 +137,7 @@ class Chart:
 
     @cached_property
     def drawing(self) -> Drawing:
-        """What the drawers draw."""
+        """The `Drawing` of this chart, from which every drawer makes its output."""
         return Drawing(self.heading, tuple(self.remarks), tuple(self.curves), self.x, self.y)
 
     def within(self, low: float | None = None, high: float | None = None) -> Chart:

@@ -47,6 +47,7 @@ def list_runs(as_json: AsJson = False) -> None:
             datetime.fromtimestamp(run.used_at, UTC).isoformat(timespec="seconds"),
             run.manifest.is_pinned,
         )
+        # From the directories, because the catalog may lack runs.
         for run in walk_runs(load_settings().cache_dir)
     ]
     show_rows(names, rows, as_json=as_json)

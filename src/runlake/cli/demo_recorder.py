@@ -72,6 +72,7 @@ class HttpRecorder:
         self._started = time.time()
         self._n_sent = 0
         self._waiting: list[str] = []
+        # The protocol wraps each value of a config.
         wrapped = {key: {"value": value} for key, value in config.items()}
         variables = {
             "name": run_id,
@@ -101,6 +102,7 @@ class HttpRecorder:
         self._send({"complete": True, "exitcode": 0})
 
     def _send(self, rest: dict[str, Any]) -> None:
+        # The offset numbers the lines, so that a request that is sent twice adds no line.
         part = {"offset": self._n_sent, "content": self._waiting}
         self._post(self._stream, {"files": {"wandb-history.jsonl": part}, **rest})
         self._n_sent += len(self._waiting)

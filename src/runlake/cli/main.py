@@ -116,6 +116,7 @@ def main() -> None:
     words = with_shells([word for word in words if word != DEBUG])
     try:
         code = _run(words)
+        # Now, so that a closed pipe is noticed here and not while Python exits.
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader of the output has closed it, such as `head`: not a failure.
@@ -159,11 +160,13 @@ def _say(error: BaseException, words: list[str]) -> int:
         text = error.format_message().replace("Value error, ", "")
         context = getattr(error, "ctx", None)
         if context is not None:
+            # No command was given: the help itself is the message.
             if text == context.get_help():
                 sys.stderr.write(f"{text}\n")
                 return code
             hint = f"Try '{context.command_path} --help' for help.\n"
     elif isinstance(error, ImportError) and not (error.name or "runlake").startswith("runlake"):
+        # A package is missing; a missing module of runlake itself would be a bug.
         extra = _extra_of(words[0] if words else "")
         text = (
             f"'runlake {words[0] if words else ''}' needs a package that is not installed "

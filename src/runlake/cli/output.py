@@ -85,6 +85,7 @@ def show_table(names: Sequence[str], rows: Iterable[Sequence[Any]], limit: int |
     rows = iter(rows)
     shown = list(itertools.islice(rows, limit))
     _print_table([cell_text(name) for name in names], list(_texts(shown)))
+    # The other rows are counted without being kept.
     n_rows = len(shown) + sum(1 for _ in rows)
     if n_rows > len(shown):
         sys.stdout.write(f"{len(shown)} of {n_rows:,} rows\n")
@@ -96,6 +97,7 @@ def show_frame(frame: pl.DataFrame, limit: int = MAX_SHOWN_ROWS) -> None:
 
 
 def _texts(rows: Iterable[Sequence[Any]]) -> Iterator[list[str]]:
+    # Six digits are enough to look at; a program that reads a pipe gets all of them.
     digits = DIGITS if is_terminal() else None
     return ([cell_text(cell, digits=digits) for cell in row] for row in rows)
 

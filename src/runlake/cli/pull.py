@@ -67,6 +67,7 @@ def pull(
         try:
             report = lake.pull(subject, progress=progress, **options)
         except (CacheFull, KeyboardInterrupt) as error:
+            # What was pulled before is reported, also after Ctrl-C.
             _show(getattr(error, "report", None), as_json=as_json)
             raise
         except ProjectNotFoundError:
@@ -125,6 +126,7 @@ def _pull_run(path: str, *, refresh: bool, as_json: bool) -> None:
     api = Api()
     run = find_run(api, path)
     result = run.pull(use_cache=not refresh, progress=api.settings.progress)
+    # Adds what a read does not need: system metrics, metadata, and the pin.
     report = Lake().pull([run], progress=False)
     facts: dict[str, Any] = {
         "exports": result.n_exports,

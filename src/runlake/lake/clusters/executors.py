@@ -55,7 +55,7 @@ def submit_to(executor: Executor) -> Submit:
 
 
 def has_lost_worker(error: BaseException | None) -> bool:
-    """Return whether a task failed because the process that ran it, or one beside it, ended."""
+    """Return whether a task failed because its worker, or another worker of the pool, ended."""
     # Dask's class; Dask is not imported here.
     return isinstance(error, BrokenExecutor) or type(error).__name__ == "KilledWorker"
 

@@ -421,7 +421,8 @@ class _Pull:
         )
 
     def _keep_within(self) -> None:
-        """Evict runs that no lake keeps, if the cache is too large; raise `CacheFull` otherwise."""
+        """If the cache is too large, evict unpinned runs; if that is not enough, raise `CacheFull`.
+        """
         limit = self._settings.cache_max_bytes
         if limit is None or self._n_bytes_before + self._done.n_bytes <= limit:
             return
