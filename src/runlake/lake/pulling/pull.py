@@ -421,8 +421,7 @@ class _Pull:
         )
 
     def _keep_within(self) -> None:
-        """If the cache is too large, evict unpinned runs; if that is not enough, raise `CacheFull`.
-        """
+        """If the cache is too large, evict unpinned runs; raise `CacheFull` if none are left."""
         limit = self._settings.cache_max_bytes
         if limit is None or self._n_bytes_before + self._done.n_bytes <= limit:
             return
