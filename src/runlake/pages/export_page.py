@@ -79,6 +79,7 @@ def export(target: Target, output: Path) -> Copied:
     is_there = output.exists()
     if is_there and not output.is_dir():
         raise InvalidArgument(f"{str(output)!r} is a file, not a directory.")
+    # Only an earlier copy is replaced, never a directory with files of the user.
     if is_there and any(output.iterdir()) and not (output / MARK).exists():
         raise InvalidArgument(
             f"{str(output)!r} is neither empty nor an earlier copy; choose another directory."
@@ -104,6 +105,7 @@ def _run(work: Coroutine[Any, Any, None]) -> None:
     except RuntimeError:
         asyncio.run(work)
         return
+    # A notebook runs an event loop in this thread, and a second one cannot run in it.
     with ThreadPoolExecutor(1) as threads:
         threads.submit(asyncio.run, work).result()
 
@@ -111,6 +113,7 @@ def _run(work: Coroutine[Any, Any, None]) -> None:
 def _replace(place: Path, new: Path) -> None:
     old = place.with_name(f".{place.name}.{secrets.token_hex(4)}.old")
     if place.exists():
+        # Renamed, not deleted: the old copy is there until the new one is in its place.
         place.replace(old)
     new.replace(place)
     shutil.rmtree(old, ignore_errors=True)
@@ -157,7 +160,9 @@ class _Site:
         if file is None:
             return
         copy = _PageCopy(self, file)
+        # The application is called without a server, so a copy needs no port.
         status = await self._fetch(path_of(parts) or "/", file, copy)
+        # Without its first page the copy is useless; other pages are reported.
         if status != OK and parts == self._start:
             raise RunlakeError(f"The page of '{'/'.join(parts)}' cannot be read: HTTP {status}.")
         if status != OK:
@@ -269,6 +274,7 @@ class _Receiver:
 def _pairs(parameters: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return parameters as the pairs of text that ``runlakeData`` looks up in a copy."""
     pairs: list[tuple[str, str]] = []
+    # In one order, because the script looks the pairs up as text.
     for key in sorted(parameters):
         value = parameters[key]
         values = value if isinstance(value, (list, tuple)) else [value]
@@ -305,6 +311,7 @@ def _safe(name: str) -> list[str]:
 def _safe_part(name: str) -> str:
     if PLAIN.fullmatch(name) and name not in {STATIC, INDEX, DATA_INDEX}:
         return name
+    # Names that differ only by case or by replaced characters get different files.
     digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=5).hexdigest()
     stem, dot, suffix = name.rpartition(".")
     readable = re.sub(r"[^a-z0-9]+", "-", (stem or suffix).lower()).strip("-")[:40]

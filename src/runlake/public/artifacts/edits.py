@@ -177,6 +177,7 @@ class ArtifactEdits(ArtifactFields):
         self._send_aliases(mutations.ADD_ALIASES, set(aliases) - set(self._saved_aliases))
         self._send_aliases(mutations.DELETE_ALIASES, set(self._saved_aliases) - set(aliases))
         self._saved_aliases = list(aliases)
+        # Description, metadata and tags belong to the source; aliases belong to the collection.
         if self.is_link and not self._may_edit_source():
             warn(
                 f"Only the aliases of {self.qualified_name!r} were saved: this API key must not "
@@ -292,6 +293,7 @@ class ArtifactEdits(ArtifactFields):
             return INHERITED_SECONDS
         if self._new_ttl is None:
             return DISABLED_SECONDS
+        # The protocol has no TTL of 0 seconds.
         return int(self._new_ttl.total_seconds()) or DISABLED_SECONDS
 
     def _warn_of_source(self, what: str) -> None:

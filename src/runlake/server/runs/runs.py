@@ -159,11 +159,13 @@ class RunStore:
             The run, and whether it was created.
         """
         _check_documents(given)
+        # Before the transaction, during which no other user can write.
         work_ahead(config=given.get("config"), summary=given.get("summaryMetrics"))
         fork = self._plan_fork(entity, given)
         with self._database.transaction() as connection:
             run, is_new = self._find_or_create(connection, entity, given)
             starts = is_new or _starts_a_run(given)
+            # A change by the id alone comes from a person, not from a script that starts the run.
             if starts and "id" not in given:
                 self._branches.forget(connection, run["id"])
                 if run["line_count"]:
@@ -230,6 +232,7 @@ class RunStore:
         run = self.find(entity, project, name)
         if run is not None:
             return run, False
+        # Checked for new runs only: a run that an older version accepted must stay usable.
         check_segment(project, "project")
         check_segment(name, "run")
         connection.execute(
@@ -307,6 +310,7 @@ class RunStore:
             self._append_history(connection, run_id, sent)
             return
         connection.executemany(
+            # A request that is sent twice replaces its lines by equal ones.
             "INSERT OR REPLACE INTO lines VALUES (?, ?, ?, NULL, ?)",
             [(run_id, stream, at, line) for at, line in enumerate(sent.texts, start=sent.offset)],
         )
@@ -323,6 +327,7 @@ class RunStore:
         in_rows, packed = self._kept.positions(run_id, sent.offset, sent.stop)
         known = in_rows | packed
         lines = list(zip(range(sent.offset, sent.stop), sent.texts, sent.rows, strict=True))
+        # Lines that were sent before must not be counted twice in the facts about keys.
         new = [(at, row) for at, _, row in lines if at not in known]
         exported = run["exported_count"]
         # Lines that were sent again are most likely equal, but not certainly.
@@ -345,6 +350,7 @@ class RunStore:
         last = max([run["last_step"], *(row["_step"] for _, row in new if "_step" in row)])
         n_bytes = sum(len(line) for at, line, _ in lines if at not in known)
         text = dumps_object(facts, json.JSONEncoder())
+        # After the commit: a transaction that fails must leave the cached facts as they were.
         self._database.on_commit(lambda: self._facts.keep(run_id, text, facts))
         connection.execute(
             "UPDATE runs SET key_facts = ?, last_step = ?, line_count = max(line_count, ?), "
@@ -393,6 +399,7 @@ class RunStore:
             return
         n_lines = run["line_count"]
 
+        # Lines that arrive while the reader waits are not waited for.
         def is_done() -> bool:
             now = self._database.row("SELECT exported_count FROM runs WHERE id = ?", run["id"])
             return now is None or now["exported_count"] >= n_lines
@@ -435,6 +442,7 @@ class RunStore:
                     "AND heartbeat_at = ?",
                     (run_id, last[run_id]),
                 ).rowcount
+            # Its last rows are due now, because no more will come.
             if is_over:
                 self._heartbeats.forget(run_id)
                 self._exports.add(run_id)
@@ -453,6 +461,7 @@ class RunStore:
     ) -> list[tuple[int, str]]:
         """Return lines of a stream with their positions: at most ``limit``, from ``first`` on."""
         if stream == HISTORY:
+            # Lines may move from rows to a block while they are read.
             with self._database.snapshot():
                 kept = islice(self._kept.each(run_id, first), limit)
                 return [(line.position, line.text) for line in kept]
