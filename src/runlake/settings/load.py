@@ -68,6 +68,13 @@ def load_settings(
     """
     secret = None if not api_key else checked_key(api_key, "api_key")
     api_key = None  # keeps the key out of tracebacks that show local variables
+    if overrides is not None and not isinstance(overrides, Mapping):
+        # Without the value: it may be an API key.
+        raise SettingsError(
+            f"overrides must be a mapping such as {{'entity': 'team'}}, not of type "
+            f"{type(overrides).__name__}. Api().run(path) takes the path of a run, and "
+            "Api(api_key=key) an API key."
+        )
     given = {key: value for key, value in (overrides or {}).items() if value is not None}
     known = {"base_url", "app_url", "entity", "project", "cache_dir", *UNUSED_OVERRIDES}
     unknown = given.keys() - known

@@ -1,6 +1,7 @@
 import pickle
 from dataclasses import fields
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -303,6 +304,12 @@ def test_an_override_wins_over_variable_and_file(monkeypatch):
     assert load_settings({"project": None, "run": "x", "organization": "y"}).project == "file"
     with pytest.raises(SettingsError, match="Unknown override 'nonsense'"):
         load_settings({"nonsense": 1})
+
+
+def test_overrides_that_are_no_mapping_are_refused_without_their_value():
+    with pytest.raises(SettingsError, match="must be a mapping") as caught:
+        load_settings(cast("dict[str, object]", "k" * 40))
+    assert "kkk" not in str(caught.value)
 
 
 def test_keys_are_found_by_argument_variable_file_and_netrc_in_this_order(monkeypatch):
