@@ -52,6 +52,7 @@ API = [
     Row("Project.id", "api.project('nowhere', entity).id"),
     Row("Project.display", "api.project(project, entity).display()"),
     Row("Project.to_html", "api.project(project, entity).to_html()"),
+    Row("Project.to_html", "api.project(project, entity).to_html(hidden=True)"),
     Row("Project.snake_to_camel", "api.project(project, entity).snake_to_camel('a_b')"),
     Row("Project.__repr__", "repr(api.project(project, entity))"),
     Row("Api.flush", "before = api.run(path)\napi.flush()\napi.run(path) is before"),

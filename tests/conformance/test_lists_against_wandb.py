@@ -113,6 +113,15 @@ ORDERS = {
     "+tags": None,
     "+nothing": None,
 }
+BEST = {
+    "-summary_metrics.acc": "r1",
+    "acc": "r1",
+    "-acc": "r1",
+    "+acc": "r0",
+    "val.loss": "r0",
+    "+config.lr": "r1",
+    "config.lr": "r0",
+}
 READ = """
 import json, sys, wandb
 api = wandb.Api()
@@ -149,7 +158,8 @@ print(json.dumps({
     "sweep": [first.sweep.id, first.sweep.name, first.sweep.state, first.sweep.url,
               first.sweep.config, repr(first.sweep), first.sweep.path,
               first.sweep.expected_run_count, len(first.sweep.runs), first.sweep_name,
-              first.sweep.best_run("-summary_metrics.acc").id],
+              first.sweep.username],
+    "best": [first.sweep.best_run(order).id for order in json.loads(sys.argv[4])],
     "sweeps": [sweep.id for sweep in project.sweeps()],
     "histories": {
         "default": runs.histories(keys=["loss"], samples=100),
@@ -197,7 +207,12 @@ def server(tmp_path_factory):
 @pytest.fixture(scope="module")
 def sdk(server, tmp_path_factory):
     """The answers of the real SDK."""
-    questions = (json.dumps(list(FILTERS)), json.dumps(list(ORDERS)), FIELDS)
+    questions = (
+        json.dumps(list(FILTERS)),
+        json.dumps(list(ORDERS)),
+        FIELDS,
+        json.dumps(list(BEST)),
+    )
     return json.loads(run_script(READ, server, tmp_path_factory.mktemp("sdk"), *questions))
 
 
@@ -289,10 +304,20 @@ def test_the_sweep_of_a_run_is_the_same(api, sdk):
         sweep.expected_run_count,
         len(sweep.runs),
         run.sweep_name,
-        sweep.best_run("-summary_metrics.acc").id,
+        sweep.entity,
     ] == sdk["sweep"]
+    with pytest.deprecated_call():
+        assert sweep.username == sweep.entity
     assert sdk["sweeps"] == ["s1"]
     assert api.sweep("local/lists/s1").id == "s1"
+
+
+@pytest.mark.parametrize("index", range(len(BEST)), ids=list(BEST))
+def test_a_short_order_of_a_sweep_gives_the_same_best_run(api, sdk, index):
+    order, expected = list(BEST.items())[index]
+    best = api.sweep("local/lists/s1").best_run(order)
+    assert best is not None
+    assert best.id == sdk["best"][index] == expected
 
 
 def test_histories_are_the_same(api, sdk):

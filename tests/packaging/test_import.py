@@ -50,10 +50,17 @@ def test_every_name_of_the_sdk_is_there_or_says_what_to_use():
         (public.__all__, runlake.apis.public, "runlake.apis.public"),
         ([name for name in dir(wandb) if not name.startswith("_")], runlake, "runlake"),
         ([name for name in dir(public.Api) if not name.startswith("_")], runlake.Api, "Api"),
+        (_public_methods(public.Sweep), runlake.apis.public.Sweep, "Sweep"),
+        (_public_methods(public.User), runlake.apis.public.User, "User"),
+        (_public_methods(public.Team), runlake.apis.public.Team, "Team"),
     ]
     for names, ours, owner in pairs:
         missing = {name for name in names if not hasattr(ours, name)}
         assert missing - set(INSTEAD[owner]) == set()
+
+
+def _public_methods(kind):
+    return [name for name, member in vars(kind).items() if name[0] != "_" and callable(member)]
 
 
 def test_a_name_of_the_sdk_that_is_missing_says_what_to_use():

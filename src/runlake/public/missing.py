@@ -68,6 +68,15 @@ _ARTIFACT = {
         "add add_dir add_file add_reference get_added_local_path_name new_draft new_file remove"
     ),
 }
+_SWEEP = {
+    "runlake.Api().sweep(path) reads a sweep, and sweep.runs lists its runs.": "get",
+    "Agents are started with wandb; sweep.runs lists the runs.": "agent agents enqueue_run",
+}
+_USER = {ADMIN: "create delete_api_key generate_api_key user_api"}
+_TEAM = {
+    ADMIN: "create create_service_account invite",
+    "runlake.Api().team(name) reads the team again.": "load",
+}
 _PUBLIC = {
     ADMIN: (
         "Automations Integrations Organization Registries Registry SlackIntegrations "
@@ -90,6 +99,10 @@ INSTEAD = {
     "Api": _by_name(_API),
     "Run": _by_name(_RUN),
     "Artifact": _by_name(_ARTIFACT),
+    "Sweep": _by_name(_SWEEP),
+    "User": _by_name(_USER),
+    "Team": _by_name(_TEAM),
+    "Member": {"delete": ADMIN},
     "runlake.apis.public": _by_name(_PUBLIC),
 }
 

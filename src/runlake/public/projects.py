@@ -179,7 +179,7 @@ class Project(Attributes):
 
     def to_html(self, height: int = 420, hidden: bool = False) -> str:
         """Return HTML that shows the page of the project."""
-        return frame_of(self.url, height, hidden=hidden)
+        return frame_of(self.url, height, hidden=hidden, shows="project")
 
     def _card(self, height: int | None = None) -> str:
         from runlake.public.cards.runs import show_project

@@ -25,6 +25,21 @@ if TYPE_CHECKING:
     from runlake.public.runs.runs import Runs
 
 
+# Names in an order that are columns of a run; every other name means a key of the summary.
+RUN_COLUMNS = {
+    "createdAt",
+    "created_at",
+    "heartbeatAt",
+    "heartbeat_at",
+    "name",
+    "sweep",
+    "updatedAt",
+    "updated_at",
+}
+# First parts of dotted names that are columns of a run.
+RUN_SECTIONS = {"config", "summary_metrics", "tags"}
+
+
 class Sweep(Attributes):
     """A hyperparameter search; its fields, such as ``state`` and ``method``, are attributes.
 
@@ -123,6 +138,12 @@ class Sweep(Attributes):
         return self._list_runs()
 
     @property
+    def username(self) -> str:
+        """The same as `entity`; W&B has deprecated this name."""
+        warn("Sweep.username is deprecated; use Sweep.entity.", DeprecationWarning)
+        return self.entity
+
+    @property
     def order(self) -> str | None:
         """The order for `Api.runs` that puts the best run first; None if there is no metric."""
         metric = self.config.get("metric")
@@ -137,15 +158,16 @@ class Sweep(Attributes):
         Parameters
         ----------
         order : str, optional
-            As for `Api.runs`. If omitted, the order is by the sweep's metric; if the sweep has no
-            metric, by creation time.
+            As for `Api.runs`, or the key of a summary: ``acc`` and ``-acc`` put the run with the
+            highest ``acc`` first, ``+loss`` the run with the lowest ``loss``. If omitted, the order
+            is by the sweep's metric; if the sweep has no metric, by creation time.
 
         Returns
         -------
         Run or None
             None if the sweep has no runs.
         """
-        chosen = order or self.order or "+created_at"
+        chosen = (summary_order(order) if order else self.order) or "+created_at"
         best = self._list_runs(order=chosen, per_page=1)[:1]
         return best[0] if best else None
 
@@ -173,7 +195,7 @@ class Sweep(Attributes):
 
     def to_html(self, height: int = 420, hidden: bool = False) -> str:
         """Return HTML that shows the page of the sweep."""
-        return frame_of(self.url, height, hidden=hidden)
+        return frame_of(self.url, height, hidden=hidden, shows="sweep")
 
     def _card(self, height: int | None = None) -> str:
         from runlake.public.cards.runs import show_sweep
@@ -187,6 +209,32 @@ class Sweep(Attributes):
         return line_for_screen(
             f"<Sweep {'/'.join(self.path)} ({self._attrs.get('state', 'Unknown State')})>"
         )
+
+
+def summary_order(order: str) -> str:
+    """Complete a short order of runs, as the SDK does for the best run of a sweep.
+
+    Parameters
+    ----------
+    order : str
+        A column of a run or a key of the summary, after ``+`` or ``-``; descending without a sign.
+
+    Returns
+    -------
+    str
+        An order for `Api.runs`.
+
+    Examples
+    --------
+    >>> summary_order("acc"), summary_order("+val.loss"), summary_order("+created_at")
+    ('-summary_metrics.acc', '+summary_metrics.val.loss', '+created_at')
+    >>> summary_order("config.lr")
+    '-config.lr'
+    """
+    sign, name = (order[0], order[1:]) if order.startswith(("+", "-")) else ("-", order)
+    section, dot, _ = name.partition(".")
+    is_column = section in RUN_SECTIONS if dot else name in RUN_COLUMNS
+    return f"{sign}{name}" if is_column else f"{sign}summary_metrics.{name}"
 
 
 class Sweeps(PagesInProject[Sweep], SizedPages[Sweep]):

@@ -123,7 +123,7 @@ def _check_height(height: object) -> None:
         raise InvalidType(f"height must be a number of pixels, not {reprlib.repr(height)}.")
 
 
-def frame_of(url: str, height: int, *, hidden: bool) -> str:
+def frame_of(url: str, height: int, *, hidden: bool, shows: str) -> str:
     """Return HTML that shows a page in an ``iframe``.
 
     Parameters
@@ -134,6 +134,8 @@ def frame_of(url: str, height: int, *, hidden: bool) -> str:
         Height of the frame in pixels.
     hidden : bool
         Hide the frame behind a button that shows it.
+    shows : str
+        What the page shows, as the button names it: ``run``.
 
     Returns
     -------
@@ -154,6 +156,6 @@ def frame_of(url: str, height: int, *, hidden: bool) -> str:
         return f"<iframe src='{address}' style='{style}'></iframe>"
     button = (
         "<button onClick=\"this.nextSibling.style.display='block';this.style.display='none';\">"
-        "Display W&B run</button>"
+        f"Display W&B {shows}</button>"
     )
     return f"{button}<iframe src='{address}' style='{style}display:none;'></iframe>"

@@ -268,7 +268,7 @@ class Run(RunHistory, RunKeys, RunPlots, RunExports, RunFiles, RunArtifacts, Run
         str
             An ``iframe`` element.
         """
-        return frame_of(self.url, height, hidden=hidden)
+        return frame_of(self.url, height, hidden=hidden, shows="run")
 
     def _card(self, height: int | None = None) -> str:
         from runlake.public.cards.run import show_run_with_charts

@@ -34,14 +34,14 @@ def test_no_name_leaves_the_address_of_the_frame(client, name):
 
 
 def test_an_address_that_is_not_http_makes_no_frame():
-    shown = frame_of("javascript:alert('<b>')", 100, hidden=False)
+    shown = frame_of("javascript:alert('<b>')", 100, hidden=False, shows="run")
     assert Elements(shown).seen == []
 
 
 def test_a_height_is_a_number():
     with pytest.raises(InvalidType, match="height"):
-        frame_of("http://a", cast("int", "1px;'><script>"), hidden=False)
-    assert "height:420px;" in frame_of("http://a", 420, hidden=False)
+        frame_of("http://a", cast("int", "1px;'><script>"), hidden=False, shows="run")
+    assert "height:420px;" in frame_of("http://a", 420, hidden=False, shows="run")
 
 
 @pytest.mark.parametrize("name", HOSTILE)
