@@ -201,6 +201,28 @@ def test_a_failing_query_leaves_an_old_file_as_it_was(shell, odd, tmp_path):
     assert [file.name for file in tmp_path.iterdir() if file.suffix == ".part"] == []
 
 
+@pytest.mark.parametrize(
+    ("name", "start"),
+    [
+        ("a.parquet", b"PAR1"),
+        ("a.JSON", b'{"one": 1}\n'),
+        ("a.jsonl", b'{"one": 1}\n'),
+        ("a.csv", b"one\n1\n"),
+        ("a.txt", b"one\n1\n"),
+    ],
+)
+def test_a_file_has_the_format_that_its_name_ends_with(shell, odd, tmp_path, name, start):
+    output = tmp_path / name
+    assert shell("query", odd, "SELECT 1 AS one", "-o", output).returncode == 0
+    assert output.read_bytes().startswith(start)
+
+
+def test_a_stated_format_wins_over_the_ending(shell, odd, tmp_path):
+    output = tmp_path / "a.parquet"
+    done = shell("query", odd, "SELECT 1 AS one", "-o", output, "--format", "json")
+    assert (done.returncode, output.read_text()) == (0, '{"one": 1}\n')
+
+
 def test_an_output_that_is_no_regular_file_is_written_directly(shell, odd):
     command = [sys.executable, "-m", "runlake", "query", odd, "SELECT 1 AS one"]
     command += ["--format", "csv", "--output", "/dev/stdout"]
@@ -234,7 +256,10 @@ def test_a_full_disk_is_an_error_and_no_traceback(shell, odd):
         (["nope"], "No such command 'nope'"),
         (["cache", "prune", "--max-bytes", "x"], "--max-bytes must be"),
         (["cache", "pin", "a/b/c/d/e"], "Invalid path"),
-        (["server", "key", "new"], "Missing argument"),
+        (["server", "key", "new"], "Missing argument 'USER'"),
+        (["serve", "--port", "65536"], "'--port'"),
+        (["push", "backend"], "'backend' is not an http(s) URL"),
+        (["--show-completion", "tcsh"], "'tcsh' is not one of"),
     ],
     ids=str,
 )
@@ -267,6 +292,31 @@ def test_a_project_in_place_of_a_run_is_an_error_that_lists_its_runs(backend, sh
         assert "is a project" in done.stderr
         assert odd in done.stderr
         assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [["show"], ["query"], ["plot", "-k", "loss"]], ids=str)
+def test_a_path_of_two_parts_that_leads_nowhere_is_named_as_typed(backend, shell, words):
+    path = f"{backend.entity}/nowhere"
+    done = shell(*words, path)
+    assert done.returncode == 1
+    assert f"{path!r} is neither a project with runs nor a run" in done.stderr
+
+
+def test_usage_names_each_argument_once_and_in_capitals(shell):
+    for words in _commands(shell):
+        usage = shell(*words, "-h").stdout.splitlines()[0]
+        arguments = usage.partition("[OPTIONS]")[2]
+        assert re.fullmatch(r"( (\{[A-Z]+\}|\[[A-Z /|]+\])(\.\.\.)?)*", arguments), usage
+
+
+def _commands(shell, words=()):
+    """Yield the words of every command that has no commands below it."""
+    listed = shell(*words, "-h").stdout.partition("\nCommands:\n")[2]
+    names = re.findall(r"^  ([a-z][a-z-]*)(?:  .*)?$", listed, re.MULTILINE)
+    if not names:
+        yield words
+    for name in names:
+        yield from _commands(shell, (*words, name))
 
 
 def test_an_interrupted_command_is_quiet(shell):

@@ -94,7 +94,9 @@ def repair(as_json: AsJson = False) -> None:
 def prune(
     runs: Annotated[
         list[str] | None,
-        typer.Argument(help="ENTITY, ENTITY/PROJECT or ENTITY/PROJECT/RUN, with *."),
+        typer.Argument(
+            metavar="RUNS", help="ENTITY, ENTITY/PROJECT or ENTITY/PROJECT/RUN, with *."
+        ),
     ] = None,
     max_bytes: Annotated[str | None, typer.Option(help="Bytes to keep, such as 20GB.")] = None,
     max_age: Annotated[
@@ -126,13 +128,13 @@ def prune(
 
 
 @app.command()
-def pin(run: Annotated[str, typer.Argument(help=RUN_FORM)]) -> None:
+def pin(run: Annotated[str, typer.Argument(metavar="RUN", help=RUN_FORM)]) -> None:
     """Protect a run from being pruned."""
     _pin(run, is_pinned=True)
 
 
 @app.command()
-def unpin(run: Annotated[str, typer.Argument(help=RUN_FORM)]) -> None:
+def unpin(run: Annotated[str, typer.Argument(metavar="RUN", help=RUN_FORM)]) -> None:
     """End the protection of a run, so that it can be pruned."""
     _pin(run, is_pinned=False)
 

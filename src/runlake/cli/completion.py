@@ -61,9 +61,8 @@ def with_shells(words: list[str]) -> list[str]:
     >>> with_shells(["--show-completion"]), with_shells(["--show-completion", "zsh"])
     (['--show-completion', 'auto'], ['--show-completion', 'zsh'])
     """
-    shells = {shell.value for shell in Shell}
     for place, word in enumerate(words[:-1] if words else []):
-        if word in OPTIONS and words[place + 1] not in shells:
+        if word in OPTIONS and words[place + 1].startswith("-"):
             return [*words[: place + 1], Shell.auto.value, *words[place + 1 :]]
     return [*words, Shell.auto.value] if words and words[-1] in OPTIONS else words
 

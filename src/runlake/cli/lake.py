@@ -36,7 +36,7 @@ def _root() -> None:
 
 @app.command()
 def pack(
-    paths: Annotated[list[str] | None, typer.Argument(help=RUNS_FORM, metavar="[PATH]...")] = None,
+    paths: Annotated[list[str] | None, typer.Argument(help=RUNS_FORM, metavar="PATH")] = None,
     drop_exports: Annotated[
         bool, typer.Option("--drop-exports", help="Delete the exports of packed runs.")
     ] = False,
@@ -85,7 +85,7 @@ def delete_snapshot(name: NameArgument) -> None:
 def verify(
     name: Annotated[
         str | None,
-        typer.Argument(help="A snapshot; without it, compare with the backend.", metavar="[NAME]"),
+        typer.Argument(help="A snapshot; without it, compare with the backend.", metavar="NAME"),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -100,7 +100,9 @@ def verify(
 
 @app.command()
 def publish(
-    dest: Annotated[str, typer.Argument(help="A directory, or s3://BUCKET/PREFIX.")],
+    dest: Annotated[
+        str, typer.Argument(metavar="DEST", help="A directory, or s3://BUCKET/PREFIX.")
+    ],
     filters: Annotated[str | None, typer.Option(help="Only runs that match, as JSON.")] = None,
     at: AtOption = None,
     secrets: Annotated[

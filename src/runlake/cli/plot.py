@@ -27,7 +27,7 @@ LINES_AROUND = 6
 
 
 def plot(
-    paths: Annotated[list[str], typer.Argument(help=PATH_FORM, metavar="PATH...")],
+    paths: Annotated[list[str], typer.Argument(help=PATH_FORM, metavar="PATH")],
     keys: Annotated[list[str], typer.Option("-k", "--key", help=KEY_FORM)],
     x: Annotated[str | None, typer.Option("--x", help="Key of the x axis.")] = None,
     by: Annotated[
@@ -82,12 +82,13 @@ def _chart(
     how: dict[str, Any],
 ) -> Chart:
     from runlake.charts.chart import join_charts
+    from runlake.cli.run import find_run
     from runlake.errors import InvalidArgument
 
     groups: dict[str, Any] = {"by": by, "band": band}
     if len(paths) == 1 and (project := _project(api, paths[0])) is not None:
         return project.plot(keys, **groups, **how)
-    runs = [api.run(path) for path in dict.fromkeys(paths)]
+    runs = [find_run(api, path) for path in dict.fromkeys(paths)]
     places = {(run.entity, run.project) for run in runs}
     if len(runs) > 1 and len(places) == 1:
         ids = [run.id for run in runs]

@@ -19,7 +19,7 @@ LOCAL_STARTS = (".", "/", "~")
 
 
 def pull(
-    paths: Annotated[list[str], typer.Argument(help=PATH_FORM, metavar="PATH...")],
+    paths: Annotated[list[str], typer.Argument(help=PATH_FORM, metavar="PATH")],
     refresh: Annotated[
         bool, typer.Option("--refresh", help="Download all exports of a run again.")
     ] = False,

@@ -12,8 +12,10 @@ from runlake.cli.run import JsonOption
 
 
 def push(
-    base_url: Annotated[str, typer.Argument(help="Address of the backend: http://HOST:PORT.")],
-    paths: Annotated[list[str] | None, typer.Argument(help=RUNS_FORM, metavar="[PATH]...")] = None,
+    base_url: Annotated[
+        str, typer.Argument(metavar="URL", help="Address of the backend: http://HOST:PORT.")
+    ],
+    paths: Annotated[list[str] | None, typer.Argument(help=RUNS_FORM, metavar="PATH")] = None,
     entity: Annotated[str | None, typer.Option(help="Owner of the copies.")] = None,
     project: Annotated[str | None, typer.Option(help="Project of the copies.")] = None,
     filters: Annotated[str | None, typer.Option(help="Only runs that match, as JSON.")] = None,

@@ -29,6 +29,17 @@ class Form(Enum):
     parquet = "parquet"
 
 
+# Endings of files that say their format.
+FORMS = {
+    ".csv": Form.csv,
+    ".json": Form.json,
+    ".jsonl": Form.json,
+    ".ndjson": Form.json,
+    ".parquet": Form.parquet,
+    ".pq": Form.parquet,
+}
+
+
 class How(Enum):
     """Whether ``query`` returns rows with all or with any of the keys."""
 
@@ -68,14 +79,21 @@ def _as_cell(value: Any) -> Any:
 
 def query(
     path: RunArgument,
-    sql: Annotated[str | None, typer.Argument(help="SQL over the view 'history'.")] = None,
+    sql: Annotated[
+        str | None, typer.Argument(metavar="SQL", help="SQL over the view 'history'.")
+    ] = None,
     keys: Annotated[str | None, typer.Option(help="Keys to read, comma-separated.")] = None,
     min_step: Annotated[int | None, typer.Option(help="First step, inclusive.")] = None,
     max_step: Annotated[int | None, typer.Option(help="Step to stop before.")] = None,
     how: Annotated[How, typer.Option(help="Rows with 'all' or 'any' of the keys.")] = How.all,
     limit: Annotated[int | None, typer.Option(min=0, help="Maximum number of rows.")] = None,
-    form: Annotated[Form, typer.Option("--format", help="Output format.")] = Form.table,
-    output: Annotated[Path | None, typer.Option(help="File to write instead of stdout.")] = None,
+    form: Annotated[
+        Form | None,
+        typer.Option("--format", help="Output format; table, or that of the file's ending."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="File to write instead of stdout.")
+    ] = None,
     lake: Annotated[bool, typer.Option("--lake", help="Query all runs on disk with SQL.")] = False,
 ) -> None:
     """Read rows of a run, or query its history with SQL; with --lake SQL, all runs on disk."""
@@ -94,6 +112,8 @@ def query(
         raise InvalidArgument("--keys names no key. Write --keys loss,acc, or leave it out.")
     if sql is not None and (names, min_step, max_step) != (None, None, None):
         raise InvalidArgument("SQL selects keys and steps itself. Leave out --keys and the steps.")
+    if form is None:
+        form = Form.table if output is None else FORMS.get(output.suffix.lower(), Form.csv)
     if form is Form.parquet and output is None:
         raise InvalidArgument("--format parquet needs --output FILE.")
     check_output(output)
@@ -137,6 +157,14 @@ def find_run(api: Api, path: str) -> Run:
         is_page = is_url(path) and isinstance(error, InvalidArgument)
         is_short = not is_url(path) and path.strip("/").count("/") == 1
         runs = _runs_of_project(api, path) if is_page or is_short else []
+        if not runs and is_short and isinstance(error, RunNotFoundError):
+            # In the short form of a run's path, the entity is left out: without this sentence, the
+            # error would name a run that the user did not name.
+            raise RunNotFoundError(
+                f"{path!r} is neither a project with runs nor a run: {error}",
+                operation=error.operation,
+                origin=error.origin,
+            ) from error
         if not runs:
             raise
         raise InvalidArgument(

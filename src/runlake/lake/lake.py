@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Union
 from runlake.cache.catalog import DATABASE, Catalog
 from runlake.cache.layout import LAYOUT_VERSION
 from runlake.cache.upkeep.catch_up import catch_up
-from runlake.errors import InvalidType
+from runlake.errors import InvalidArgument, InvalidType, SettingsError
 from runlake.errors.screen import line_for_screen
 from runlake.lake.disk_source import POLICIES, RAISE, WARN
 from runlake.lake.lake_runs import LakeRuns
@@ -387,9 +387,13 @@ class Lake(Snapshots, LakeRuns):
         check_flag(artifacts, "artifacts")
         check_word(incomplete, "incomplete", POLICIES)
         if isinstance(base_url, str):
-            base_url = Api(
-                {"base_url": base_url}, api_key=api_key, offline=self._settings.offline or None
-            )
+            is_offline = self._settings.offline or None
+            try:
+                base_url = Api({"base_url": base_url}, api_key=api_key, offline=is_offline)
+            except SettingsError as error:
+                if error.facts.get("setting") != "base_url":
+                    raise
+                raise InvalidArgument(str(error)) from error
         client = client_of(base_url)
         if runs is None or isinstance(runs, LakeRuns):
             fixed = (self if runs is None else runs)._fixed(incomplete)  # noqa: SLF001 - its own

@@ -52,7 +52,7 @@ def view(
     target: Annotated[
         str | None,
         typer.Argument(
-            metavar="[ENTITY/PROJECT | RUN | URL]", help="What to open; all projects if omitted."
+            metavar="ENTITY/PROJECT | RUN | URL", help="What to open; all projects if omitted."
         ),
     ] = None,
     lake: LakeOption = None,
@@ -107,7 +107,7 @@ def _say(shown: Target) -> Callable[[str], None]:
 def export_page(
     target: Annotated[
         str | None,
-        typer.Argument(metavar="[RUN | ENTITY/PROJECT | URL]", help="What to copy."),
+        typer.Argument(metavar="RUN | ENTITY/PROJECT | URL", help="What to copy."),
     ] = None,
     lake: LakeOption = None,
     output: Annotated[

@@ -36,8 +36,12 @@ app.add_typer(keys, name="key")
 
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port of the API; 0 picks one.")] = 8765,
-    storage_port: Annotated[int, typer.Option(help="Port of the files; 0 picks one.")] = 0,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of the API; 0 picks one.")
+    ] = 8765,
+    storage_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of the files; 0 picks one.")
+    ] = 0,
     data_dir: DataDir = DEFAULT_DIRECTORY,
     user: Annotated[str, typer.Option(help="Name of the first user.")] = "local",
     export_rows: Annotated[
@@ -127,7 +131,9 @@ def serve(
 
 @users.command("add")
 def add(
-    name: Annotated[str, typer.Argument(help="Name of the user, and of the entity.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Name of the user, and of the entity.")
+    ],
     api_key: Annotated[str | None, typer.Option(help="Key to use, 40 characters or more.")] = None,
     data_dir: DataDir = DEFAULT_DIRECTORY,
 ) -> None:
@@ -152,7 +158,7 @@ def list_all(data_dir: DataDir = DEFAULT_DIRECTORY) -> None:
 
 @keys.command("new")
 def new_key(
-    user: Annotated[str, typer.Argument(help="Name of the user.")],
+    user: Annotated[str, typer.Argument(metavar="USER", help="Name of the user.")],
     data_dir: DataDir = DEFAULT_DIRECTORY,
 ) -> None:
     """Create another API key for a user and print it; revoke lost keys with 'key revoke'."""
@@ -165,7 +171,9 @@ def new_key(
 
 @keys.command("list")
 def list_of_keys(
-    user: Annotated[str | None, typer.Argument(help="Name of the user; all if omitted.")] = None,
+    user: Annotated[
+        str | None, typer.Argument(metavar="USER", help="Name of the user; all if omitted.")
+    ] = None,
     data_dir: DataDir = DEFAULT_DIRECTORY,
 ) -> None:
     """List the API keys by their ids; the keys themselves are not kept."""
@@ -179,7 +187,10 @@ def list_of_keys(
 
 @keys.command("revoke")
 def revoke(
-    key: Annotated[str, typer.Argument(help="Id of the key, from 'key list', or the key itself.")],
+    key: Annotated[
+        str,
+        typer.Argument(metavar="KEY", help="Id of the key, from 'key list', or the key itself."),
+    ],
     data_dir: DataDir = DEFAULT_DIRECTORY,
 ) -> None:
     """Revoke an API key at once."""
@@ -218,7 +229,9 @@ def check(
 
 @app.command("backup")
 def backup(
-    destination: Annotated[Path, typer.Argument(help="New directory, or an earlier backup.")],
+    destination: Annotated[
+        Path, typer.Argument(metavar="DESTINATION", help="New directory, or an earlier backup.")
+    ],
     link: Annotated[
         bool, typer.Option("--link", help="Hard-link files of objects instead of copying them.")
     ] = False,
@@ -234,7 +247,7 @@ def backup(
 
 @app.command("restore")
 def restore(
-    source: Annotated[Path, typer.Argument(help="Directory of a backup.")],
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="Directory of a backup.")],
     data_dir: DataDir = DEFAULT_DIRECTORY,
 ) -> None:
     """Restore a backup to a new data directory."""

@@ -12,7 +12,8 @@ from runlake.cli.completion import with_shells
         (["cache", "info"], ["cache", "info"]),
         (["--install-completion"], ["--install-completion", "auto"]),
         (["--install-completion", "fish"], ["--install-completion", "fish"]),
-        (["--show-completion", "run"], ["--show-completion", "auto", "run"]),
+        (["--show-completion", "--debug"], ["--show-completion", "auto", "--debug"]),
+        (["--show-completion", "tcsh"], ["--show-completion", "tcsh"]),
         (["--show-completion", "pwsh", "x"], ["--show-completion", "pwsh", "x"]),
     ],
 )
