@@ -217,15 +217,15 @@ def test_json_that_is_too_deep_becomes_text():
 
 def test_columns_of_a_narrow_export_are_stored_together(tmp_path):
     columns = {
-        "_step": ColumnFacts(pa.int64(), 0, 0, 9),
-        "a.b\ud800": ColumnFacts(pa.float64(), 3, -math.inf, math.inf),
-        "nested": ColumnFacts(pa.struct({"x": pa.list_(pa.string())})),
-        "nan": ColumnFacts(pa.float64(), None, math.nan, math.nan),
+        "_step": ColumnFacts.of(pa.int64(), 0, 0, 9),
+        "a.b\ud800": ColumnFacts.of(pa.float64(), 3, -math.inf, math.inf),
+        "nested": ColumnFacts.of(pa.struct({"x": pa.list_(pa.string())})),
+        "nan": ColumnFacts.of(pa.float64(), None, math.nan, math.nan),
     }
     catalog = Catalog(tmp_path)
     catalog.note_columns({tmp_path / "one.parquet": columns})
     found = catalog.columns("one.parquet", None, len(columns))
-    assert found == {**columns, "nan": ColumnFacts(pa.float64())}
+    assert found == {**columns, "nan": ColumnFacts.of(pa.float64())}
     some = catalog.columns("one.parquet", ["nested", "missing"], len(columns))
     assert some == {"nested": columns["nested"]}
     # The export was replaced by one with other columns under the same name.

@@ -12,7 +12,9 @@ import json, sys, runlake
 for name, path, read, unneeded in json.loads(sys.argv[1]):
     run = runlake.Api().run(path)
     exec(read)
-    print(*(f"{name} imports {module}" for module in unneeded if module in sys.modules))
+    for module in unneeded:
+        if module in sys.modules:
+            print(name, "imports", module)
 """
 # An Arrow stream may need casts, so it comes last.
 READS = {
@@ -32,11 +34,33 @@ def test_numbers_of_a_finished_run_are_read_without_pandas(backend, tmp_path):
         unneeded = ["pandas", "click", "pygments", "rich"]
         unneeded += [] if name == "arrow" else ["pyarrow.compute"]
         asked.append((name, logged.path, read, unneeded))
+    assert imported(backend, tmp_path, asked) == []
+
+
+def test_frames_of_a_cached_run_need_only_polars(backend, tmp_path):
+    cells = {"acc": 0.5, "n": 3, "word": "a", "is_last": False}
+    logged = LoggedRun(backend, "light-cached").log(*steps(0, 1500, **cells)).finish()
+    # The first process reads the footers, which needs pyarrow.
+    imported(backend, tmp_path, [("pull", logged.path, "run.pull()", [])])
+    reads = {
+        "frame": "run.frame(['acc'])",
+        "keys": "run.frame(['word', 'n', 'is_last'], min_step=10)",
+        "every": "run.frame()",
+        "tail": "run.frame(['acc'], tail=3)",
+        "scan": "run.scan(['acc']).collect()",
+    }
+    unneeded = ["pyarrow", "numpy", "pandas", "duckdb"]
+    asked = [(name, logged.path, read, unneeded) for name, read in reads.items()]
+    assert imported(backend, tmp_path, asked) == []
+
+
+def imported(backend, directory, asked):
+    """Read runs in one new process; return which unneeded modules the reads import."""
     done = subprocess.run(
         [sys.executable, "-c", CODE, json.dumps(asked)],
-        env=client_environment(backend, tmp_path),
+        env=client_environment(backend, directory),
         capture_output=True,
         text=True,
         check=True,
     )
-    assert done.stdout.split() == []
+    return done.stdout.splitlines()

@@ -4,7 +4,8 @@ import polars as pl
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from runlake.history.frames.sources import answer_types, live_frame
+from runlake.history.frames.answer_types import answer_types
+from runlake.history.frames.sources import live_frame
 from runlake.history.live.spool import LiveRows
 
 SCALARS = (

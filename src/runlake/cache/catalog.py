@@ -23,12 +23,8 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 from urllib.parse import quote
 
-import pyarrow as pa
-
 from runlake.cache.catalog_schema import MIGRATIONS
 from runlake.cache.column_facts import (
-    decoded_type,
-    encoded_type,
     facts_crc32c,
     pack_facts,
     real_bound,
@@ -51,6 +47,7 @@ from runlake.exports.footers.narrow import (
     unpack_column,
     unpack_frame,
 )
+from runlake.exports.footers.stored_types import stored_type
 
 logger = logging.getLogger("runlake.cache")
 DATABASE = "catalog.sqlite"
@@ -182,7 +179,7 @@ class Catalog:
             rows += (
                 seal_row(
                     (
-                        *(file, name, at, encoded_type(c.type), c.n_nulls),
+                        *(file, name, at, c.stored.content, c.n_nulls),
                         *(real_bound(c.minimum), real_bound(c.maximum), slices.get(at)),
                     )
                 )
@@ -363,7 +360,7 @@ class Catalog:
             return query(_connections.get(self._root))
         except (sqlite3.Error, OSError) as error:
             self._distrust(error)
-        except (ValueError, LookupError, struct.error, zlib.error, pa.ArrowException) as error:
+        except (ValueError, LookupError, struct.error, zlib.error) as error:
             logger.info("The catalog's rows of %s are damaged: %s", file, error)
             if file is not None:
                 self._write(partial(_forget_damaged, file))
@@ -621,7 +618,7 @@ def _slices(path: Path, n_columns: int) -> tuple[bytes | None, dict[int, bytes]]
 
 
 def _facts(row: tuple[Any, ...]) -> ColumnFacts:
-    return ColumnFacts(decoded_type(row[TYPE]), *row[N_NULLS:SLICE])
+    return ColumnFacts(stored_type(row[TYPE]).checked(), *row[N_NULLS:SLICE])
 
 
 def _marks(count: int) -> str:

@@ -7,12 +7,11 @@ import math
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 
 import google_crc32c
-import pyarrow as pa
 
 from runlake.exports.footers.known_columns import ColumnFacts
+from runlake.exports.footers.stored_types import stored_type
 
 UNKNOWN = -1
 LEVEL = 1  # higher levels make the result a tenth smaller, and take three times as long
@@ -27,12 +26,12 @@ def pack_facts(columns: Mapping[str, ColumnFacts]) -> bytes:
         All columns of an export, in file order.
     """
     facts = list(columns.values())
-    types = list(dict.fromkeys(encoded_type(fact.type) for fact in facts))
+    types = list(dict.fromkeys(fact.stored.content for fact in facts))
     at = {content: index for index, content in enumerate(types)}
     names = json.dumps([list(columns), [content.hex() for content in types]])
     numbers = struct.pack(
         _format(len(facts)),
-        *(at[encoded_type(fact.type)] for fact in facts),
+        *(at[fact.stored.content] for fact in facts),
         *(UNKNOWN if fact.n_nulls is None else fact.n_nulls for fact in facts),
         *(_number(fact.minimum) for fact in facts),
         *(_number(fact.maximum) for fact in facts),
@@ -68,12 +67,12 @@ def unpack_facts(
     if len(every) != n_columns:
         return None
     numbers = struct.unpack_from(layout, found)
-    dtypes = [_type_of(text) for text in types]
+    dtypes = [stored_type(bytes.fromhex(text)) for text in types]
     wanted = every if names is None else sorted({*names}.intersection(every), key=every.index)
     places = range(n_columns) if names is None else map(every.index, wanted)
     return {
         name: ColumnFacts(
-            dtypes[numbers[at]],
+            dtypes[numbers[at]].checked(),
             None if numbers[n_columns + at] == UNKNOWN else numbers[n_columns + at],
             _bound(numbers[2 * n_columns + at]),
             _bound(numbers[3 * n_columns + at]),
@@ -105,20 +104,3 @@ def _number(bound: float | None) -> float:
 def _bound(number: float) -> float | None:
     # A known bound is never NaN, so NaN means an unknown bound.
     return None if math.isnan(number) else number
-
-
-@lru_cache(maxsize=4096)
-def _type_of(text: str) -> pa.DataType:
-    return decoded_type(bytes.fromhex(text))
-
-
-@lru_cache(maxsize=4096)
-def encoded_type(kind: pa.DataType) -> bytes:
-    """Return a type in the form in which Arrow writes a schema."""
-    return bytes(pa.schema([("", kind)]).serialize())
-
-
-@lru_cache(maxsize=4096)
-def decoded_type(content: bytes) -> pa.DataType:
-    """Return the type that `encoded_type` wrote."""
-    return pa.ipc.read_schema(pa.BufferReader(content)).field(0).type

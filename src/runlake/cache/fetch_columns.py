@@ -19,13 +19,14 @@ from runlake.exports.download.attempt_file import AttemptFile
 from runlake.exports.download.storage_host import StorageHost
 from runlake.exports.download.tail import Tail
 from runlake.exports.footers.column_chunks import question_columns
+from runlake.exports.footers.facts import groups_in
 from runlake.exports.footers.shortfall import (
     REQUEST_BYTES,
     Extent,
     Shortfall,
     read_shortfall,
 )
-from runlake.exports.footers.statistics import groups_in, read_export_facts
+from runlake.exports.footers.statistics import read_export_facts
 from runlake.exports.manifest import Export
 from runlake.exports.ranges import ByteRange, Piece, subtract
 from runlake.exports.verify import NotAsPromised, Verified, verify_export

@@ -10,8 +10,8 @@ from runlake.cache.layout import RunDirectory
 from runlake.cache.pull_result import PullResult
 from runlake.cache.store import LIVE, LastOffer, StoredManifest, note_use, read_manifest
 from runlake.cache.stored_export import LoadedExports, StoredExport
+from runlake.exports.footers.facts import groups_in
 from runlake.exports.footers.known_columns import KnownColumns
-from runlake.exports.footers.statistics import groups_in
 from runlake.settings import Settings
 from runlake.values import STEP, Question
 

@@ -29,7 +29,7 @@ from runlake.cache.stored_export import LoadedExports, StoredExport
 from runlake.errors import CacheError, NotCached, StaleWarning, Unreachable
 from runlake.errors.user_line import warn
 from runlake.exports.decide import Held
-from runlake.exports.footers.statistics import groups_in
+from runlake.exports.footers.facts import groups_in
 from runlake.exports.manifest import Export, Freshness, Manifest
 from runlake.settings import Settings
 from runlake.values import STEP, Question, RunPath

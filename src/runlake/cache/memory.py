@@ -12,25 +12,25 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from operator import is_
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from cachetools import LRUCache, cached
 
 from runlake.cache.catalog import WIDE_COLUMNS, Catalog
 from runlake.cache.disk.file_state import FileState
 from runlake.cache.stored_export import LoadedExports, StoredExport
 from runlake.errors import CacheCorrupt
-from runlake.exports.footers.known_columns import ColumnFacts, KnownColumns
-from runlake.exports.footers.schema import (
-    Columns,
-    checked_schema,
+from runlake.exports.footers.known_columns import (
+    ColumnFacts,
+    KnownColumns,
     columns_for,
     parents_of,
-    refusing_unsound,
 )
-from runlake.exports.footers.statistics import read_columns
 from runlake.values import STEP
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
 COLUMNS_IN_MEMORY = 1 << 18
 Key = tuple[Path, FileState, tuple[str, ...] | None]
@@ -142,7 +142,7 @@ def look_up_columns(
         catalog.note_columns({export.path: every})
         columns = _named(every, names)
     if asked is not None:
-        wanted = set(columns_for(asked, {name: column.type for name, column in columns.items()}))
+        wanted = set(columns_for(asked, {name: column.stored for name, column in columns.items()}))
         columns = {name: column for name, column in columns.items() if name in wanted}
     footer = None
     if names is not None and export.facts.n_columns >= WIDE_COLUMNS:
@@ -173,6 +173,9 @@ def _recall(catalog: Catalog, export: StoredExport, keys: tuple[str, ...] | None
 
 
 def _read_footer(path: Path) -> dict[str, ColumnFacts]:
+    from runlake.exports.footers.schema import Columns
+    from runlake.exports.footers.statistics import read_columns
+
     with cached_footer(path) as (metadata, schema):
         columns = Columns.of(schema)
         return read_columns(metadata, columns, columns.leaves)
@@ -188,6 +191,11 @@ def cached_footer(path: Path) -> Iterator[tuple[pq.FileMetaData, pa.Schema]]:
         If the footer is damaged, even if the damage is found only when the body of the context uses
         the footer.
     """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from runlake.exports.footers.schema import checked_schema, refusing_unsound
+
     try:
         with refusing_unsound(path):
             metadata = pq.read_metadata(path)

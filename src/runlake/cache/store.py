@@ -21,9 +21,8 @@ from runlake.cache.disk.sealed import seal_document, unseal_document
 from runlake.cache.layout import EXPORT_SUFFIX, RunDirectory
 from runlake.cache.stored_export import StoredExport
 from runlake.exports.download.attempt_file import AttemptFile
+from runlake.exports.footers.facts import ExportFacts, RowGroup
 from runlake.exports.footers.known_columns import KnownColumns
-from runlake.exports.footers.statistics import ExportFacts
-from runlake.exports.footers.steps import RowGroup
 from runlake.exports.manifest import STATES_UNDER_WAY, Freshness, Manifest
 from runlake.exports.ranges import Piece
 from runlake.exports.unlisted import find_gaps

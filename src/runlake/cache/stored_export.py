@@ -16,8 +16,8 @@ from runlake.cache.disk.file_state import FileState
 from runlake.cache.disk.links import is_regular
 from runlake.cache.layout import RunDirectory, export_file_name
 from runlake.exports.download.attempt_file import AttemptFile
+from runlake.exports.footers.facts import ExportFacts
 from runlake.exports.footers.known_columns import Memo
-from runlake.exports.footers.statistics import ExportFacts
 from runlake.exports.process_identity import current_boot
 from runlake.exports.validator import Validator
 from runlake.exports.verify import Verified

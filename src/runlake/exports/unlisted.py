@@ -11,7 +11,7 @@ from runlake.backend.graphql.query import query_run
 from runlake.backend.graphql.shapes import answer_to
 from runlake.backend.http.client import Client
 from runlake.backend.http.json_text import parse_json
-from runlake.exports.footers.statistics import ExportFacts
+from runlake.exports.footers.facts import ExportFacts
 from runlake.exports.manifest import LAST_STEP_UNKNOWN, Manifest
 from runlake.values import STEP, RunPath
 

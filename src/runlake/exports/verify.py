@@ -13,10 +13,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 import google_crc32c
-import pyarrow as pa
 
-from runlake.exports.footers.schema import UnreadableExport
-from runlake.exports.footers.statistics import ExportFacts, read_export_facts
+from runlake.exports.footers.facts import ExportFacts
 from runlake.exports.validator import Validator
 
 READ_BYTES = 1 << 20
@@ -147,6 +145,11 @@ def verify_export(
     broken = digest.disagreement(validator)
     if broken:
         raise NotAsPromised(f"its {broken} is not the promised one")
+    import pyarrow as pa
+
+    from runlake.exports.footers.schema import UnreadableExport
+    from runlake.exports.footers.statistics import read_export_facts
+
     try:
         facts = read_export_facts(file)
     except UnreadableExport as error:

@@ -16,15 +16,13 @@ from runlake.cache.pull_result import PullResult
 from runlake.cache.stored_export import StoredExport
 from runlake.errors import CacheCorrupt, InvalidArgument, NoRowsWarning, UnsupportedByBackend
 from runlake.errors.user_line import warn
-from runlake.exports.footers.statistics import ExportFacts
+from runlake.exports.footers.facts import ExportFacts
 from runlake.history.decode.corruption import telling_corruption
 from runlake.history.live.source import BackendRows, LiveSource
 from runlake.history.live.stored import StoredRows
 from runlake.history.mending import Mending
 from runlake.history.opening import PullOptions, open_plan
-from runlake.history.plan.key_facts import KeyFacts, find_key_facts, with_live_rows
 from runlake.history.plan.plan import Plan, plan_read
-from runlake.history.sample.by_server import fetch_sampled_rows, fetch_system_rows
 from runlake.history.sample.sample import Sample
 from runlake.values import Question, Row, RunPath
 
@@ -33,11 +31,12 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
+    from runlake.history.frames.answer_types import Types
     from runlake.history.frames.scan import Scanned
-    from runlake.history.frames.sources import Types
     from runlake.history.frames.stream import Stream
     from runlake.history.head_start import HeadStart
     from runlake.history.live.spool import LiveRows
+    from runlake.history.plan.key_facts import KeyFacts
     from runlake.history.rows.build_rows import Rows
     from runlake.history.sql.mentions import Mentions
 
@@ -187,6 +186,7 @@ class Reading:
 
     def _query(self, query: str, mentions: Mentions, live: LiveRows) -> duckdb.DuckDBPyRelation:
         from runlake.history.frames.scan import json_keys, warn_of_json
+        from runlake.history.sample.by_server import fetch_system_rows
         from runlake.history.sql.query import run_query
         from runlake.history.sql.view import Columns, open_history
 
@@ -319,6 +319,8 @@ class Reading:
         return self.plan.is_walk and not self.pulled.exports
 
     def _backends_sample(self, n_rows: int, keys: Sequence[str] | None) -> Sample:
+        from runlake.history.sample.by_server import fetch_sampled_rows
+
         rows = fetch_sampled_rows(self.client, self.plan.run, keys, n_rows)
         return Sample(rows, max(len(rows), self.pulled.manifest.line_count or 0))
 
@@ -380,6 +382,8 @@ class Reading:
 
     def key_facts(self) -> dict[str, KeyFacts]:
         """Return kind, count, steps, minimum and maximum of each key, from statistics alone."""
+        from runlake.history.plan.key_facts import find_key_facts
+
         return find_key_facts(self.pulled.manifest, self._every_column())
 
     def logged_keys(self) -> dict[str, KeyFacts]:
@@ -387,6 +391,8 @@ class Reading:
         facts = self.key_facts()
         if self.pulled.manifest.key_counts or not (self.plan.live_pages or self.plan.is_walk):
             return facts
+        from runlake.history.plan.key_facts import with_live_rows
+
         return with_live_rows(facts, self.live_rows())
 
     def _every_column(self) -> list[ExportFacts]:

@@ -3,14 +3,13 @@
 import pyarrow as pa
 import pytest
 
+from runlake.exports.footers.facts import ExportFacts, RowGroup
 from runlake.exports.footers.known_columns import ColumnFacts, KnownColumns
-from runlake.exports.footers.statistics import ExportFacts
-from runlake.exports.footers.steps import RowGroup
 from runlake.exports.manifest import LAST_STEP_UNKNOWN, Manifest
 from runlake.exports.unlisted import MAX_GAPS, Gap, find_gaps
 from runlake.values import RunPath
 
-COLUMNS = KnownColumns({"_step": ColumnFacts(pa.int64())})
+COLUMNS = KnownColumns({"_step": ColumnFacts.of(pa.int64())})
 
 
 def gaps(spans, lines, *, live=(), last=None, is_searched=False):

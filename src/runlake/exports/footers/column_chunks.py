@@ -7,7 +7,9 @@ from collections.abc import Mapping
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from runlake.exports.footers.schema import columns_for, leaf_positions
+from runlake.exports.footers.known_columns import columns_for, parents_of
+from runlake.exports.footers.schema import leaf_positions
+from runlake.exports.footers.stored_types import StoredType
 from runlake.exports.ranges import ByteRange
 from runlake.values import STEP, Question, StepRange
 
@@ -68,7 +70,10 @@ def chunks_by_statistics(
 
 def question_columns(schema: pa.Schema, question: Question) -> list[str]:
     """Return the columns that can contain a question's keys; `Question.keys` must not be None."""
-    return columns_for(question.keys or (), {field.name: field.type for field in schema})
+    keys = question.keys or ()
+    wanted = {*keys, *parents_of(keys)}
+    types = {field.name: StoredType.of(field.type) for field in schema if field.name in wanted}
+    return columns_for(keys, types)
 
 
 def _touched_row_groups(

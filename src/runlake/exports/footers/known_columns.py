@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Self, TypeVar, TypeVarTuple, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypeVar, TypeVarTuple, Unpack
 
-import pyarrow as pa
+from runlake.exports.footers.stored_types import StoredType
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 T = TypeVar("T")
 Arguments = TypeVarTuple("Arguments")
@@ -19,7 +22,7 @@ class ColumnFacts:
 
     Parameters
     ----------
-    type : pyarrow.DataType
+    stored : StoredType
         Stored type.
     n_nulls : int or None
         Number of nulls; None if the statistics do not contain this number, for example for structs
@@ -28,10 +31,26 @@ class ColumnFacts:
         Lowest and highest number; None if the statistics of a row group lack these numbers.
     """
 
-    type: pa.DataType
+    stored: StoredType
     n_nulls: int | None = None
     minimum: float | None = None
     maximum: float | None = None
+
+    @classmethod
+    def of(
+        cls,
+        dtype: pa.DataType,
+        n_nulls: int | None = None,
+        minimum: float | None = None,
+        maximum: float | None = None,
+    ) -> ColumnFacts:
+        """Return the facts of a column with a type of Arrow."""
+        return cls(StoredType.of(dtype), n_nulls, minimum, maximum)
+
+    @property
+    def type(self) -> pa.DataType:
+        """Stored type, as an object of Arrow."""
+        return self.stored.arrow
 
 
 class Memo:
@@ -90,6 +109,42 @@ class KnownColumns(Memo, dict[str, ColumnFacts]):
         self.footer = footer
 
     @property
-    def schema(self) -> pa.Schema:
-        """The columns as an Arrow schema."""
-        return pa.schema([(name, column.type) for name, column in self.items()])
+    def types(self) -> dict[str, StoredType]:
+        """Stored type of each column, in file order."""
+        return {name: column.stored for name, column in self.items()}
+
+
+def columns_for(keys: Iterable[str], types: Mapping[str, StoredType]) -> list[str]:
+    """Return the columns of an export that can contain some keys.
+
+    Parameters
+    ----------
+    keys : iterable of str
+        Keys to read.
+    types : mapping of str to StoredType
+        The columns of the export.
+
+    Returns
+    -------
+    list of str
+        Columns with the names of keys, then struct columns that may contain a dotted key: the
+        column ``a`` may contain the key ``a.b`` as its field ``b``.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> types = {"a": pa.struct([("b", pa.int64())]), "b": pa.int64()}
+    >>> columns_for(["a.b", "c"], {name: StoredType.of(dtype) for name, dtype in types.items()})
+    ['a']
+    """
+    found = dict.fromkeys(key for key in keys if key in types)
+    for parent in parents_of(keys):
+        if parent in types and types[parent].is_struct:
+            found[parent] = None
+    return list(found)
+
+
+def parents_of(keys: Iterable[str]) -> list[str]:
+    """Return the structs that may have dotted keys as fields: ``a`` and ``a.b`` for ``a.b.c``."""
+    parts = (key.split(".") for key in keys)
+    return list(dict.fromkeys(".".join(names[:n]) for names in parts for n in range(1, len(names))))

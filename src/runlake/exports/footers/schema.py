@@ -1,10 +1,10 @@
-"""Check the columns in a footer, and find the columns of keys."""
+"""Check the columns in a footer, and find their column chunks."""
 
 from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,41 +131,6 @@ def _doubles(names: list[str]) -> list[str]:
     if len(set(names)) == len(names):
         return []
     return [name for name, count in Counter(names).items() if count > 1]
-
-
-def columns_for(keys: Iterable[str], types: Mapping[str, pa.DataType]) -> list[str]:
-    """Return the columns of an export that can contain some keys.
-
-    Parameters
-    ----------
-    keys : iterable of str
-        Keys to read.
-    types : mapping of str to pyarrow.DataType
-        The columns of the export.
-
-    Returns
-    -------
-    list of str
-        Columns with the names of keys, then struct columns that may contain a dotted key: the
-        column ``a`` may contain the key ``a.b`` as its field ``b``.
-
-    Examples
-    --------
-    >>> import pyarrow as pa
-    >>> columns_for(["a.b", "c"], {"a": pa.struct([("b", pa.int64())]), "b": pa.int64()})
-    ['a']
-    """
-    found = dict.fromkeys(key for key in keys if key in types)
-    for parent in parents_of(keys):
-        if parent in types and pa.types.is_struct(types[parent]):
-            found[parent] = None
-    return list(found)
-
-
-def parents_of(keys: Iterable[str]) -> list[str]:
-    """Return the structs that may have dotted keys as fields: ``a`` and ``a.b`` for ``a.b.c``."""
-    parts = (key.split(".") for key in keys)
-    return list(dict.fromkeys(".".join(names[:n]) for names in parts for n in range(1, len(names))))
 
 
 def leaf_positions(schema: pa.Schema) -> dict[str, tuple[int, int, int]]:

@@ -3,67 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from runlake.exports.footers.facts import ExportFacts
 from runlake.exports.footers.known_columns import ColumnFacts, KnownColumns
 from runlake.exports.footers.schema import Columns, refusing_unsound
-from runlake.exports.footers.steps import RowGroup, read_row_groups
+from runlake.exports.footers.steps import read_row_groups
 from runlake.exports.footers.writers import is_common
-from runlake.values import StepRange
-
-
-@dataclass(frozen=True, slots=True)
-class ExportFacts:
-    """Facts of an export with which a read is planned without opening the file.
-
-    Parameters
-    ----------
-    row_groups : tuple of RowGroup
-        Row groups in file order.
-    is_ascending : bool
-        True if every row has a step, and each step is higher than the step before it.
-    n_columns : int
-        Number of top-level columns, including ``_step``.
-    columns : KnownColumns
-        The requested columns.
-    is_as_stated : bool
-        True if row counts, order and steps in the footer agree with the ``_step`` column.
-    is_common : bool
-        True if every engine can read the file; see `runlake.exports.footers.writers`.
-    """
-
-    row_groups: tuple[RowGroup, ...]
-    is_ascending: bool
-    n_columns: int
-    columns: KnownColumns = field(repr=False)
-    is_as_stated: bool = True
-    is_common: bool = True
-
-    @property
-    def n_rows(self) -> int:
-        """Number of rows in the file."""
-        return sum(group.n_rows for group in self.row_groups)
-
-    @property
-    def first_step(self) -> int | None:
-        """Lowest step; None for a file without steps."""
-        return min(
-            (g.first_step for g in self.row_groups if g.first_step is not None), default=None
-        )
-
-    @property
-    def last_step(self) -> int | None:
-        """Highest step; None for a file without steps."""
-        return max((g.last_step for g in self.row_groups if g.last_step is not None), default=None)
-
-    @property
-    def footer(self) -> bytes | None:
-        """A footer with only the requested columns, if the export's own footer is long."""
-        return self.columns.footer
 
 
 def read_export_facts(file: Path | bytes, footer: pq.FileMetaData | None = None) -> ExportFacts:
@@ -138,7 +87,7 @@ def read_columns(
             kind = schema.field(leaves[name][2]).type
             first, stop, _ = leaves[name]
             is_flat = stop - first == 1 and not pa.types.is_nested(kind)
-            found[name] = _statistics(groups, first, kind) if is_flat else ColumnFacts(kind)
+            found[name] = _statistics(groups, first, kind) if is_flat else ColumnFacts.of(kind)
     return found
 
 
@@ -162,8 +111,8 @@ def _statistics(groups: list[pq.RowGroupMetaData], leaf: int, kind: pa.DataType)
         elif n_here != group.num_rows:
             bounds = None
     if not bounds:
-        return ColumnFacts(kind, n_nulls)
-    return ColumnFacts(kind, n_nulls, min(bounds), max(bounds))
+        return ColumnFacts.of(kind, n_nulls)
+    return ColumnFacts.of(kind, n_nulls, min(bounds), max(bounds))
 
 
 def _stated_nulls(statistics: pq.Statistics | None, n_rows: int) -> int | None:
@@ -172,14 +121,3 @@ def _stated_nulls(statistics: pq.Statistics | None, n_rows: int) -> int | None:
     n_nulls: int = statistics.null_count
     is_possible = 0 <= n_nulls <= n_rows and not (statistics.has_min_max and n_nulls == n_rows)
     return n_nulls if is_possible else None
-
-
-def groups_in(facts: ExportFacts, steps: StepRange) -> tuple[int, ...]:
-    """Return the indices of the row groups that have a step in a range."""
-    return tuple(
-        index
-        for index, group in enumerate(facts.row_groups)
-        if group.first_step is not None
-        and group.last_step is not None
-        and steps.touches(group.first_step, group.last_step)
-    )

@@ -8,24 +8,13 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from runlake.exports.footers.facts import RowGroup
 from runlake.exports.footers.schema import Columns, UnreadableExport
 from runlake.exports.numpy_views import numbers_of
 from runlake.values import STEP
 
 # Bounds memory: a row group may have any number of rows.
 STEPS_AT_ONCE = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class RowGroup:
-    """A row group of an export: number of rows, lowest and highest step, both inclusive.
-
-    The steps are None if no row of the group has a step.
-    """
-
-    n_rows: int
-    first_step: int | None
-    last_step: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,23 +14,22 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-def scan_wide(read: ExportRead) -> pl.LazyFrame | None:
-    """Read the wanted columns of an export, if it has a slim footer, into memory.
+def scan_wide(read: ExportRead, footer: bytes) -> pl.LazyFrame:
+    """Read the wanted columns of an export with a slim footer into memory.
 
     Parameters
     ----------
     read : ExportRead
-        The export; its facts may have a slim footer.
+        The export.
+    footer : bytes
+        Its slim footer.
 
     Returns
     -------
-    polars.LazyFrame or None
+    polars.LazyFrame
         The frame has as many rows as the file, so that rows have the same positions. Rows of
-        unwanted row groups, which may not be on disk, are null. None if there is no slim footer.
+        unwanted row groups, which may not be on disk, are null.
     """
-    footer = read.facts.footer
-    if footer is None:
-        return None
     from runlake.history.decode.expressions import from_arrow
 
     metadata = pq.read_metadata(pa.BufferReader(footer))

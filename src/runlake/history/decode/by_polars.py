@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from cachetools import LRUCache, cached
 
-from runlake.history.decode.by_footer import scan_wide
+from runlake.exports.footers.stored_types import StoredType
 from runlake.history.decode.engines import POLARS, PYARROW, has_refused
 from runlake.history.decode.forked import polars_is_usable
-from runlake.history.plan.arrow_types import polars_can_read
 from runlake.history.plan.key_columns import KeyColumns
 from runlake.history.plan.segments import ExportRead
 from runlake.values import StepRange
@@ -38,7 +37,15 @@ def polars_can_scan(read: ExportRead) -> bool:
 
 
 def _can_read(columns: KeyColumns) -> bool:
-    return all(polars_can_read(column.dtype) and "\0" not in column.name for column in columns)
+    return all("\0" not in column.name and _can_read_type(column.stored) for column in columns)
+
+
+def _can_read_type(stored: StoredType) -> bool:
+    if stored.simple is not None:
+        return True
+    from runlake.history.plan.arrow_types import polars_can_read
+
+    return polars_can_read(stored.arrow)
 
 
 def comes_by_pyarrow(read: ExportRead) -> bool:
@@ -52,9 +59,10 @@ def scan_file(read: ExportRead) -> pl.LazyFrame:
 
     The footer is read now, and all queries over this frame share it.
     """
-    wide = None if has_refused(read.file, PYARROW) else scan_wide(read)
-    if wide is not None:
-        return wide
+    if read.facts.footer is not None and not has_refused(read.file, PYARROW):
+        from runlake.history.decode.by_footer import scan_wide
+
+        return scan_wide(read, read.facts.footer)
     found = read.file.stat()
     return _opened(read, (found.st_ino, found.st_mtime_ns, found.st_ctime_ns))[0]
 
@@ -80,7 +88,7 @@ def likeness(read: ExportRead, steps: StepRange) -> Hashable:
         and read.facts.footer is None
         and polars_can_scan(read)
     )
-    return (read.columns.fingerprint, read.step_dtype) if is_plain else None
+    return (read.columns.fingerprint, read.step_type) if is_plain else None
 
 
 @cached(

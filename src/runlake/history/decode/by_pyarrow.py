@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from runlake.exports.footers.statistics import ExportFacts
+from runlake.exports.footers.facts import ExportFacts
 from runlake.history.decode.batches import Batch, Reads
 from runlake.history.decode.corruption import telling_corruption
 from runlake.history.plan import sizes

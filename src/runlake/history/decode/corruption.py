@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import pyarrow as pa
-
 from runlake.cache.disk.links import set_times
 from runlake.errors import CacheCorrupt, RunlakeError
 from runlake.history.decode.engines import engine_of
@@ -18,7 +16,7 @@ def telling_corruption(*files: Path) -> Iterator[None]:
     """Convert errors of engines in the block to a `CacheCorrupt` that names the files."""
     try:
         yield
-    except (pa.ArrowException, OSError) as error:
+    except OSError as error:
         raise _corrupt(files, error) from error
     except RunlakeError:
         raise
@@ -26,7 +24,7 @@ def telling_corruption(*files: Path) -> Iterator[None]:
         # Engines and codecs raise these for values that no writer would write.
         raise _corrupt(files, error) from error
     except BaseException as error:
-        # Errors of polars and DuckDB, and panics, which are not Exceptions.
+        # Other errors of engines, and panics, which are not Exceptions.
         if engine_of(error) is None:
             raise
         raise _corrupt(files, error) from error

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import polars.selectors as cs
-import pyarrow as pa
 
 from runlake.history.plan.key_columns import Column
 from runlake.values import STEP, StepRange
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 def named(name: str) -> pl.Expr:
@@ -72,7 +74,7 @@ def stored(column: Column) -> pl.Expr:
         for field in column.path[1:]:
             cells = cells.struct.field(field)
     # polars reads a 64-bit date as a datetime.
-    return cells.cast(pl.Date) if pa.types.is_date(column.dtype) else cells
+    return cells.cast(pl.Date) if column.stored.is_date else cells
 
 
 def _field_of(path: tuple[str, ...], structs: pl.Series) -> pl.Series:
@@ -111,6 +113,8 @@ def polars_type(dtype: pa.DataType | None) -> pl.DataType:
     """Return the polars type for an Arrow type; for None (JSON text), the type of texts."""
     if dtype is None:
         return pl.String()
+    import pyarrow as pa
+
     # pa.nulls, because making an array from a list would import pandas, which is slow.
     empty: Any = pl.from_arrow(pa.nulls(0, dtype))
     found: pl.DataType = empty.dtype

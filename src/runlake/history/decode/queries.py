@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 
 from runlake.history.decode.batches import Reads
 from runlake.history.decode.by_polars import likeness, scan_file, scan_files
@@ -128,7 +127,7 @@ def _selected(rows: pl.LazyFrame, read: ExportRead, conditions: Sequence[pl.Expr
     from runlake.history.decode.expressions import whole_step
 
     selection = select_columns(read.columns)
-    is_whole = read.step_dtype == pa.int64()
+    is_whole = read.has_whole_steps
     if (
         is_whole
         and selection.is_as_stored
@@ -174,7 +173,7 @@ def _cut_export(
     selection = select_columns(read.columns)
     conditions = [] if is_exact else [in_range(steps)]
     conditions += _key_conditions(read.columns, selection.names, projection)
-    is_plain = read.step_dtype == pa.int64() and selection.is_as_stored and not conditions
+    is_plain = read.has_whole_steps and selection.is_as_stored and not conditions
     whole_rows = (
         max_rows * (sizes.CELLS_PER_ROW_GROUP // sizes.CELLS_PER_SLICE)
         if selection.is_numeric

@@ -13,8 +13,8 @@ from runlake.history.decode.corruption import telling_corruption
 from runlake.history.decode.expressions import to_arrow
 from runlake.history.decode.prefetch import run_ahead
 from runlake.history.decode.selection import select_columns
+from runlake.history.frames.answer_types import Types
 from runlake.history.frames.sources import (
-    Types,
     check_polars,
     empty_frame,
     export_frame,

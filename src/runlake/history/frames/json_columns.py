@@ -17,7 +17,7 @@ import polars as pl
 import pyarrow as pa
 
 from runlake.history.decode.expressions import named, to_arrow
-from runlake.history.frames.sources import json_text
+from runlake.history.frames.fit import json_text
 from runlake.history.plan.arrow_types import unify
 
 JSON_CELL = "cell"

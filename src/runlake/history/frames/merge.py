@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import polars as pl
-import pyarrow as pa
 
 from runlake.history.decode.expressions import named
 from runlake.values import STEP
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 def merged_frame(

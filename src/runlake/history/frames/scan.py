@@ -13,19 +13,21 @@ from runlake.errors import MixedTypesWarning
 from runlake.errors.user_line import warn
 from runlake.history.decode.by_polars import likeness
 from runlake.history.decode.engines import known_refusals
-from runlake.history.frames.sources import (
+from runlake.history.frames.answer_types import (
     Types,
-    alike_frame,
     answer_types,
-    check_polars,
     distinct_columns,
+    simple_type,
+)
+from runlake.history.frames.sources import (
+    alike_frame,
+    check_polars,
     empty_frame,
     keep_rows,
     live_frame,
     segment_frames,
 )
 from runlake.history.live.spool import LiveRows
-from runlake.history.plan.arrow_types import is_binary
 from runlake.history.plan.key_columns import Column
 from runlake.history.plan.plan import Plan
 from runlake.history.plan.segments import Segment, Segments
@@ -136,7 +138,7 @@ def plan_sources(plan: Plan, live: LiveRows) -> list[tuple[Column, ...]]:
 
 def json_keys(types: Types) -> tuple[str, ...]:
     """Return the keys whose columns are JSON text."""
-    return tuple(key for key, dtype in types.items() if dtype is None)
+    return tuple(key for key in types if simple_type(types, key) is None and types[key] is None)
 
 
 def warn_of_json(where: object, keys: tuple[str, ...], exports: Iterable[HasColumns]) -> None:
@@ -154,6 +156,8 @@ def warn_of_json(where: object, keys: tuple[str, ...], exports: Iterable[HasColu
     if not keys:
         return
     stored: dict[str, bool] = {}
+    from runlake.history.plan.arrow_types import is_binary
+
     for read in exports:
         for column in read.columns:
             stored[column.key] = stored.get(column.key, True) and is_binary(column.dtype)

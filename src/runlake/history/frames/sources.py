@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Iterable, Sequence
 from itertools import groupby
-from typing import Any
 
 import polars as pl
-import pyarrow as pa
 
 from runlake.errors import RunlakeError
-from runlake.history.decode.by_footer import read_columns
 from runlake.history.decode.by_polars import polars_can_scan, scan_file, scan_files
 from runlake.history.decode.expressions import (
     all_named,
@@ -25,62 +19,12 @@ from runlake.history.decode.expressions import (
     whole_step,
 )
 from runlake.history.decode.forked import polars_is_usable
+from runlake.history.frames.answer_types import Types, own_types, simple_type
 from runlake.history.frames.merge import merged_frame
-from runlake.history.live.columns import rows_table, table_columns
-from runlake.history.plan.arrow_types import as_polars_can_read, is_plain, unify
-from runlake.history.plan.key_columns import Column, KeyColumns, check_names
+from runlake.history.plan.key_columns import Column, KeyColumns
 from runlake.history.plan.segments import ExportRead, Segment
 from runlake.history.plan.slices import Slice, joined, whole_groups
-from runlake.history.rows.cells import cell_reader, read_optional
 from runlake.values import STEP, Projection, Row, StepRange
-
-Types = Mapping[str, pa.DataType | None]
-
-
-def answer_types(sources: Iterable[Sequence[Column]], keys: Sequence[str] | None) -> Types:
-    """Return the type of each key over all sources.
-
-    Parameters
-    ----------
-    sources : iterable of sequences of Column
-        The columns of each export and of the live rows.
-    keys : sequence of str or None
-        Keys of the answer; None means all keys of the sources, in their order.
-
-    Returns
-    -------
-    mapping of str to pyarrow.DataType or None
-        The type of each key. None if a key has no common type; its column is then JSON text.
-    """
-    check_names(keys or ())
-    distinct = list(distinct_columns(sources))
-    if keys is None and len(distinct) == 1 and isinstance(distinct[0], KeyColumns):
-        return distinct[0].once(_own_types)
-    return _unified(distinct, keys)
-
-
-def _own_types(columns: KeyColumns) -> Types:
-    return _unified([columns], None)
-
-
-def _unified(sources: Iterable[Sequence[Column]], keys: Sequence[str] | None) -> Types:
-    held: dict[str, dict[pa.DataType, None]] = {key: {} for key in keys or ()}
-    for columns in sources:
-        for column in columns:
-            if keys is None or column.key in held:
-                held.setdefault(column.key, {})[column.dtype] = None
-    return {key: unify(list(dtypes)) if dtypes else pa.null() for key, dtypes in held.items()}
-
-
-def distinct_columns(sources: Iterable[Sequence[Column]]) -> Iterator[Sequence[Column]]:
-    """Yield only those sources whose columns differ from the columns of all earlier sources."""
-    seen = set()
-    for columns in sources:
-        if isinstance(columns, KeyColumns):
-            if columns.fingerprint in seen:
-                continue
-            seen.add(columns.fingerprint)
-        yield columns
 
 
 def empty_frame(types: Types) -> pl.DataFrame:
@@ -100,6 +44,11 @@ def open_export(read: ExportRead) -> pl.LazyFrame:
     check_polars()
     if polars_can_scan(read):
         return scan_file(read)
+    import pyarrow as pa
+
+    from runlake.history.decode.by_footer import read_columns
+    from runlake.history.plan.arrow_types import as_polars_can_read
+
     names = list(dict.fromkeys([STEP, *(column.name for column in read.columns)]))
     table = read_columns(read, names)
     fields = [(field.name, as_polars_can_read(field.type)) for field in table.schema]
@@ -165,29 +114,32 @@ def alike_frame(reads: Sequence[ExportRead], types: Types) -> pl.LazyFrame:
 def _typed_export(scan: pl.LazyFrame, read: ExportRead, types: Types) -> pl.LazyFrame:
     """Convert an export's columns as `with_types` does; cache the expressions for its types."""
     columns = read.columns
-    if types is not columns.once(_own_types):
+    if types is not columns.once(own_types):
         return with_types(scan, columns, types)
     known = read.facts.columns
     is_whole_file = len(known) == read.facts.n_columns == len(columns) + 1
-    is_ready = is_whole_file and next(iter(known)) == STEP and read.step_dtype == pa.int64()
+    is_ready = is_whole_file and next(iter(known)) == STEP and read.has_whole_steps
     if is_ready and columns.once(_are_stored):
         return scan
     return scan.select(columns.once(_own_cells))
 
 
 def _are_stored(columns: KeyColumns) -> bool:
-    types = columns.once(_own_types)
+    types = columns.once(own_types)
     return len(types) == len(columns) and all(
         _is_stored(column.key, (column,), types) for column in columns
     )
 
 
 def _own_cells(columns: KeyColumns) -> list[pl.Expr]:
-    return typed_columns(columns, columns.once(_own_types))
+    return typed_columns(columns, columns.once(own_types))
 
 
 def live_frame(rows: Sequence[Row], types: Types) -> pl.LazyFrame:
     """Return live rows as a frame; no cell of it depends on the other rows."""
+    # Imported late, because it imports pyarrow, and most reads have no live rows.
+    from runlake.history.live.columns import rows_table, table_columns
+
     table = rows_table(rows, types)
     return with_types(from_arrow(table).lazy(), table_columns(table), types)
 
@@ -227,7 +179,7 @@ def typed_columns(columns: Sequence[Column], types: Types) -> list[pl.Expr]:
         if is_stored:
             cells.append(all_named(list(keys)))
         else:
-            cells += [_cells(key, held.get(key, ()), types[key]) for key in keys]
+            cells += [_cells(key, held.get(key, ()), types) for key in keys]
     return cells
 
 
@@ -235,72 +187,32 @@ def _is_stored(key: str, columns: Sequence[Column], types: Types) -> bool:
     """Return whether a key's only column is stored under its name, with the type of the answer."""
     if len(columns) != 1 or not columns[0].is_whole or columns[0].name != key:
         return False
+    simple = simple_type(types, key)
+    if simple is not None:
+        return simple == columns[0].stored and simple.is_number_or_boolean
+    import pyarrow as pa
+
     dtype = columns[0].dtype
     return bool(
         dtype == types[key] and pa.types.is_primitive(dtype) and not pa.types.is_date(dtype)
     )
 
 
-def _cells(key: str, columns: Sequence[Column], dtype: pa.DataType | None) -> pl.Expr:
+def _cells(key: str, columns: Sequence[Column], types: Types) -> pl.Expr:
     if not columns:
-        return pl.lit(None, polars_type(dtype)).alias(key)
-    fitted = [
-        json_text(stored(column)) if dtype is None else _fit(stored(column), column.dtype, dtype)
-        for column in columns
-    ]
-    return (fitted[0] if len(fitted) == 1 else pl.coalesce(fitted)).alias(key)
+        return pl.lit(None, polars_type(types[key])).alias(key)
+    cells = [_fitted(column, types) for column in columns]
+    return (cells[0] if len(cells) == 1 else pl.coalesce(cells)).alias(key)
 
 
-def _fit(cells: pl.Expr, dtype: pa.DataType, target: pa.DataType) -> pl.Expr:
-    """Cast cells to the answer's type; fields of structs are matched by name.
+def _fitted(column: Column, types: Types) -> pl.Expr:
+    if simple_type(types, column.key) == column.stored:
+        return stored(column)
+    from runlake.history.frames.fit import fit_cells, json_text
 
-    polars alone would match them by position.
-    """
-    if pa.types.is_null(dtype):
-        # In a file without an Arrow schema, polars reads a column without a type as integers.
-        return pl.lit(None, polars_type(target))
-    if dtype == target or (is_plain(dtype) and unify([dtype]) == target):
-        return cells
-    if pa.types.is_struct(target) and pa.types.is_struct(dtype):
-        fields = [
-            _fit(
-                cells.struct[dtype.get_field_index(f.name)], dtype.field(f.name).type, f.type
-            ).alias(f.name)
-            if dtype.get_field_index(f.name) >= 0
-            else pl.lit(None, polars_type(f.type)).alias(f.name)
-            for f in target
-        ]
-        return pl.when(cells.is_not_null()).then(pl.struct(fields))
-    if pa.types.is_large_list(target) and not pa.types.is_null(dtype):
-        if pa.types.is_fixed_size_list(dtype):
-            cells = cells.cast(pl.List(polars_type(dtype.value_type)))
-        if _is_flat(target.value_type):
-            return cells.cast(polars_type(target))
-        return cells.list.eval(_fit(pl.element(), dtype.value_type, target.value_type))
-    return cells.cast(polars_type(target), strict=False)
-
-
-def _is_flat(dtype: pa.DataType) -> bool:
-    return not (pa.types.is_struct(dtype) or pa.types.is_large_list(dtype))
-
-
-def json_text(cells: pl.Expr) -> pl.Expr:
-    """Encode cells of any type as JSON; polars' own encoding would lose NaN and infinities."""
-    # An alias is needed: the name of a column may contain a NUL. Python reads the cells through
-    # Arrow, which allows no NUL in names.
-    return cells.alias("cells").map_batches(
-        _as_json_text, return_dtype=pl.String, is_elementwise=True
+    target = types[column.key]
+    return (
+        json_text(stored(column))
+        if target is None
+        else fit_cells(stored(column), column.dtype, target)
     )
-
-
-def _as_json_text(column: pl.Series) -> pl.Series:
-    array = column.to_arrow()
-    cells = read_optional(array, cell_reader(array.type))
-    texts = [None if cell is None else json.dumps(cell, default=_dump) for cell in cells]
-    return pl.Series(column.name, texts, pl.String)
-
-
-def _dump(cell: Any) -> str | float:
-    if isinstance(cell, bytes):
-        return base64.b64encode(cell).decode()
-    return float(cell) if isinstance(cell, Decimal) else str(cell)

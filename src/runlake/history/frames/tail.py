@@ -7,21 +7,14 @@ from itertools import chain
 
 import polars as pl
 
+from runlake.history.frames.answer_types import answer_types
 from runlake.history.frames.merge import merged_frame
-from runlake.history.frames.sources import (
-    answer_types,
-    export_frame,
-    keep_rows,
-    live_frame,
-    open_export,
-)
-from runlake.history.live.columns import rows_table, table_columns
+from runlake.history.frames.sources import export_frame, keep_rows, live_frame, open_export
 from runlake.history.plan import sizes
 from runlake.history.plan.plan import LivePage, Plan, segment_pages
 from runlake.history.plan.segments import ExportRead, Segment
 from runlake.history.plan.slices import cut_slices, whole_groups
 from runlake.history.rows.merge import project_rows
-from runlake.history.rows.windows import cut_windows
 from runlake.values import STEP, Row, StepRange
 
 WINDOW_GROWTH = 4
@@ -72,6 +65,9 @@ def tail_start(
 def _segment_steps(segment: Segment, plan: Plan, read_page: ReadPage) -> Iterator[Sequence[int]]:
     """Yield lists of the matching steps of a segment: the last list first, each list ascending."""
     if segment.needs_merge:
+        # Imported late, as below, because it imports pyarrow, and most segments need no merge.
+        from runlake.history.rows.windows import cut_windows
+
         for window in reversed(cut_windows(segment)):
             yield _merged_steps(window, plan, read_page)
         return
@@ -90,6 +86,8 @@ def _export_steps(read: ExportRead, plan: Plan, steps: StepRange) -> Iterator[Se
 
 
 def _merged_steps(window: Segment, plan: Plan, read_page: ReadPage) -> Sequence[int]:
+    from runlake.history.live.columns import rows_table, table_columns
+
     rows = list(chain.from_iterable(map(read_page, segment_pages(window))))
     sources = [*(read.columns for read in window.reads), table_columns(rows_table(rows))]
     types = answer_types(sources, plan.projection.keys)

@@ -80,7 +80,7 @@ def rows_table(rows: Sequence[Row], types: Types | None = None) -> pa.Table:
 def table_columns(table: pa.Table) -> tuple[Column, ...]:
     """Return the columns of a table of live rows, without ``_step``."""
     return tuple(
-        Column(name, (name,), dtype)
+        Column.of(name, (name,), dtype)
         for name, dtype in zip(table.schema.names, table.schema.types, strict=True)
         if name != STEP
     )

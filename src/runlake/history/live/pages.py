@@ -19,7 +19,7 @@ from runlake.errors import ProtocolError, UnsupportedByBackend
 from runlake.exports.manifest import fetch_manifest
 from runlake.history.plan import sizes
 from runlake.history.plan.plan import LivePage, Plan
-from runlake.history.rows.cells import flatten
+from runlake.history.rows.json_cells import flatten
 from runlake.values import STEP, Row, RunPath, StepRange
 
 PAGES_AHEAD = 4

@@ -7,14 +7,13 @@ import tempfile
 import threading
 import weakref
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
-import pyarrow as pa
-
-from runlake.history.live.columns import column_types, stored_type
-from runlake.history.plan.arrow_types import join
 from runlake.history.plan.key_columns import Column
 from runlake.values import STEP, Row, StepRange
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 BYTES_IN_MEMORY = 16 << 20
 
@@ -65,12 +64,16 @@ class LiveRows:
 
     def columns(self) -> tuple[Column, ...]:
         """Return the keys of all live rows, each with a type for all its values."""
+        # Imported late, because they import pyarrow, and most reads have no live rows.
+        from runlake.history.live.columns import column_types, stored_type
+        from runlake.history.plan.arrow_types import join
+
         dtypes: dict[str, dict[pa.DataType | None, None]] = {}
         for page in self:
             for key, dtype in column_types(page).items():
                 dtypes.setdefault(key, {})[dtype] = None
         return tuple(
-            Column(key, (key,), stored_type(join(list(held))))
+            Column.of(key, (key,), stored_type(join(list(held))))
             for key, held in dtypes.items()
             if key != STEP
         )

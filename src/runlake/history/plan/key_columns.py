@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
-
-import pyarrow as pa
+from typing import TYPE_CHECKING
 
 from runlake.errors import CommError
 from runlake.exports.footers.known_columns import KnownColumns, Memo
-from runlake.history.plan.arrow_types import is_nested
+from runlake.exports.footers.stored_types import StoredType
 from runlake.values import STEP
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +26,23 @@ class Column:
         The key as users see it: dotted if it was logged nested.
     path : tuple of str
         Name of the Parquet column, then the names of the struct fields that lead to the values.
-    dtype : pyarrow.DataType
+    stored : StoredType
         Stored type of the values.
     """
 
     key: str
     path: tuple[str, ...]
-    dtype: pa.DataType
+    stored: StoredType
+
+    @classmethod
+    def of(cls, key: str, path: tuple[str, ...], dtype: pa.DataType) -> Column:
+        """Return a column with a type of Arrow."""
+        return cls(key, path, StoredType.of(dtype))
+
+    @property
+    def dtype(self) -> pa.DataType:
+        """Stored type of the values, as an object of Arrow."""
+        return self.stored.arrow
 
     @property
     def name(self) -> str:
@@ -57,7 +69,7 @@ class KeyColumns(Memo, tuple[Column, ...]):  # noqa: SLOT001 - caches values der
 
 
 def _fingerprint(columns: KeyColumns) -> bytes:
-    texts = [repr((column.key, column.path, str(column.dtype))) for column in columns]
+    texts = [repr((column.key, column.path, str(column.stored))) for column in columns]
     return blake2b("\n".join(texts).encode(errors="surrogatepass"), digest_size=16).digest()
 
 
@@ -71,16 +83,18 @@ def key_columns(columns: KnownColumns, keys: tuple[str, ...] | None) -> KeyColum
 
 
 def _find(columns: KnownColumns, keys: tuple[str, ...] | None) -> KeyColumns:
-    return KeyColumns(find_columns(columns.schema, keys))
+    return KeyColumns(find_columns(columns.types, keys))
 
 
-def find_columns(schema: pa.Schema, keys: tuple[str, ...] | None) -> tuple[Column, ...]:
+def find_columns(
+    types: Mapping[str, StoredType], keys: tuple[str, ...] | None
+) -> tuple[Column, ...]:
     """Find the columns that contain keys.
 
     Parameters
     ----------
-    schema : pyarrow.Schema
-        The schema of the export.
+    types : mapping of str to StoredType
+        The columns of the export, in file order.
     keys : tuple of str or None
         Keys to find; None means every key except ``_step``.
 
@@ -93,16 +107,18 @@ def find_columns(schema: pa.Schema, keys: tuple[str, ...] | None) -> tuple[Colum
 
     Examples
     --------
-    >>> schema = pa.schema({"_step": pa.int64(), "val": pa.struct({"acc": pa.float64()})})
-    >>> find_columns(schema, ("val.acc", "loss"))
-    (Column(key='val.acc', path=('val', 'acc'), dtype=DataType(double)),)
+    >>> import pyarrow as pa
+    >>> types = {"_step": pa.int64(), "val": pa.struct({"acc": pa.float64()})}
+    >>> stored = {name: StoredType.of(dtype) for name, dtype in types.items()}
+    >>> find_columns(stored, ("val.acc", "loss"))
+    (Column(key='val.acc', path=('val', 'acc'), stored=<StoredType double>),)
     """
     if keys is None:
         every = [
             column
-            for name, dtype in zip(schema.names, schema.types, strict=True)
+            for name, stored in types.items()
             if name != STEP
-            for column in _leaves((name,), dtype)
+            for column in _columns_in(name, stored)
         ]
         if all(column.is_whole for column in every):
             return tuple(every)
@@ -112,7 +128,7 @@ def find_columns(schema: pa.Schema, keys: tuple[str, ...] | None) -> tuple[Colum
         return tuple(
             column for held in by_key.values() for column in sorted(held, key=_path_length)
         )
-    return tuple(column for key in keys for column in _holders(schema, key))
+    return tuple(column for key in keys for column in _holders(types, key))
 
 
 def check_names(keys: Iterable[str]) -> None:
@@ -137,33 +153,54 @@ def _path_length(column: Column) -> int:
     return len(column.path)
 
 
+def _columns_in(name: str, stored: StoredType) -> Iterator[Column]:
+    """Yield a column of an export, or the columns in it if it is a struct of dotted keys."""
+    if _has_keys(stored):
+        yield from _leaves((name,), stored.arrow)
+    else:
+        yield Column(name, (name,), stored)
+
+
+def _has_keys(stored: StoredType) -> bool:
+    if not stored.is_struct:
+        return False
+    # Imported late, because it imports pyarrow, and most exports have no structs.
+    from runlake.history.plan.arrow_types import is_nested
+
+    return is_nested(stored.arrow)
+
+
 def _leaves(path: tuple[str, ...], dtype: pa.DataType) -> Iterator[Column]:
+    from runlake.history.plan.arrow_types import is_nested
+
     if not is_nested(dtype):
-        yield Column(".".join(path), path, dtype)
+        yield Column.of(".".join(path), path, dtype)
         return
     for field in dtype:
         yield from _leaves((*path, field.name), field.type)
 
 
-def _holders(schema: pa.Schema, key: str) -> Iterator[Column]:
+def _holders(types: Mapping[str, StoredType], key: str) -> Iterator[Column]:
     """Yield the columns that contain a key; less deeply nested columns come first."""
-    index = schema.get_field_index(key)
-    if index >= 0 and not is_nested(schema.field(index).type):
-        yield Column(key, (key,), schema.field(index).type)
+    stored = types.get(key)
+    if stored is not None and not _has_keys(stored):
+        yield Column(key, (key,), stored)
     if "." not in key:
         return
     found: list[Column] = []
     for end, letter in enumerate(key):
-        index = schema.get_field_index(key[:end]) if letter == "." else -1
-        if index >= 0 and is_nested(schema.field(index).type):
-            found += _inside((key[:end],), schema.field(index).type, key[end + 1 :], key)
+        outer = types.get(key[:end]) if letter == "." else None
+        if outer is not None and _has_keys(outer):
+            found += _inside((key[:end],), outer.arrow, key[end + 1 :], key)
     yield from sorted(found, key=_path_length)
 
 
 def _inside(path: tuple[str, ...], dtype: pa.StructType, rest: str, key: str) -> Iterator[Column]:
+    from runlake.history.plan.arrow_types import is_nested
+
     index = dtype.get_field_index(rest)
     if index >= 0 and not is_nested(dtype.field(index).type):
-        yield Column(key, (*path, rest), dtype.field(index).type)
+        yield Column.of(key, (*path, rest), dtype.field(index).type)
     for end, letter in enumerate(rest):
         index = dtype.get_field_index(rest[:end]) if letter == "." else -1
         if index >= 0 and is_nested(dtype.field(index).type):

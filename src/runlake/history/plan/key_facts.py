@@ -7,15 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, get_args
 
-import pyarrow as pa
-
+from runlake.exports.footers.facts import ExportFacts
 from runlake.exports.footers.known_columns import ColumnFacts
-from runlake.exports.footers.statistics import ExportFacts
 from runlake.exports.manifest import Manifest
-from runlake.history.plan.arrow_types import is_json, is_list, is_number, is_text
 from runlake.history.plan.key_columns import key_columns
 from runlake.values import STEP, KeyKind
 
@@ -117,6 +113,8 @@ def with_live_rows(known: Mapping[str, KeyFacts], live: LiveRows) -> dict[str, K
     dict of str to KeyFacts
         By key. A key that has live rows has no minimum and maximum.
     """
+    from runlake.history.plan.stored_kinds import stored_kind
+
     steps: dict[str, list[int]] = {}
     for page in live:
         for row in page:
@@ -126,7 +124,7 @@ def with_live_rows(known: Mapping[str, KeyFacts], live: LiveRows) -> dict[str, K
     facts = dict(known)
     for column in live.columns():
         count, first, last = steps[column.key]
-        found = KeyFacts(column.key, _stored_kind(column.dtype), count, first, last, None, None)
+        found = KeyFacts(column.key, stored_kind(column.dtype), count, first, last, None, None)
         old = known.get(column.key)
         facts[column.key] = found if old is None else _joined(old, found)
     return facts
@@ -149,8 +147,8 @@ def _joined(exported: KeyFacts, live: KeyFacts) -> KeyFacts:
 
 def _filled_columns(export: ExportFacts) -> Iterator[tuple[str, ColumnFacts]]:
     for column in key_columns(export.columns, None):
-        facts = export.columns[column.name] if column.is_whole else ColumnFacts(column.dtype)
-        if facts.n_nulls != export.n_rows and not pa.types.is_null(facts.type):
+        facts = export.columns[column.name] if column.is_whole else ColumnFacts(column.stored)
+        if facts.n_nulls != export.n_rows and not facts.stored.is_null:
             yield column.key, facts
 
 
@@ -189,7 +187,11 @@ def _value_bounds(held: Sequence[_Held]) -> tuple[float | None, float | None]:
 
 
 def _kind(key: str, manifest: Manifest, held: Sequence[_Held]) -> KeyKind:
-    stored = {_stored_kind(one.column.type) for one in held}
+    # Imported late, because it imports pyarrow; texts about keys and empty answers need only the
+    # rest of this module.
+    from runlake.history.plan.stored_kinds import stored_kind
+
+    stored = {stored_kind(one.column.type) for one in held}
     names = [name for name in manifest.key_types.get(key, ()) if name not in NO_TYPES]
     stated = {PROTOCOL_KINDS.get(name, "media") for name in names}
     # The protocol writes non-finite numbers as strings.
@@ -197,24 +199,3 @@ def _kind(key: str, manifest: Manifest, held: Sequence[_Held]) -> KeyKind:
         return "number"
     kinds = stated or stored
     return kinds.pop() if len(kinds) == 1 else "mixed"
-
-
-# Cached, because this is called for each key of each run.
-@lru_cache(maxsize=1024)
-def _stored_kind(dtype: pa.DataType) -> KeyKind:
-    if pa.types.is_dictionary(dtype):
-        return _stored_kind(dtype.value_type)
-    if pa.types.is_map(dtype):
-        return "struct"
-    if pa.types.is_struct(dtype) and dtype.get_field_index("_type") >= 0:
-        return "media"
-    kinds: list[tuple[bool, KeyKind]] = [
-        (is_list(dtype), "list"),
-        (is_json(dtype), "mixed"),
-        (is_number(dtype), "number"),
-        (is_text(dtype), "string"),
-        (pa.types.is_boolean(dtype), "bool"),
-        (pa.types.is_temporal(dtype), "time"),
-        (pa.types.is_struct(dtype), "struct"),
-    ]
-    return next((name for is_it, name in kinds if is_it), "mixed")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from runlake.exports.footers.statistics import ExportFacts
+from runlake.exports.footers.facts import ExportFacts
 from runlake.exports.manifest import Manifest
 from runlake.history.plan.key_facts import KeyFacts, find_key_facts
 from runlake.values import Projection, Question, StepRange

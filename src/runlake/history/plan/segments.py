@@ -11,13 +11,16 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
+from runlake.exports.footers.facts import ExportFacts
 from runlake.exports.footers.known_columns import Memo
-from runlake.exports.footers.statistics import ExportFacts
+from runlake.exports.footers.stored_types import StoredType
 from runlake.history.plan.key_columns import KeyColumns
 from runlake.values import STEP, StepRange
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,18 @@ class ExportRead:
 
     @property
     def step_dtype(self) -> pa.DataType:
+        """Stored type of ``_step``, as an object of Arrow."""
+        return self.step_type.arrow
+
+    @property
+    def step_type(self) -> StoredType:
         """Stored type of ``_step``."""
-        return self.facts.columns[STEP].type
+        return self.facts.columns[STEP].stored
+
+    @property
+    def has_whole_steps(self) -> bool:
+        """True if ``_step`` is stored as int64."""
+        return self.step_type.simple == "int64"
 
     @property
     def n_rows(self) -> int:

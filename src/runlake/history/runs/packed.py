@@ -14,7 +14,7 @@ from runlake.values import Question, RunPath
 if TYPE_CHECKING:
     import polars as pl
 
-    from runlake.history.frames.sources import Types
+    from runlake.history.frames.answer_types import Types
 
 
 class PackedRows(ABC):

@@ -14,9 +14,10 @@ import polars as pl
 from runlake.backend.http.client import Client
 from runlake.history.decode.corruption import passing_over_corruption
 from runlake.history.decode.expressions import are_present
+from runlake.history.frames.answer_types import Types
 from runlake.history.frames.merge import unused_name
 from runlake.history.frames.scan import scan_as
-from runlake.history.frames.sources import Types, empty_frame
+from runlake.history.frames.sources import empty_frame
 from runlake.history.plan.plan import Plan
 from runlake.history.runs.scan import (
     AnyReading,

@@ -15,16 +15,10 @@ from runlake.errors import InvalidArgument, NoRowsWarning
 from runlake.errors.user_line import warn
 from runlake.history.decode.by_polars import scan_files
 from runlake.history.decode.expressions import in_order, polars_type
+from runlake.history.frames.answer_types import Types, answer_types
 from runlake.history.frames.merge import unused_name
 from runlake.history.frames.scan import HasColumns, json_keys, plan_sources, scan_as, warn_of_json
-from runlake.history.frames.sources import (
-    Types,
-    answer_types,
-    check_polars,
-    empty_frame,
-    keep_rows,
-    typed_columns,
-)
+from runlake.history.frames.sources import check_polars, empty_frame, keep_rows, typed_columns
 from runlake.history.live.spool import LiveRows
 from runlake.history.plan.key_columns import Column, KeyColumns
 from runlake.history.plan.plan import Plan

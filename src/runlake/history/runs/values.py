@@ -15,7 +15,7 @@ import pyarrow as pa
 from runlake.backend.http.client import Client
 from runlake.errors import InvalidArgument
 from runlake.history.decode.expressions import pick, polars_type
-from runlake.history.frames.sources import Types
+from runlake.history.frames.answer_types import Types
 from runlake.history.plan.arrow_types import is_number
 from runlake.history.runs.packed import PackedReading, PackedRows
 from runlake.history.runs.run_rows import RunRows, read_opened

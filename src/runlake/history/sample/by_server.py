@@ -14,7 +14,7 @@ from runlake.backend.http.json_text import parse_json
 from runlake.cache.companions import read_system_rows
 from runlake.cache.layout import RunDirectory
 from runlake.errors import ProtocolError
-from runlake.history.rows.cells import flatten
+from runlake.history.rows.json_cells import flatten
 from runlake.values import Row, RunPath
 
 

@@ -13,7 +13,8 @@ from tsdownsample import MinMaxLTTBDownsampler
 
 from runlake.history.decode.expressions import pick
 from runlake.history.plan import sizes
-from runlake.history.rows.cells import cell_reader, clean_json, read_optional
+from runlake.history.rows.cells import cell_reader, read_optional
+from runlake.history.rows.json_cells import clean_json
 from runlake.values import STEP, Row
 
 # The downsampler keeps the first and the last point and needs one bucket between them.

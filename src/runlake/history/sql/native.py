@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from runlake.history.decode.engines import DUCKDB, has_refused
-from runlake.history.frames.sources import Types
+from runlake.history.frames.answer_types import Types
 from runlake.history.plan.arrow_types import holds_as_is
 from runlake.history.plan.key_columns import KeyColumns
 from runlake.history.plan.segments import ExportRead

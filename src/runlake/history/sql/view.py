@@ -12,10 +12,9 @@ import pyarrow as pa
 
 from runlake.history.decode.engines import DUCKDB, POLARS
 from runlake.history.decode.expressions import to_arrow
+from runlake.history.frames.answer_types import Types, answer_types
 from runlake.history.frames.scan import plan_keys, plan_sources
 from runlake.history.frames.sources import (
-    Types,
-    answer_types,
     check_polars,
     empty_frame,
     export_frame,

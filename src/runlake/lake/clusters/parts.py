@@ -13,7 +13,8 @@ from runlake.cache.layout import RunDirectory
 from runlake.cache.store import LIVE, read_manifest
 from runlake.errors import CacheError
 from runlake.history.decode.expressions import to_arrow
-from runlake.history.frames.sources import Types, empty_frame
+from runlake.history.frames.answer_types import Types
+from runlake.history.frames.sources import empty_frame
 from runlake.history.reader import Reading
 from runlake.history.runs.open import ListedRun
 from runlake.history.runs.packed import PackedReading

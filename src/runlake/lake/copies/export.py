@@ -14,8 +14,8 @@ import polars as pl
 
 from runlake.cache.layout import safe_name
 from runlake.errors import InvalidArgument
+from runlake.history.frames.answer_types import Types, answer_types
 from runlake.history.frames.scan import plan_keys, plan_sources
-from runlake.history.frames.sources import Types, answer_types
 from runlake.history.reader import Reading
 from runlake.history.runs.open import ListedRun
 from runlake.lake.bucket import Bucket

@@ -11,9 +11,9 @@ from typing import Any, TextIO
 import polars as pl
 
 from runlake.history.decode.expressions import named
+from runlake.history.frames.answer_types import Types
 from runlake.history.frames.json_columns import encode_json
 from runlake.history.frames.scan import scan_as
-from runlake.history.frames.sources import Types
 from runlake.history.reader import Reading
 from runlake.lake.copies.bucket_copies import BucketCopies
 from runlake.lake.copies.copied_files import Copies

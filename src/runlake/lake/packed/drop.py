@@ -15,8 +15,8 @@ from runlake.cache.held_part import read_held_part
 from runlake.cache.layout import RunDirectory
 from runlake.cache.store import read_manifest
 from runlake.errors import RunlakeError
+from runlake.history.frames.answer_types import Types
 from runlake.history.frames.scan import plan_types, scan_as
-from runlake.history.frames.sources import Types
 from runlake.history.reader import Reading, open_reading
 from runlake.lake.backend_settings import settings_of
 from runlake.lake.packed.read import PackedRead

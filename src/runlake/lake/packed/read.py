@@ -12,7 +12,8 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from runlake.history.decode.expressions import polars_type
-from runlake.history.frames.sources import Types, check_polars
+from runlake.history.frames.answer_types import Types
+from runlake.history.frames.sources import check_polars
 from runlake.history.plan.arrow_types import is_number, unify
 from runlake.history.plan.key_columns import Column, KeyColumns
 from runlake.history.plan.key_facts import KeyFacts
@@ -138,7 +139,7 @@ class PackedRead(PackedRows):
         found: dict[int, KeyColumns] = {}
         for (mark,), one in sample.group_by("hash", maintain_order=True):
             found[mark] = KeyColumns(
-                Column(key, (key,), type_of(text))
+                Column.of(key, (key,), type_of(text))
                 for key, text in zip(one["key"], one["type"], strict=True)
             )
         return {run: found[mark] for run, mark in marks.iter_rows()}

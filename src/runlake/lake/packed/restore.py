@@ -14,7 +14,7 @@ from runlake.cache.pull_result import PullResult
 from runlake.cache.stored_export import LoadedExports, StoredExport
 from runlake.exports.footers.statistics import read_export_facts
 from runlake.exports.validator import Validator
-from runlake.history.frames.sources import answer_types
+from runlake.history.frames.answer_types import answer_types
 from runlake.lake.packed.kinds import BINARY, MIXED
 from runlake.lake.packed.read import PackedRead
 from runlake.lake.packed.view import PackedView

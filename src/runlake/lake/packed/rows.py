@@ -22,7 +22,7 @@ from runlake.lake.packed.place import DOCUMENTS, INTEGERS
 from runlake.values import STEP, Question
 
 if TYPE_CHECKING:
-    from runlake.history.frames.sources import Types
+    from runlake.history.frames.answer_types import Types
 
 CELLS = "value"
 

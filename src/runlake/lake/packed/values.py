@@ -267,6 +267,6 @@ def _restored(rows: Values, text: str, target: pa.DataType | None) -> Values:
     if dtype == target:
         return Values(rows.places, rows.steps, cells)
     frame = pl.DataFrame([rows.steps.alias(STEP), cells.alias(CELL)])
-    column = Column(CELL, (CELL,), dtype)
+    column = Column.of(CELL, (CELL,), dtype)
     fitted = frame.lazy().select(typed_columns([column], {CELL: target})).collect()
     return Values(rows.places, rows.steps, fitted[CELL])

@@ -10,7 +10,7 @@ import pytest
 from runlake.exports.footers.known_columns import ColumnFacts, KnownColumns
 from runlake.history.plan.key_columns import KeyColumns, key_columns
 
-COLUMNS = {"_step": ColumnFacts(pa.int64()), "loss": ColumnFacts(pa.float64(), 3, 0.5, 2.0)}
+COLUMNS = {"_step": ColumnFacts.of(pa.int64()), "loss": ColumnFacts.of(pa.float64(), 3, 0.5, 2.0)}
 
 
 @pytest.fixture

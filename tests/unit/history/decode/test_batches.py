@@ -10,7 +10,7 @@ from runlake.history.plan.key_columns import Column
 
 
 def test_a_batch_is_cut_by_rows():
-    column = Column("a", ("a",), pa.int64())
+    column = Column.of("a", ("a",), pa.int64())
     batch = Batch(pa.array(range(10)), (column,), (pa.array(range(100, 110)),))
     part = batch.cut(3, 4)
     assert (len(part), part.steps.to_pylist()) == (4, [3, 4, 5, 6])

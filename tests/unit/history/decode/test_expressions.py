@@ -49,15 +49,15 @@ def test_names_that_polars_changes_survive_the_way_to_arrow_and_back(name):
 
 def test_fields_of_structs_are_read_by_exactly_their_names():
     frame = pl.DataFrame({"s": [{"^.*$": 1, "b": {"c": 2}}, None, {"^.*$": None, "b": None}]})
-    odd = Column("s.^.*$", ("s", "^.*$"), pa.int64())
-    deep = Column("s.b.c", ("s", "b", "c"), pa.int64())
+    odd = Column.of("s.^.*$", ("s", "^.*$"), pa.int64())
+    deep = Column.of("s.b.c", ("s", "b", "c"), pa.int64())
     assert frame.select(stored(odd)).to_series().to_list() == [1, None, None]
     assert frame.select(stored(deep)).to_series().to_list() == [2, None, None]
 
 
 def test_dates_are_dates():
     frame = pl.DataFrame({"d": [date(2026, 1, 2)]}).cast(pl.Datetime("ms"))
-    column = Column("d", ("d",), pa.date32())
+    column = Column.of("d", ("d",), pa.date32())
     assert frame.select(stored(column)).to_series().to_list() == [date(2026, 1, 2)]
 
 

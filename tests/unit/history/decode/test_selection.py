@@ -12,7 +12,7 @@ FRAME = pl.DataFrame({"_step": [0, 1], "*": [1, 2], "^a$": [0.5, 1.5], "val": [{
 
 
 def whole(name, dtype):
-    return Column(name, (name,), dtype)
+    return Column.of(name, (name,), dtype)
 
 
 def selected(*columns):
@@ -28,7 +28,9 @@ def test_whole_columns_keep_their_names_whatever_these_mean_to_polars():
 
 
 def test_fields_of_structs_are_named_by_position():
-    selection, frame = selected(whole("*", pa.int64()), Column("val.x", ("val", "x"), pa.int64()))
+    selection, frame = selected(
+        whole("*", pa.int64()), Column.of("val.x", ("val", "x"), pa.int64())
+    )
     assert not selection.is_as_stored
     assert list(selection.names) == ["0", "1"]
     assert frame.to_dicts() == [{"_step": 0, "0": 1, "1": 3}, {"_step": 1, "0": 2, "1": None}]

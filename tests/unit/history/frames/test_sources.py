@@ -8,14 +8,10 @@ import pyarrow as pa
 import pytest
 
 from runlake.errors import CommError
+from runlake.exports.footers.stored_types import StoredType
 from runlake.history.decode.expressions import from_arrow, polars_type
-from runlake.history.frames.sources import (
-    answer_types,
-    empty_frame,
-    keep_rows,
-    live_frame,
-    with_types,
-)
+from runlake.history.frames.answer_types import answer_types
+from runlake.history.frames.sources import empty_frame, keep_rows, live_frame, with_types
 from runlake.history.plan.key_columns import Column, find_columns
 from runlake.values import Projection
 
@@ -24,7 +20,7 @@ UNION = pa.struct({"_type_float64": NUMBER, "_type_utf8": pa.string()})
 
 
 def whole(key, dtype):
-    return Column(key, (key,), dtype)
+    return Column.of(key, (key,), dtype)
 
 
 def test_a_key_has_the_common_type_of_its_sources():
@@ -84,7 +80,7 @@ def test_the_first_column_of_a_key_wins_where_both_have_a_value():
             "v.x": pa.array([None, 20, None], pa.int64()),
         }
     )
-    columns = find_columns(table.schema, None)
+    columns = find_columns({f.name: StoredType.of(f.type) for f in table.schema}, None)
     found = with_types(from_arrow(table).lazy(), columns, answer_types([columns], None)).collect()
     assert found["v.x"].to_list() == [1, 20, None]
 

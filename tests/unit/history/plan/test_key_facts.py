@@ -5,9 +5,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from runlake.exports.footers.facts import ExportFacts, RowGroup
 from runlake.exports.footers.known_columns import ColumnFacts, KnownColumns
-from runlake.exports.footers.statistics import ExportFacts
-from runlake.exports.footers.steps import RowGroup
 from runlake.exports.manifest import Manifest
 from runlake.history.live.spool import LiveRows
 from runlake.history.plan.key_facts import KeyFacts, find_key_facts, with_live_rows
@@ -24,7 +23,7 @@ def manifest(last_step=19, live=(), **kinds):
 
 
 def export(first, last, **columns):
-    known = KnownColumns({"_step": ColumnFacts(pa.int64(), 0, first, last), **columns})
+    known = KnownColumns({"_step": ColumnFacts.of(pa.int64(), 0, first, last), **columns})
     return ExportFacts((RowGroup(last - first + 1, first, last),), True, len(known), known)
 
 
@@ -34,8 +33,8 @@ def facts_of(key, *arguments):
 
 def test_facts_of_exported_keys_are_those_of_the_statistics():
     exports = [
-        export(0, 9, loss=ColumnFacts(NUMBER, 4, 0.5, 2.0)),
-        export(10, 19, loss=ColumnFacts(NUMBER, 0, 0.1, 1.0)),
+        export(0, 9, loss=ColumnFacts.of(NUMBER, 4, 0.5, 2.0)),
+        export(10, 19, loss=ColumnFacts.of(NUMBER, 0, 0.1, 1.0)),
     ]
     stated = manifest(loss=(16, ["number"]))
     assert facts_of("loss", stated, exports) == KeyFacts("loss", "number", 16, 0, 19, 0.1, 2.0)
@@ -44,14 +43,14 @@ def test_facts_of_exported_keys_are_those_of_the_statistics():
 
 
 def test_a_key_with_live_rows_has_no_bounds_of_values_and_wider_ones_of_steps():
-    exports = [export(0, 9, loss=ColumnFacts(NUMBER, 0, 0.5, 2.0))]
+    exports = [export(0, 9, loss=ColumnFacts.of(NUMBER, 0, 0.5, 2.0))]
     stated = manifest(14, (12, 14), loss=(12, ["number"]), acc=(1, ["number"]))
     assert facts_of("loss", stated, exports) == KeyFacts("loss", "number", 12, 0, 14, None, None)
     assert facts_of("acc", stated, exports) == KeyFacts("acc", "number", 1, 12, 14, None, None)
 
 
 def test_a_key_whose_rows_are_all_exported_keeps_its_bounds_beside_live_rows():
-    exports = [export(0, 9, loss=ColumnFacts(NUMBER, 0, 0.5, 2.0))]
+    exports = [export(0, 9, loss=ColumnFacts.of(NUMBER, 0, 0.5, 2.0))]
     stated = manifest(14, (12,), loss=(10, ["number"]))
     assert facts_of("loss", stated, exports) == KeyFacts("loss", "number", 10, 0, 9, 0.5, 2.0)
 
@@ -62,13 +61,13 @@ def test_steps_of_keys_are_unknown_where_the_backend_lists_none():
 
 
 def test_rows_that_the_backend_does_not_list_count_as_live():
-    exports = [export(0, 9, loss=ColumnFacts(NUMBER, 0, 0.5, 2.0))]
+    exports = [export(0, 9, loss=ColumnFacts.of(NUMBER, 0, 0.5, 2.0))]
     found = facts_of("loss", manifest(30, (), loss=(20, ["number"])), exports)
     assert (found.first_step, found.last_step, found.maximum) == (0, 30, None)
 
 
 def test_a_bound_that_one_export_lacks_is_unknown():
-    columns = [ColumnFacts(NUMBER, 0, 0.5, 2.0), ColumnFacts(NUMBER, None)]
+    columns = [ColumnFacts.of(NUMBER, 0, 0.5, 2.0), ColumnFacts.of(NUMBER, None)]
     exports = [export(0, 9, loss=columns[0]), export(10, 19, loss=columns[1])]
     assert facts_of("loss", manifest(), exports) == KeyFacts(
         *("loss", "number", None, 0, 19, None, None)
@@ -76,7 +75,7 @@ def test_a_bound_that_one_export_lacks_is_unknown():
 
 
 def test_empty_columns_and_steps_are_no_keys():
-    exports = [export(0, 9, gone=ColumnFacts(NUMBER, 10), none=ColumnFacts(pa.null(), None))]
+    exports = [export(0, 9, gone=ColumnFacts.of(NUMBER, 10), none=ColumnFacts.of(pa.null(), None))]
     assert find_key_facts(manifest(never=(0, ["number"]), _step=(10, ["number"])), exports) == {}
 
 
@@ -99,7 +98,7 @@ def test_empty_columns_and_steps_are_no_keys():
     ids=str,
 )
 def test_the_kind_of_a_key_is_that_of_its_stored_type(dtype, kind):
-    assert facts_of("k", manifest(), [export(0, 9, k=ColumnFacts(dtype, 0))]).kind == kind
+    assert facts_of("k", manifest(), [export(0, 9, k=ColumnFacts.of(dtype, 0))]).kind == kind
 
 
 @pytest.mark.parametrize(
@@ -119,14 +118,18 @@ def test_the_kind_of_a_key_is_that_of_its_stored_type(dtype, kind):
     ],
 )
 def test_the_backends_names_of_types_win_over_stored_types(stated, dtype, kind):
-    exports = [export(0, 9, k=ColumnFacts(dtype, 0))]
+    exports = [export(0, 9, k=ColumnFacts.of(dtype, 0))]
     assert facts_of("k", manifest(k=(10, stated)), exports).kind == kind
 
 
 def test_live_rows_add_their_counts_steps_and_kinds():
     known = find_key_facts(
         manifest(9, loss=(10, ["number"]), name=(10, ["string"])),
-        [export(0, 9, loss=ColumnFacts(NUMBER, 0, 0.5, 2.0), name=ColumnFacts(pa.string(), 0))],
+        [
+            export(
+                0, 9, loss=ColumnFacts.of(NUMBER, 0, 0.5, 2.0), name=ColumnFacts.of(pa.string(), 0)
+            )
+        ],
     )
     pages: list[list[dict[str, Any]]] = [
         [{"_step": 12, "loss": 9.0, "new": True}],

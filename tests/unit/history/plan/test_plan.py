@@ -8,9 +8,8 @@ import pytest
 from runlake.cache.disk.file_state import FileState
 from runlake.cache.pull_result import PullResult
 from runlake.cache.stored_export import LoadedExports, StoredExport
+from runlake.exports.footers.facts import ExportFacts, RowGroup
 from runlake.exports.footers.known_columns import ColumnFacts, KnownColumns
-from runlake.exports.footers.statistics import ExportFacts
-from runlake.exports.footers.steps import RowGroup
 from runlake.exports.manifest import Manifest
 from runlake.exports.validator import Validator
 from runlake.history.plan import sizes
@@ -23,7 +22,7 @@ EARLY, LATE = "Mon, 01 Jan 2024 00:00:00 GMT", "Tue, 02 Jan 2024 00:00:00 GMT"
 
 def stored(name, *groups, modified=EARLY):
     names = {"_step": pa.int64(), "loss": pa.float64(), "acc": pa.float64()}
-    columns = KnownColumns({key: ColumnFacts(dtype) for key, dtype in names.items()})
+    columns = KnownColumns({key: ColumnFacts.of(dtype) for key, dtype in names.items()})
     rows = tuple(RowGroup(last - first + 1, first, last) for first, last in groups)
     facts = ExportFacts(rows, True, len(columns), columns)
     return StoredExport(

@@ -3,9 +3,8 @@
 import pyarrow as pa
 import pytest
 
+from runlake.exports.footers.facts import ExportFacts, RowGroup
 from runlake.exports.footers.known_columns import ColumnFacts, KnownColumns
-from runlake.exports.footers.statistics import ExportFacts
-from runlake.exports.footers.steps import RowGroup
 from runlake.exports.manifest import Manifest
 from runlake.history.plan.key_facts import find_key_facts
 from runlake.history.plan.reasons import (
@@ -26,8 +25,8 @@ def manifest(last_step, live=()):
 
 
 def export(*groups, **n_nulls):
-    keys = {key: ColumnFacts(pa.float64(), count) for key, count in n_nulls.items()}
-    columns = KnownColumns({"_step": ColumnFacts(pa.int64()), **keys})
+    keys = {key: ColumnFacts.of(pa.float64(), count) for key, count in n_nulls.items()}
+    columns = KnownColumns({"_step": ColumnFacts.of(pa.int64()), **keys})
     rows = tuple(RowGroup(last - first + 1, first, last) for first, last in groups)
     return ExportFacts(rows, True, len(columns), columns)
 

@@ -7,14 +7,13 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runlake.exports.footers.facts import ExportFacts, RowGroup
 from runlake.exports.footers.known_columns import ColumnFacts, KnownColumns
-from runlake.exports.footers.statistics import ExportFacts
-from runlake.exports.footers.steps import RowGroup
 from runlake.history.plan.key_columns import KeyColumns
 from runlake.history.plan.segments import cut_segments, plan_export
 from runlake.values import StepRange
 
-COLUMNS = KnownColumns({"_step": ColumnFacts(pa.int64())})
+COLUMNS = KnownColumns({"_step": ColumnFacts.of(pa.int64())})
 
 
 def read(name, *groups, is_ascending=True, steps=None):

@@ -44,7 +44,7 @@ def batch_of(n_rows, columns, offset=0):
     # A slice that starts inside a byte of the validity bits.
     steps = pa.array([0] * offset + list(range(n_rows)), pa.int64()).slice(offset)
     arrays = [pa.array([None] * offset + cells, dtype).slice(offset) for _, dtype, cells in columns]
-    keys = tuple(Column(key, (key,), dtype) for key, dtype, _ in columns)
+    keys = tuple(Column.of(key, (key,), dtype) for key, dtype, _ in columns)
     return Batch(steps, keys, tuple(arrays))
 
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runlake.history.rows.cells import cell_reader, clean_json, filled, flatten, read_optional
+from runlake.history.rows.cells import cell_reader, filled, read_optional
+from runlake.history.rows.json_cells import clean_json, flatten
 
 UNION = pa.struct(
     {"_type_float64": pa.float64(), "_type_utf8": pa.string(), "_type_json": pa.binary()}

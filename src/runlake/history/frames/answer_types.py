@@ -1,0 +1,115 @@
+"""The type of each key over all sources of an answer."""
+
+from __future__ import annotations
+
+from collections.abc import ItemsView, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeAlias
+
+from runlake.exports.footers.stored_types import StoredType
+from runlake.history.plan.key_columns import Column, KeyColumns, check_names
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Types: TypeAlias = Mapping[str, "pa.DataType | None"]
+
+
+class AnswerTypes(Mapping[str, "pa.DataType | None"]):
+    """The type of each key; None for a key without a common type, whose column is JSON text.
+
+    Types of Arrow are made when they are used. Most columns need none: see `simple_type`.
+
+    Parameters
+    ----------
+    stored : mapping of str to sequence of StoredType
+        The different types of each key in its sources, none for a key that is in no source.
+    """
+
+    def __init__(self, stored: Mapping[str, Sequence[StoredType]]) -> None:
+        self._stored = stored
+
+    @cached_property
+    def _arrow(self) -> dict[str, pa.DataType | None]:
+        import pyarrow as pa
+
+        from runlake.history.plan.arrow_types import unify
+
+        return {
+            key: unify([one.arrow for one in same]) if same else pa.null()
+            for key, same in self._stored.items()
+        }
+
+    def __getitem__(self, key: str) -> pa.DataType | None:
+        return self._arrow[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._stored)
+
+    def __len__(self) -> int:
+        return len(self._stored)
+
+    def items(self) -> ItemsView[str, pa.DataType | None]:
+        """Return keys and types."""
+        return self._arrow.items()
+
+    def simple(self, key: str) -> StoredType | None:
+        """Return the type that all sources have for a key, if polars reads it as in the answer."""
+        same = self._stored[key]
+        return same[0] if len(same) == 1 and same[0].simple is not None else None
+
+
+def simple_type(types: Types, key: str) -> StoredType | None:
+    """Return the stored type of all cells of a key, if polars reads it as the type of the answer.
+
+    None if the type is not known to be one of the types for which this can be decided without
+    pyarrow; the caller then compares types of Arrow.
+    """
+    return types.simple(key) if isinstance(types, AnswerTypes) else None
+
+
+def answer_types(sources: Iterable[Sequence[Column]], keys: Sequence[str] | None) -> Types:
+    """Return the type of each key over all sources.
+
+    Parameters
+    ----------
+    sources : iterable of sequences of Column
+        The columns of each export and of the live rows.
+    keys : sequence of str or None
+        Keys of the answer; None means all keys of the sources, in their order.
+
+    Returns
+    -------
+    mapping of str to pyarrow.DataType or None
+        The type of each key. None if a key has no common type; its column is then JSON text.
+    """
+    check_names(keys or ())
+    distinct = list(distinct_columns(sources))
+    if keys is None and len(distinct) == 1 and isinstance(distinct[0], KeyColumns):
+        return distinct[0].once(own_types)
+    return _unified(distinct, keys)
+
+
+def own_types(columns: KeyColumns) -> Types:
+    """Return the types of an answer that has these columns as its only source."""
+    return _unified([columns], None)
+
+
+def _unified(sources: Iterable[Sequence[Column]], keys: Sequence[str] | None) -> Types:
+    held: dict[str, dict[StoredType, None]] = {key: {} for key in keys or ()}
+    for columns in sources:
+        for column in columns:
+            if keys is None or column.key in held:
+                held.setdefault(column.key, {})[column.stored] = None
+    return AnswerTypes({key: tuple(same) for key, same in held.items()})
+
+
+def distinct_columns(sources: Iterable[Sequence[Column]]) -> Iterator[Sequence[Column]]:
+    """Yield only those sources whose columns differ from the columns of all earlier sources."""
+    seen = set()
+    for columns in sources:
+        if isinstance(columns, KeyColumns):
+            if columns.fingerprint in seen:
+                continue
+            seen.add(columns.fingerprint)
+        yield columns
