@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runlake.backend.graphql.run_files import fetch_run_files
+from runlake.backend.graphql.run_files import fetch_run_files, promised_md5
 from runlake.backend.graphql.shapes import answer_to
 from runlake.backend.http.client import Client
 from runlake.cache.artifacts.contents import download_checked
@@ -208,7 +208,7 @@ def _download(
             operation="RunFiles",
             origin=client.origin,
         )
-    md5, size = node.get("md5") or None, item.facts.get("size")
+    md5, size = promised_md5(node), item.facts.get("size")
     known = find_media(client, wanted, md5)
     if known is not None:
         return known

@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from runlake.backend.graphql import artifact_documents, documents
 from runlake.backend.graphql.query import query, query_run
+from runlake.backend.graphql.run_files import promised_md5
 from runlake.backend.graphql.shapes import answer_to
 from runlake.backend.http.client import Client
 from runlake.backend.http.json_text import parse_json
@@ -345,7 +346,8 @@ def _run_file(client: Client, run: RunPath, value: Mapping[str, Any]) -> dict[st
             origin=client.origin,
         )
     with answer_to(client, "RunFiles", f"'{run}'"):
-        url, md5 = edges[0]["node"]["url"], edges[0]["node"].get("md5")
+        node = edges[0]["node"]
+        url, md5 = node["url"], promised_md5(node)
     return _parse(download_bytes(client, url, what=what, md5=md5), what)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from runlake.backend.graphql.run_files import delete_run_file, fetch_run_files
+from runlake.backend.graphql.run_files import delete_run_file, fetch_run_files, promised_md5
 from runlake.backend.graphql.shapes import answer_to
 from runlake.backend.http.client import Client
 from runlake.backend.http.transfer import download_bytes, download_file, make_directory
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from runlake.public.run.fields import RunFields
 
 FIELDS = ("id", "url", "directUrl", "sizeBytes", "mimetype", "updatedAt", "md5")
-MD5 = re.compile(r"[A-Za-z0-9+/]{22}==")
 WILD = {"%": ".*", "_": "."}
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
@@ -165,8 +164,7 @@ class File(Attributes):
     @property
     def _md5(self) -> str | None:
         """The MD5 digest of the file from the backend; None if it is absent or malformed."""
-        md5 = self._attrs.get("md5")
-        return md5 if isinstance(md5, str) and MD5.fullmatch(md5) else None
+        return promised_md5(self._attrs)
 
     @property
     def _project_number(self) -> int | None:
@@ -183,17 +181,27 @@ class File(Attributes):
             # A new URL does not help against a local error, such as a full disk.
             if isinstance(error.__cause__, OSError):
                 raise
-            # The signed URL expired, or the file changed since it was listed: list it again.
-            vars(self).update(vars(find_file(client, self._owner, self.name)))
+            self._list_again(client)
             self._receive(client, destination, counted)
+
+    def _list_again(self, client: Client) -> None:
+        """Replace a URL that expired, and the digest of a file that changed since the listing."""
+        vars(self).update(vars(find_file(client, self._owner, self.name)))
 
     def _read(self, what: str) -> bytes:
         """Return the content of a small file from its host, or from the lake in offline mode."""
         if self._client.settings.offline and self._attrs.get("content"):
             return read_stored_file(self._attrs["content"], what)
+        try:
+            return self._fetch(what)
+        except FileTransferError:
+            self._list_again(self._client)
+            return self._fetch(what)
+
+    def _fetch(self, what: str) -> bytes:
         with answer_to(self._client, "RunFiles", what):
             url = self.url
-        return download_bytes(self._client, url, what=what)
+        return download_bytes(self._client, url, what=what, md5=self._md5)
 
     def _receive(self, client: Client, destination: Path, counted: Count) -> None:
         try:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
@@ -14,6 +15,8 @@ from runlake.backend.http.client import Client
 from runlake.backend.http.transfer import upload_file
 from runlake.errors import BackendError, ProtocolError
 from runlake.values import RunPath
+
+MD5 = re.compile(r"[A-Za-z0-9+/]{22}==")
 
 
 def fetch_run_files(
@@ -65,6 +68,25 @@ def fetch_run_files(
         fileLimit=limit,
         upload=upload,
     )
+
+
+def promised_md5(node: Mapping[str, Any]) -> str | None:
+    """Return the MD5 in base64 that a backend promises of a file; None if absent or malformed.
+
+    Parameters
+    ----------
+    node : mapping
+        The backend's description of the file.
+
+    Examples
+    --------
+    >>> promised_md5({"md5": "1B2M2Y8AsgTpgAmy7PhCfg=="})
+    '1B2M2Y8AsgTpgAmy7PhCfg=='
+    >>> promised_md5({"md5": "d41d8cd98f00b204e9800998ecf8427e"}) is None
+    True
+    """
+    md5 = node.get("md5")
+    return md5 if isinstance(md5, str) and MD5.fullmatch(md5) else None
 
 
 def send_run_file(client: Client, run: RunPath, source: Path, name: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import re
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future
@@ -13,7 +12,7 @@ from typing import Any
 
 from runlake.backend.graphql import documents
 from runlake.backend.graphql.query import query_project
-from runlake.backend.graphql.run_files import fetch_run_files
+from runlake.backend.graphql.run_files import fetch_run_files, promised_md5
 from runlake.backend.graphql.shapes import answer_to
 from runlake.backend.http.client import Client
 from runlake.backend.http.stop import Stop
@@ -26,7 +25,6 @@ from runlake.lake.pulling.request import METADATA_FILE, matches
 from runlake.values import RunPath
 
 FileNode = dict[str, Any]
-MD5 = re.compile(r"[A-Za-z0-9+/]{22}==")
 FILES_PER_PAGE = 500
 # The fields that are stored; the URL is signed, and expires.
 STORED = ("name", "id", "sizeBytes", "md5", "mimetype", "updatedAt")
@@ -153,9 +151,7 @@ def is_intact(directory: RunDirectory, stored: FileNode) -> bool:
             digest = hashlib.file_digest(file, "md5").digest()
     except OSError:
         return False
-    md5 = stored["md5"]
-    is_known = isinstance(md5, str) and MD5.fullmatch(md5) is not None
-    return not is_known or base64.b64encode(digest).decode() == md5
+    return promised_md5(stored) in {None, base64.b64encode(digest).decode()}
 
 
 def is_held(directory: RunDirectory, node: FileNode) -> bool:
@@ -193,8 +189,7 @@ def _version(node: FileNode) -> str:
 
 def _download(client: Client, run: RunPath, node: FileNode, path: Any) -> int:
     size = int(node.get("sizeBytes") or 0)
-    md5 = node.get("md5")
-    md5 = md5 if isinstance(md5, str) and MD5.fullmatch(md5) else None
+    md5 = promised_md5(node)
     what = f"{str(node['name'])!r} of '{run}'"
     limit = size or None if md5 else None
     download_file(client, str(node.get("url")), path, what=what, md5=md5, max_bytes=limit)
