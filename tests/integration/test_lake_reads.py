@@ -260,7 +260,7 @@ def test_runs_that_lack_keys_or_steps_are_named_skipped_or_refused(partial):
         assert ids("warn", keys=["loss"]) == ["whole", "some"]
     assert ids("skip", keys=["loss"]) == ["whole", "some"]
     assert ids("skip", keys=["acc"]) == ["whole"]
-    with pytest.warns(IncompleteWarning, match="'some' \\('acc' are not on disk\\)"):
+    with pytest.warns(IncompleteWarning, match="'some' \\('acc' is not on disk\\)"):
         assert ids("warn", keys=["acc"]) == ["whole"]
     with pytest.warns(IncompleteWarning):
         frame = partial.scan(["loss", "acc"], how="any").collect()
@@ -271,7 +271,7 @@ def test_runs_that_lack_keys_or_steps_are_named_skipped_or_refused(partial):
         partial.best("loss", incomplete="raise")
     assert partial.best("acc", incomplete="skip")["run_id"].to_list() == ["whole"]
     said = str(partial.explain(["acc"]))
-    for part in ("3 runs", "some: 'acc'", "live: 1 rows"):
+    for part in ("3 runs", "some: 'acc'", "live: 1 row was"):
         assert part in said
     assert "<pre>" in partial.explain()._repr_html_()
 
@@ -285,7 +285,7 @@ def test_a_run_whose_file_is_damaged_is_incomplete(lake, cache_dir, tmp_path, da
         file.unlink()
     else:
         file.write_bytes(file.read_bytes()[:-100] + bytes(100))
-    with pytest.warns(IncompleteWarning, match=r"'seed001' \(1 of 1 exports are damaged or gone"):
+    with pytest.warns(IncompleteWarning, match=r"'seed001' \(1 of 1 export is damaged or gone"):
         found = copy.best("loss")
     assert found.filter(run_id="seed001")["loss"].to_list() == [None]
     assert found.filter(pl.col("run_id") != "seed001").equals(

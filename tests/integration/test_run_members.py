@@ -443,7 +443,7 @@ def test_a_download_of_exports_shows_its_progress_on_a_terminal_only(
     os.close(terminal)
     shown = os.read(reader, 10_000).decode() if is_terminal else done.stderr.decode()
     os.close(reader)
-    assert ("1 exports" in shown) == is_terminal
+    assert ("1 export " in shown) == is_terminal
     assert done.stdout == b""
 
 

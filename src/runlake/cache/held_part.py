@@ -14,6 +14,7 @@ from runlake.exports.footers.facts import groups_in
 from runlake.exports.footers.known_columns import KnownColumns
 from runlake.settings import Settings
 from runlake.values import STEP, Question
+from runlake.values.counted import counted, is_or_are, was_or_were
 
 SHOWN_KEYS = 3
 
@@ -112,11 +113,16 @@ def _describe(stored: StoredManifest, n_exports: int, keys: Sequence[str]) -> st
     reasons = []
     n_gone = len(offer.identities) - n_exports
     if n_gone:
-        reasons.append(f"{n_gone:,} of {len(offer.identities):,} exports are damaged or gone")
+        reasons.append(
+            f"{n_gone:,} of {counted(len(offer.identities), 'export')} "
+            f"{is_or_are(n_gone)} damaged or gone"
+        )
     if keys:
         shown = ", ".join(map(repr, keys[:SHOWN_KEYS]))
-        more = f" and {len(keys) - SHOWN_KEYS:,} more keys" if len(keys) > SHOWN_KEYS else ""
-        reasons.append(f"{shown}{more} are not on disk")
+        more = (
+            f" and {counted(len(keys) - SHOWN_KEYS, 'more key')}" if len(keys) > SHOWN_KEYS else ""
+        )
+        reasons.append(f"{shown}{more} {is_or_are(len(keys))} not on disk")
     if LIVE in stored.beside:
         live = stored.beside[LIVE]
         reasons += [] if live.is_whole else live.asked
@@ -124,5 +130,6 @@ def _describe(stored: StoredManifest, n_exports: int, keys: Sequence[str]) -> st
     if offer.n_live_rows is None:
         reasons.append("an unknown number of rows were in no export")
     elif offer.n_live_rows:
-        reasons.append(f"{offer.n_live_rows:,} rows were in no export")
+        n_live = offer.n_live_rows
+        reasons.append(f"{counted(n_live, 'row')} {was_or_were(n_live)} in no export")
     return "; ".join(reasons) or None

@@ -33,6 +33,7 @@ from runlake.exports.footers.facts import groups_in
 from runlake.exports.manifest import Export, Freshness, Manifest
 from runlake.settings import Settings
 from runlake.values import STEP, Question, RunPath
+from runlake.values.counted import counted, was_or_were
 
 # One shared object for all whole exports, because a run may have thousands.
 WHOLE = Held(is_usable=True, is_enough=True)
@@ -240,8 +241,13 @@ class HeldRun:
         why = "Offline" if unreachable is None else "The backend does not answer"
         missing = ""
         if offer.n_live_rows != 0 and not has_live:
-            rows = "an unknown number of" if offer.n_live_rows is None else f"{offer.n_live_rows:,}"
-            missing = f", without {rows} rows that were in no export at that time"
+            n_live = offer.n_live_rows
+            rows = (
+                "an unknown number of rows that were"
+                if n_live is None
+                else f"{counted(n_live, 'row')} that {was_or_were(n_live)}"
+            )
+            missing = f", without {rows} in no export at that time"
         run, age = self._directory.run, describe_age(offer)
         warn(
             f"{why}: '{run}' is answered from the cache, as of {age} ago{missing}.",

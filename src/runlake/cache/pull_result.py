@@ -8,7 +8,7 @@ from pathlib import Path
 from runlake.cache.stored_export import LoadedExports, StoredExport
 from runlake.errors.screen import for_screen
 from runlake.exports.manifest import Manifest
-from runlake.values.counted import counted
+from runlake.values.counted import counted, is_or_are
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +57,16 @@ class PullResult:
 
     def __str__(self) -> str:
         live = self.n_live_rows
-        rows = "an unknown number of" if live is None else f"{live:,}"
+        rows = (
+            "an unknown number of rows are"
+            if live is None
+            else f"{counted(live, 'row')} {is_or_are(live)}"
+        )
         return for_screen(
             f"Pulled '{self.manifest.path}' to '{self.directory}': "
             f"{counted(self.n_exports, 'export')} with {counted(self.n_rows, 'row')}, "
             f"{self.n_downloaded:,} of them fetched now ({self.n_bytes:,} bytes); "
-            f"{rows} rows are in no export yet."
+            f"{rows} in no export yet."
         )
 
     def __repr__(self) -> str:

@@ -12,6 +12,7 @@ from runlake.cache.layout import RunDirectory
 from runlake.cache.store import LIVE, StoredManifest
 from runlake.cache.strict_json import lossless_json, strict_json
 from runlake.values import INTERNAL_CONFIG, unwrapped
+from runlake.values.counted import counted
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Fields of `StoredManifest.attrs` that the column `attrs` of the table "runs" does not contain.
@@ -93,7 +94,8 @@ def incomplete_reason(manifest: StoredManifest) -> str | None:
         return "some of its exports are no longer on disk"
     n_partial = sum(export.coverage is not None for export in exports)
     if n_partial:
-        return f"only some keys or steps of {n_partial:,} of {len(exports):,} exports are on disk"
+        of_all = f"{n_partial:,} of {counted(len(exports), 'export')}"
+        return f"only some keys or steps of {of_all} are on disk"
     if LIVE in manifest.beside and not manifest.beside[LIVE].is_whole:
         return "; ".join(manifest.beside[LIVE].asked)
     n_live_rows = 0 if LIVE in manifest.beside else offer.n_live_rows

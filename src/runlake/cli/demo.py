@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from runlake.errors import MissingExtra, RunlakeError
+from runlake.values.counted import counted
 
 PROJECT, RUN_ID = "demo", "two-spirals"
 START_SECONDS = 30.0
@@ -139,7 +140,8 @@ def _read(directory: Path, address: Mapping[str, Any]) -> None:
     n_again = sum(1 for _ in run.beta_scan_history())
     warm = time.perf_counter() - started
     typer.echo(
-        f"3. {pulled.n_exports} exports, {pulled.n_bytes:,} bytes, are in\n   {pulled.directory}"
+        f"3. {counted(pulled.n_exports, 'export')}, {pulled.n_bytes:,} bytes, are in\n"
+        f"   {pulled.directory}"
     )
     typer.echo(f"4. {n_rows:,} rows read cold in {cold:.3f} s, {n_again:,} warm in {warm:.3f} s.")
     typer.echo('\nrun.frame(["val.loss", "val.acc"], min_step=500, max_step=700)')

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from runlake.backend.http.reply import Reply
 from runlake.backend.http.stop import Stop
+from runlake.values.counted import counted
 
 
 class Progress(Protocol):
@@ -111,7 +112,7 @@ class Traffic:
     @contextmanager
     def shown(self, n_files: int) -> Iterator[None]:
         """While the context is open, show the progress of a download of ``n_files`` files."""
-        with self._shown.shown(f"{n_files} exports", None, "B"):
+        with self._shown.shown(counted(n_files, "export"), None, "B"):
             yield
 
     def count(self, n_bytes: int) -> None:

@@ -20,6 +20,7 @@ from runlake.history.sample.by_server import fetch_system_rows
 from runlake.lake.backend_settings import settings_of
 from runlake.settings import Settings
 from runlake.values import Question, Row, RunPath
+from runlake.values.counted import counted, is_or_are
 
 if TYPE_CHECKING:
     from runlake.history.runs.scan import AnyReading
@@ -89,7 +90,7 @@ class DiskSource:
             If a run lacks keys or steps, and the policy is "raise".
         """
         readings, lacking = [], {}
-        with Count(progress).shown(f"{len(runs):,} runs", len(runs), "runs") as counted:
+        with Count(progress).shown(counted(len(runs), "run"), len(runs), "runs") as count:
             for run in runs:
                 directory = self._directories[run.run_id]
                 client = self.client_of(directory)
@@ -101,7 +102,7 @@ class DiskSource:
                 if part.lacking is not None and pulled is part.pulled:
                     lacking[run.run_id] = part.lacking
                 readings.append(open_reading(client, run.path, question, pulled=pulled))
-                counted.add()
+                count.add()
         self._note(lacking)
         return readings
 
@@ -185,5 +186,5 @@ def describe_lacking(lacking: Mapping[str, str]) -> str:
     """Return a sentence that names runs and what they lack."""
     shown = ", ".join(f"{run!r} ({why})" for run, why in list(lacking.items())[:SHOWN_RUNS])
     more = f" and {len(lacking) - SHOWN_RUNS:,} more" if len(lacking) > SHOWN_RUNS else ""
-    n_runs = "1 run is" if len(lacking) == 1 else f"{len(lacking):,} runs are"
-    return f"{n_runs} incomplete on disk: {shown}{more}."
+    n_runs = len(lacking)
+    return f"{counted(n_runs, 'run')} {is_or_are(n_runs)} incomplete on disk: {shown}{more}."

@@ -7,6 +7,7 @@ from xml.etree.ElementTree import Element
 
 from runlake.notebook.markup import brief, card, element
 from runlake.notebook.pictures import data_url, image_type
+from runlake.values.counted import counted
 
 # A notebook stores every output in its file.
 MAX_EMBEDDED_BYTES = 8_000_000
@@ -34,7 +35,8 @@ def media_figure(kind: str, name: str, caption: str, content: bytes) -> Element:
     """
     said = element("figcaption", brief(caption or name, 300))
     if len(content) > MAX_EMBEDDED_BYTES:
-        return element("figure", element("p", f"{len(content):,} bytes, not shown here"), said)
+        size = counted(len(content), "byte")
+        return element("figure", element("p", f"{size}, not shown here"), said)
     suffix = name.rpartition(".")[2].lower()
     if kind == "image":
         return element("figure", _image(suffix, content, caption or name), said)
@@ -45,7 +47,7 @@ def media_figure(kind: str, name: str, caption: str, content: bytes) -> Element:
         return element("figure", shown, said)
     if kind == "video" and (suffix in VIDEO or suffix == "gif"):
         return element("figure", _video(suffix, content, caption or name), said)
-    return element("figure", element("p", f"{brief(kind)}, {len(content):,} bytes"), said)
+    return element("figure", element("p", f"{brief(kind)}, {counted(len(content), 'byte')}"), said)
 
 
 def media_card(figures: Sequence[Element]) -> str:
@@ -71,7 +73,7 @@ def _image(suffix: str, content: bytes, caption: str) -> Element:
         # Inside an img element, an SVG runs no scripts and loads nothing.
         kind = "image/svg+xml"
     if kind is None:
-        return element("p", f"not an image that browsers show, {len(content):,} bytes")
+        return element("p", f"not an image that browsers show, {counted(len(content), 'byte')}")
     return element("img", src=data_url(kind, content), alt=brief(caption), style="max-height:none")
 
 

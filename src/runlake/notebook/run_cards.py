@@ -14,6 +14,7 @@ from runlake.notebook.pictures import Picture, gallery
 from runlake.notebook.sparkline import Curve, sparkline
 from runlake.notebook.tables import facts, rows_table, state_text
 from runlake.notebook.trees import tree
+from runlake.values.counted import counted
 
 # In bytes. Together with pictures of 96 kB, a card of a run is below 200 kB.
 TREE_BYTES = 18_000
@@ -76,7 +77,7 @@ def run_card(run: RunFacts, charts: str = "", height: int | None = None) -> str:
         facts(run.pairs),
     ]
     if run.curves:
-        title = f"curves ({len(run.curves):,} of {run.n_keys:,} keys)"
+        title = f"curves ({len(run.curves):,} of {counted(run.n_keys, 'key')})"
         rows = [(curve.key, sparkline(curve), curve.last) for curve in run.curves]
         table = rows_table(("key", "curve", "last"), rows, Room(CURVES_BYTES), "run.keys()")
         parts.append(folded(title, *table, is_open=True))

@@ -35,6 +35,7 @@ from runlake.errors import (
 )
 from runlake.pages.addresses import OWN, path_of, with_query
 from runlake.pages.static import static_files, versioned
+from runlake.values.counted import counted
 
 if TYPE_CHECKING:
     import polars as pl
@@ -251,7 +252,7 @@ def _templates() -> jinja2.Environment:
         "has_uplot": static_files().keys() >= set(UPLOT_FILES),
         "NOWHERE": NOWHERE,
     }
-    environment.filters |= {"readable": readable, "moment": moment}
+    environment.filters |= {"readable": readable, "moment": moment, "counted": counted}
     return environment
 
 

@@ -12,3 +12,13 @@ def counted(n: int, noun: str) -> str:
     ('1 point', '2,000 points')
     """
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def is_or_are(n: int) -> str:
+    """Return the verb of a sentence about ``n`` things: "is" for one, else "are"."""
+    return "is" if n == 1 else "are"
+
+
+def was_or_were(n: int) -> str:
+    """Return the verb of a sentence about ``n`` past things: "was" for one, else "were"."""
+    return "was" if n == 1 else "were"

@@ -13,6 +13,7 @@ from runlake.exports.footers.column_chunks import Chunks, chunk_ranges, chunks_b
 from runlake.exports.footers.schema import checked_schema, refusing_unsound
 from runlake.exports.ranges import ByteRange, coalesce, subtract
 from runlake.values import Question
+from runlake.values.counted import counted
 
 # The cost of one more request, in bytes that could be downloaded in the same time: one millisecond
 # at 64 MB/s.
@@ -77,7 +78,7 @@ def choose_extent(
         return Extent(True, needed)
     rest = n_bytes - held_bytes
     if missing_bytes + n_requests * request_bytes >= rest + request_bytes:
-        return Extent(True, f"{needed}, but by {n_requests} requests")
+        return Extent(True, f"{needed}, but by {counted(n_requests, 'request')}")
     return Extent(False, f"only {needed}")
 
 

@@ -128,10 +128,11 @@ class Plan(Memo):
         for export in self.in_step_order if has_exports else ():
             n_groups = len(export.facts.row_groups)
             lines.append(
-                f"  export {export.file.name}: {len(export.row_groups)} of {n_groups} row groups, "
+                f"  export {export.file.name}: {len(export.row_groups)} of "
+                f"{counted(n_groups, 'row group')}, "
                 f"{counted(export.n_rows, 'row')}, steps {export.first_step:,} to "
                 f"{export.last_step:,}, "
-                f"{export.n_columns} of {export.facts.n_columns} columns"
+                f"{export.n_columns} of {counted(export.facts.n_columns, 'column')}"
             )
         described = [*map(self.pulled.describe, self.pulled.exports), *self.notes]
         lines += [f"  {note}" for note in described]

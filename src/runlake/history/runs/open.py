@@ -19,6 +19,7 @@ from runlake.exports.progress import Count, Progress
 from runlake.history.reader import Reading, open_reading
 from runlake.history.sample.by_server import fetch_system_rows
 from runlake.values import Question, Row, RunPath
+from runlake.values.counted import counted
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -185,15 +186,15 @@ def side_by_side(
     """
     if not subjects:
         return []
-    counted = Count(progress)
+    count = Count(progress)
 
     def read_one(subject: S) -> T:
         result = read(subject)
-        counted.add()
+        count.add()
         return result
 
     executor = ThreadPoolExecutor(client.settings.max_workers, thread_name_prefix="runlake-runs")
-    with counted.shown(f"{len(subjects):,} runs", len(subjects), "runs"):
+    with count.shown(counted(len(subjects), "run"), len(subjects), "runs"):
         try:
             return list(executor.map(for_thread(read_one), subjects))
         finally:

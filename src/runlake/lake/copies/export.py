@@ -24,7 +24,7 @@ from runlake.lake.copies.copied_files import Copied, Copies
 from runlake.lake.copies.file_formats import AnyCopies, write_rows, write_table
 from runlake.lake.fixed_runs import FixedRuns
 from runlake.values import RUN_ID, Question
-from runlake.values.counted import counted
+from runlake.values.counted import counted, is_or_are
 
 T = TypeVar("T")
 # Runs that are opened at once; their plans are in memory.
@@ -97,7 +97,10 @@ class ExportReport:
 
     def __str__(self) -> str:
         kept = f", {self.n_kept:,} of them kept" if self.n_kept else ""
-        lacking = f"; {len(self.incomplete):,} runs are incomplete" if self.incomplete else ""
+        lacking = ""
+        if self.incomplete:
+            n_lacking = len(self.incomplete)
+            lacking = f"; {counted(n_lacking, 'run')} {is_or_are(n_lacking)} incomplete"
         return (
             f"{counted(self.n_runs, 'run')} in {str(self.path)!r}: "
             f"{counted(self.n_files, 'file')}, {self.n_bytes:,} bytes{kept}{lacking}."

@@ -26,6 +26,7 @@ from runlake.lake.publishing.report import PublishReport
 from runlake.lake.publishing.target import open_target
 from runlake.lake.publishing.upload import Source, add_runs, mirror_runs
 from runlake.settings import Settings
+from runlake.values.counted import counted, is_or_are
 
 SHOWN_RUNS = 5
 NOT_PACKED = "it was not packed when the snapshot was taken"
@@ -64,7 +65,11 @@ def publish(request: Request) -> PublishReport:
         raise _nothing(request, left_out)
     runs, redacted = checked_fields(runs, request.secrets)
     if left_out:
-        warn(f"{len(left_out):,} runs are not published: {_shown(left_out)}.", IncompleteWarning)
+        n_left = len(left_out)
+        warn(
+            f"{counted(n_left, 'run')} {is_or_are(n_left)} not published: {_shown(left_out)}.",
+            IncompleteWarning,
+        )
     source = Source(view.files, runs)
     with (
         tempfile.TemporaryDirectory(prefix="runlake-publish-") as directory,

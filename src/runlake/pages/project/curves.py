@@ -28,6 +28,7 @@ from runlake.pages.project.view import ProjectView
 from runlake.pages.source import RunList, Source
 from runlake.public.runs.runs import Runs
 from runlake.values import RUN_ID, STEP, check_number
+from runlake.values.counted import counted
 
 # Maximum number of points of all curves of a chart: a browser can redraw this many while the
 # chart is panned.
@@ -222,7 +223,7 @@ class _Plot:
             return [note for note in chart.notes if not note.startswith("no points: ")]
         n_runs = len(self.runs)
         n_empty = n_runs - sum(not one.frame.is_empty() for one in series)
-        return [f"no points: {n_empty:,} of {n_runs:,} runs"] if n_empty else []
+        return [f"no points: {n_empty:,} of {counted(n_runs, 'run')}"] if n_empty else []
 
 
 def _run_id(series: Series) -> str:

@@ -46,6 +46,7 @@ from runlake.public.links import files_of, object_in, run_at
 from runlake.public.lists.destinations import directory_or
 from runlake.public.progress import check_progress, progress_of
 from runlake.values import ArtifactPath, ProgressOption
+from runlake.values.counted import counted, was_or_were
 from runlake.values.local_paths import path_text
 
 if TYPE_CHECKING:
@@ -220,14 +221,14 @@ class Artifact(ArtifactLinks):
         del multipart
         directory = directory_or(root, self.default_root)
         prefix = "" if path_prefix is None else path_text(path_prefix, "path_prefix")
-        counted = Count(progress_of(self._client.settings, progress))
+        count = Count(progress_of(self._client.settings, progress))
         manifest = self._fetch_contents()
         entries = [entry for name, entry in manifest.entries.items() if name.startswith(prefix)]
         fetcher = Fetcher(
-            self._client, self.place, skip_cache=bool(skip_cache), counted=FileCount(counted)
+            self._client, self.place, skip_cache=bool(skip_cache), counted=FileCount(count)
         )
         n_bytes = sum(entry.size or 0 for entry in entries)
-        with counted.shown(f"{len(entries):,} files of {self.name}", n_bytes, "B"):
+        with count.shown(f"{counted(len(entries), 'file')} of {self.name}", n_bytes, "B"):
             fetcher.place_all(
                 entries, Path(directory), allow_missing_references=allow_missing_references
             )
@@ -289,7 +290,7 @@ class Artifact(ArtifactLinks):
         entries = list(self.manifest.entries.values())
         if len(entries) != 1:
             raise InvalidArgument(
-                f"Artifact {self.qualified_name!r} has {len(entries)} files, not exactly one. "
+                f"Artifact {self.qualified_name!r} has {len(entries):,} files, not exactly one. "
                 "Call .download() for all, or .get_entry(name).download() for one."
             )
         return entries[0].download(root)
@@ -330,7 +331,10 @@ class Artifact(ArtifactLinks):
                 )
         n_references = sum(entry.ref is not None for entry in entries.values())
         if n_references:
-            warn(f"{n_references} references of {self.qualified_name!r} were not verified.")
+            warn(
+                f"{counted(n_references, 'reference')} of {self.qualified_name!r} "
+                f"{was_or_were(n_references)} not verified."
+            )
 
     def logged_by(self) -> Run | None:
         """Return the run that logged the artifact; None if no run did, or the run was deleted."""

@@ -19,6 +19,7 @@ from runlake.exports.progress import Count, FileCount
 from runlake.public.lists.destinations import directory_or
 from runlake.public.progress import progress_of
 from runlake.values import ProgressOption
+from runlake.values.counted import counted
 
 if TYPE_CHECKING:
     from runlake.public.artifacts.artifacts import Artifact
@@ -238,7 +239,7 @@ class ArtifactManifest:
         return len(self._entries)
 
     def __repr__(self) -> str:
-        return line_for_screen(f"<ArtifactManifest ({len(self)} files)>")
+        return line_for_screen(f"<ArtifactManifest ({counted(len(self), 'file')})>")
 
 
 def entry_json(entry: Entry) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from runlake.errors.screen import line_for_screen
 from runlake.history.tables import StoredTable, open_table
 from runlake.public.artifacts.objects import object_name
 from runlake.public.pandas_frame import table_to_pandas
+from runlake.values.counted import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,7 +97,7 @@ class ArtifactTable:
         return iter(enumerate(self.data))
 
     def __repr__(self) -> str:
-        size = f"{len(self.data)} rows, {len(self.columns)} columns"
+        size = f"{counted(len(self.data), 'row')}, {counted(len(self.columns), 'column')}"
         return line_for_screen(f"<ArtifactTable {self._name} ({size})>")
 
 

@@ -17,6 +17,7 @@ from runlake.notebook.run_cards import RunRow, runs_table
 from runlake.notebook.sparkline import Curve
 from runlake.public.cards.shown import card_of, warnings_as_notes
 from runlake.values import RunPath
+from runlake.values.counted import counted
 
 if TYPE_CHECKING:
     from runlake.public.projects import Project
@@ -192,7 +193,7 @@ def _curves(runs: Sequence[Run], key: str, notes: list[str]) -> dict[str, Curve]
         n_missing += not found.points
     if n_missing:
         notes.append(
-            f"{n_missing:,} of {len(runs):,} runs have no curve, because their history is not in "
-            "the cache; runs.pull() downloads it."
+            f"{n_missing:,} of {counted(len(runs), 'run')} {'has' if n_missing == 1 else 'have'} "
+            "no curve, because the history is not in the cache; runs.pull() downloads it."
         )
     return curves

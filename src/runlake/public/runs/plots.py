@@ -21,6 +21,7 @@ from runlake.public.plot_arguments import (
 )
 from runlake.public.runs.answers import RunAnswers
 from runlake.values import RUN_ID, STEP, StepRange, check_word
+from runlake.values.counted import counted
 
 if TYPE_CHECKING:
     import polars as pl
@@ -167,7 +168,7 @@ class RunsPlots(RunAnswers):
         ]
         n_empty = len(names) - len({id(one.frame) for one in found})
         if n_empty:
-            notes.append(f"no points: {n_empty:,} of {len(names):,} runs")
+            notes.append(f"no points: {n_empty:,} of {counted(len(names), 'run')}")
         per_run = max(MIN_POINTS_PER_RUN, MAX_POINTS // max(1, len(found)))
         series = found or [Series(rows.clear(), key, axis) for key in keys]
         asked = replace(asked, points=min(asked.points, per_run))
@@ -197,7 +198,6 @@ class RunsPlots(RunAnswers):
         from runlake.charts.groups import series_of_groups
         from runlake.charts.series import Series
         from runlake.charts.smoothing import describe
-        from runlake.values.counted import counted
 
         stats, said = BANDS[edge]
         n_runs = len(self._ids())

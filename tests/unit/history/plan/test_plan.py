@@ -110,7 +110,7 @@ def test_a_plan_says_what_it_reads():
     lines = str(found).splitlines()
     assert lines[0] == "Read all of loss, acc of 'e/p/r', steps [5, end):"
     assert lines[1].startswith("  export a: 2 of 2 row groups, 20 rows, steps 0 to 19, 3 of 3 col")
-    assert lines[2].startswith("  export b: 1 of 1 row groups, 20 rows, steps 10 to 29")
+    assert lines[2].startswith("  export b: 1 of 1 row group, 20 rows, steps 10 to 29")
     assert "  live: 2 rows in 2 requests, steps 29 to 40" in lines
     assert any(line.startswith("  live: steps [41, 61), page after page") for line in lines)
     assert "  steps [10, 20): a, b merged by step" in lines
