@@ -4,6 +4,7 @@ import io
 import json
 import math
 import time
+from collections.abc import Callable
 from typing import Any
 
 import duckdb
@@ -12,7 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from polars.testing import assert_frame_equal
 from tests.bucket_server import BUCKET, running_storage
-from tests.http_logging import LoggedRun
+from tests.cached_runs import store_run, table_of
+from tests.http_logging import LoggedRun, branch_point
 
 import runlake
 from runlake.errors import (
@@ -399,3 +401,46 @@ def test_one_key_costs_its_own_bytes(backend, tmp_path, storage):
     # The footer is known now, and the chunks of all columns are requested at once.
     assert len(traffic.of("GET", file.rpartition("/")[2])) == 1
     assert traffic.n_bytes(file.rpartition("/")[2]) <= chunks
+
+
+def test_a_published_fork_begins_with_the_rows_of_its_parents(tmp_path):
+    pulled = runlake.Lake(tmp_path / "lake")
+    for number, (run_id, parent) in enumerate([("root", None), ("fork", "root"), ("leaf", "fork")]):
+        rows = [
+            {"_step": step, "loss": step, "by": run_id} for step in (2 * number, 2 * number + 1)
+        ]
+        fork = {} if parent is None else {"_wandb": branch_point(parent, 2 * number - 1)}
+        store_run(pulled, run_id, [table_of(rows)], config={"lr": 1, **fork}, at=number)
+    pulled.where({"name": {"$ne": "root"}}).publish(tmp_path / "without root")
+    pulled.publish(tmp_path / "all")
+    published = runlake.Lake(tmp_path / "all")
+    for keys in (None, ["loss"]):
+        ours = published.scan(keys, lineage=True).collect()
+        assert_frame_equal(ours, pulled.scan(keys, lineage=True).collect())
+    found = published.scan(["loss"], lineage=True).collect()
+    assert found["run_id"].to_list() == ["root"] * 2 + ["fork"] * 4 + ["leaf"] * 6
+    assert str(published.run("leaf").forked_from) == "fork?_step=3"
+    assert published.run("leaf").config == {"lr": 1}
+    with pytest.raises(NotCached, match=r"/fork' was forked from .*root'.*not published"):
+        runlake.Lake(tmp_path / "without root").scan(["loss"], lineage=True)
+
+
+@pytest.mark.filterwarnings("ignore::runlake.errors.MixedTypesWarning")
+def test_a_published_lake_names_its_place_in_messages(lake, tmp_path):
+    lake.publish(tmp_path / "copy")
+    published = runlake.Lake(tmp_path / "copy")
+    calls: dict[str, Callable[[], object]] = {
+        "cannot be compared": lambda: published.best("mixed"),
+        "There is no run": lambda: published.run("nope"),
+        "does not work": lambda: published.where(pl.col("nope") > 1),
+        "has no files": published.files,
+        "has no tables": lambda: published.tables("table"),
+        "has no snapshots": lambda: published.cite("paper"),
+        "cannot be pushed": lambda: published.push("http://127.0.0.1:1", api_key="k" * 40),
+    }
+    for said, call in calls.items():
+        with pytest.raises((InvalidArgument, NotCached), match=said) as caught:
+            call()
+        assert repr(str(tmp_path / "copy")) in str(caught.value)
+        assert str(published.path) not in str(caught.value)
+    assert repr(str(tmp_path / "copy")) in repr(published.where({"name": "ints"}))

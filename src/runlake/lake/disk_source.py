@@ -18,6 +18,7 @@ from runlake.history.reader import Reading, open_reading
 from runlake.history.runs.open import ListedRun
 from runlake.history.sample.by_server import fetch_system_rows
 from runlake.lake.backend_settings import settings_of
+from runlake.lake.packed.elsewhere import is_published
 from runlake.settings import Settings
 from runlake.values import Question, Row, RunPath
 from runlake.values.counted import counted, is_or_are
@@ -140,22 +141,29 @@ class DiskSource:
         directory = RunDirectory(path, client.settings.base_url, run)
         stored = read_manifest(directory)
         part = read_held_part(client.settings, directory, question)
-        lacking = part.lacking if stored.offer is not None else "it was not pulled"
+        lacking = part.lacking
+        if stored.offer is None:
+            lacking = "it was not published" if is_published(path) else "it was not pulled"
         pulled = part.pulled
-        if lacking is not None and stored.offer is not None and self.packed is not None:
-            # As in `open`.
+        if lacking is not None and self.packed is not None:
+            # As in `open`; and a published lake has nothing but packed rows.
             restored = self.packed.restored(run, directory.relative, pulled)
             lacking, pulled = (lacking, pulled) if restored is None else (None, restored)
         if lacking is not None and (stored.offer is None or self._policy == RAISE):
+            remedy = "Publish it too" if is_published(path) else "Pull it"
             raise NotCached(
                 f"'{fork.plan.run}' was forked from '{run}', whose rows are needed: {lacking}. "
-                "Pull it, or read without lineage.",
+                f"{remedy}, or read without lineage.",
                 path=str(path),
             )
         if lacking is not None:
             self.lacking[str(run)] = lacking
         reading = open_reading(client, run, question, pulled=pulled)
-        return reading, (stored.attrs or {}).get("config")
+        if stored.attrs is None:
+            from runlake.lake.query.run_fields import read_internal_config
+
+            return reading, read_internal_config(path, directory.relative)
+        return reading, stored.attrs.get("config")
 
     def client_of(self, directory: RunDirectory) -> Client:
         """Return an offline client of a run's backend."""

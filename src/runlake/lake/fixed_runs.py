@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from runlake.backend.http.client import Client
 from runlake.cache.layout import RunDirectory
 from runlake.cache.store import read_manifest
+from runlake.errors import NotCached
 from runlake.exports.progress import Progress
 from runlake.history.runs.open import ListedRun
 from runlake.lake.disk_source import DiskSource
 from runlake.lake.one_run import find_one
-from runlake.lake.packed.elsewhere import find_elsewhere
+from runlake.lake.packed.elsewhere import is_published, shown_place
 from runlake.lake.query.selection import FoundRow, LakeRun, Selection
 from runlake.public.run.run import Run
 from runlake.public.runs.attachments import RunAttachments
@@ -140,7 +141,7 @@ class FixedRuns(RunHistories, RunsPlots, RunAttachments):
     @property
     def place(self) -> str:
         """Where the runs are, as it is shown in messages."""
-        return str(self._settings.cache_dir)
+        return shown_place(self._settings.cache_dir)
 
     @property
     def _place(self) -> str:
@@ -198,14 +199,31 @@ class FixedRuns(RunHistories, RunsPlots, RunAttachments):
         client = self.source.client_of(run.directory)
         if not self.is_published:
             return open_run(client, run.directory)
+        from runlake.lake.query.run_fields import read_internal_config
+
         (fields,) = self._fields_of((run.relative,), is_light=False)
-        return published_run(client, run.directory, fields)
+        internal = read_internal_config(self._settings.cache_dir, run.relative)
+        return published_run(client, run.directory, fields, internal)
 
     @cached_property
     def is_published(self) -> bool:
         """True if the runs are read from a published lake, without manifests on this machine."""
-        there = find_elsewhere(self._settings.cache_dir)
-        return there is not None and there.root is None
+        return is_published(self._settings.cache_dir)
+
+    def refuse_if_published(self, what: str) -> None:
+        """Raise `NotCached` if the runs are read from a published lake.
+
+        Parameters
+        ----------
+        what : str
+            What a published lake does not have, such as "files".
+        """
+        if self.is_published:
+            raise NotCached(
+                f"The published lake at {self.place!r} has no {what} of runs. Pull the runs from "
+                "their backend, with files=True.",
+                path=self.place,
+            )
 
     def _light_fields(self) -> list[dict[str, Any]]:
         return self._fields(is_light=True)
@@ -273,7 +291,9 @@ def open_run(client: Client, directory: RunDirectory) -> Run:
 NOT_OF_RUN = ("backend", "directory", "entity", "project", "label", "url")
 
 
-def published_run(client: Client, directory: RunDirectory, fields: dict[str, Any]) -> Run:
+def published_run(
+    client: Client, directory: RunDirectory, fields: dict[str, Any], internal: dict[str, Any]
+) -> Run:
     """Return a run of a published lake: it has fields, config and summary.
 
     Parameters
@@ -284,9 +304,11 @@ def published_run(client: Client, directory: RunDirectory, fields: dict[str, Any
         The run's directory.
     fields : dict
         Its fields by the backend's names, with config and summary as dicts.
+    internal : dict
+        W&B's own entries in the config of the run.
     """
     path = directory.run
-    config = {name: {"value": value} for name, value in fields["config"].items()}
+    config = {name: {"value": value} for name, value in (fields["config"] | internal).items()}
     attrs = {
         **{name: value for name, value in fields.items() if name not in NOT_OF_RUN},
         "name": path.run_id,

@@ -394,6 +394,11 @@ class Lake(Snapshots, LakeRuns):
                 if error.facts.get("setting") != "base_url":
                     raise
                 raise InvalidArgument(str(error)) from error
+        if self._published is not None:
+            raise InvalidArgument(
+                f"The published lake at {self._published.place!r} cannot be pushed: it has neither "
+                "exports nor files of its runs. Push the lake that was published."
+            )
         client = client_of(base_url)
         if runs is None or isinstance(runs, LakeRuns):
             fixed = (self if runs is None else runs)._fixed(incomplete)  # noqa: SLF001 - its own

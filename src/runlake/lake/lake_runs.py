@@ -12,6 +12,7 @@ from runlake.lake.clusters.datasets import LakeDatasets
 from runlake.lake.disk_source import POLICIES, WARN, Lacking
 from runlake.lake.fixed_runs import FixedRuns
 from runlake.lake.one_run import find_one
+from runlake.lake.packed.elsewhere import shown_place
 from runlake.lake.publishing.methods import Publishing
 from runlake.lake.query.selection import DEFAULT_ORDER, Selection
 from runlake.public.lists.filters import checked_filters
@@ -424,7 +425,9 @@ class LakeRuns(Publishing, LakeDatasets):
 
     def tables(self, key: str, step: int | None = None) -> pl.DataFrame:
         """Read the tables that the runs logged under one key; as `Runs.tables`."""
-        return self._fixed(WARN).tables(key, step)
+        runs = self._fixed(WARN)
+        runs.refuse_if_published("tables")
+        return runs.tables(key, step)
 
     def export(
         self,
@@ -542,7 +545,7 @@ class LakeRuns(Publishing, LakeDatasets):
             found: list[str] = table.filter(condition)[RUN_ID].to_list()
         except pl.exceptions.PolarsError as error:
             raise InvalidArgument(
-                f"The expression does not work over the runs of '{chosen.root}': {error}."
+                f"The expression does not work over the runs of '{fixed.place}': {error}."
             ) from error
         return found
 
@@ -553,7 +556,7 @@ class LakeRuns(Publishing, LakeDatasets):
 
     def __repr__(self) -> str:
         filters = f" {self._selection.filters}" if self._selection.filters else ""
-        return line_for_screen(f"<LakeRuns {str(self._selection.root)!r}{filters}>")
+        return line_for_screen(f"<LakeRuns {shown_place(self._selection.root)!r}{filters}>")
 
 
 def _checked_offset(offset: object) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from runlake.errors import InvalidArgument, InvalidType, NotCached
+from runlake.lake.packed.elsewhere import shown_place
 from runlake.lake.query.run_fields import app_url
 from runlake.lake.query.selection import LakeRun, all_names
 from runlake.values import is_url
@@ -62,8 +63,8 @@ def find_one(runs: Sequence[LakeRun], path: str, root: Path) -> LakeRun:
     near = difflib.get_close_matches(wanted, known, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     raise NotCached(
-        f"There is no run {path!r} in the lake at {str(root)!r}.{hint} Pull it once to read it "
-        "here.",
+        f"There is no run {path!r} in the lake at {shown_place(root)!r}.{hint} Pull it once to "
+        "read it here.",
         path=str(root),
     )
 

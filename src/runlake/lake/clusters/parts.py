@@ -28,6 +28,7 @@ from runlake.history.runs.scan import (
 from runlake.lake.disk_source import WARN, DiskSource
 from runlake.lake.fixed_runs import FixedRuns
 from runlake.lake.packed.choice import choose_packed
+from runlake.lake.packed.elsewhere import shown_place
 from runlake.public.runs.scans import RowRequest
 from runlake.settings import Settings
 from runlake.values import Projection, Question, StepRange
@@ -158,7 +159,7 @@ def plan_parts(
     if asked.choice is not None and not question.keys:
         return [ScanPart(settings, (), question, {}, columns.clear())]
     readings = runs.source.open_any(listed, question)
-    where = str(settings.cache_dir)
+    where = shown_place(settings.cache_dir)
     opened, types = open_runs(runs.source.client, readings, where, question.projection)
     types = checked_types(types, columns.columns, where)
     directories = [run.directory for run in runs.runs]

@@ -31,6 +31,8 @@ class Elsewhere:
     files : mapping of str to list
         For a published lake, the data files of each table: URL or path, then the fields of
         `runlake.lake.packed.table.PackedFile`.
+    place : str or None
+        Of a published lake, its directory or URL, for messages.
     options : mapping of str to str
         Options of the object storage.
     """
@@ -38,6 +40,7 @@ class Elsewhere:
     root: Path | None = None
     tag: str | None = None
     files: Mapping[str, list[list[Any]]] = field(default_factory=dict)
+    place: str | None = None
     options: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def write(self, root: Path) -> None:
@@ -46,6 +49,7 @@ class Elsewhere:
             "root": None if self.root is None else str(self.root),
             "tag": self.tag,
             "files": dict(self.files),
+            "place": self.place,
         }
         (root / ELSEWHERE).write_text(json.dumps(document))
 
@@ -54,11 +58,23 @@ def find_elsewhere(root: Path) -> Elsewhere | None:
     """Return where the tables of a lake are; None if they are below its root."""
     try:
         found = json.loads((root / ELSEWHERE).read_bytes())
-        place = None if found["root"] is None else (root / found["root"]).resolve()
+        there = None if found["root"] is None else (root / found["root"]).resolve()
         options = _options.get(root, {})
-        return Elsewhere(place, found["tag"], found["files"], options)
+        return Elsewhere(there, found["tag"], found["files"], found.get("place"), options)
     except (OSError, ValueError, LookupError, TypeError):
         return None
+
+
+def is_published(root: Path) -> bool:
+    """Return whether the lake at a root is published: no manifest of it is on this machine."""
+    there = find_elsewhere(root)
+    return there is not None and there.root is None
+
+
+def shown_place(root: Path) -> str:
+    """Return how messages name the lake that is read at a root: a published lake by its place."""
+    there = find_elsewhere(root)
+    return str(root) if there is None or there.place is None else there.place
 
 
 def use_storage(root: Path, options: Mapping[str, str]) -> None:

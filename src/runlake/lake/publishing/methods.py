@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, overload
 
-from runlake.errors import InvalidArgument, NotCached
+from runlake.errors import InvalidArgument
 from runlake.lake.fixed_runs import FixedRuns
 from runlake.settings import Settings
 from runlake.values import check_word
@@ -125,12 +125,7 @@ class Publishing:
             found = find_key_files(runs, pattern)
             if found is not None:
                 return found
-        if runs.is_published:
-            raise NotCached(
-                "A published lake has no files of runs. Pull the runs from their backend, with "
-                "files=True.",
-                path=runs.place,
-            )
+        runs.refuse_if_published("files")
         return runs.files(pattern)
 
     def _fixed(self, policy: str) -> FixedRuns:

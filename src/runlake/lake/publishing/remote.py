@@ -75,7 +75,7 @@ def _create(root: Path, bucket: Bucket, publication: Publication) -> None:
             for name in TABLES
         }
         rows = _runs(bucket, [str(one[0]) for one in files[RUNS]])
-        Elsewhere(files=files).write(part)
+        Elsewhere(files=files, place=bucket.place).write(part)
         # Race: another process has opened the same publication.
         with suppress(FileExistsError):
             part.rename(root)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -12,6 +13,7 @@ from runlake.history.runs.run_table import ENTITY, LABEL, PROJECT
 from runlake.lake.query.selection import PLACE, Selection, names_of
 from runlake.lake.query.sql_text import Sql
 from runlake.settings import load_settings
+from runlake.values import INTERNAL_CONFIG
 
 # Columns of the catalog, with the backend's names of these fields.
 NAMES = {
@@ -87,6 +89,28 @@ def read_fields(
         quoted = run_id if run_id.isascii() and run_id.isalnum() else quote(run_id, safe="")
         one["url"] = f"{_project_url(*map(one.get, PROJECT_OF))}/runs/{quoted}"
     return fields, [row[len(names) :] for row in rows]
+
+
+def read_internal_config(root: Path, directory: str) -> Fields:
+    """Return W&B's own entries in the config of a run, such as ``_wandb`` with its branch point.
+
+    Parameters
+    ----------
+    root : Path
+        Root of the lake.
+    directory : str
+        The run's directory relative to the root.
+
+    Returns
+    -------
+    dict
+        Empty if the lake does not have the run.
+    """
+    selection = Selection(root, directories=(directory,))
+    for attrs, exact in selection.rows([Sql("runs.attrs"), Sql("runs.exact")]):
+        found = json.loads(exact)["attrs"] if exact else json.loads(attrs or "{}")
+        return {name: value for name, value in found.items() if name in INTERNAL_CONFIG}
+    return {}
 
 
 PROJECT_OF = ("backend", ENTITY, PROJECT)

@@ -22,6 +22,7 @@ from runlake.history.runs.run_table import (
     flat_run_table,
     run_table,
 )
+from runlake.lake.packed.elsewhere import shown_place
 from runlake.lake.query.members import MISSING, find_member, kind_and_value
 from runlake.lake.query.run_fields import NAMES, Fields, read_fields, sources_of, value_of
 from runlake.lake.query.selection import Selection
@@ -49,7 +50,7 @@ def lake_table(selection: Selection, columns: Sequence[str] | None, *, flat: boo
     if not flat:
         places = chosen_columns(fields, (ENTITY, PROJECT))
         return pl.concat([places, run_table(fields)], how="horizontal")
-    return flat_lake_table(fields, str(selection.root), names)
+    return flat_lake_table(fields, shown_place(selection.root), names)
 
 
 def flat_lake_table(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runlake.cache.layout import snapshot_root
-from runlake.errors import InvalidArgument
+from runlake.errors import InvalidArgument, NotCached
 from runlake.lake.bucket import Bucket
 from runlake.settings import Settings, load_settings
 
@@ -116,6 +116,11 @@ class Snapshots:
         name = self._at if name is None else name
         if name is None:
             raise InvalidArgument("Name a snapshot: lake.snapshots() lists them.")
+        if self._published is not None:
+            raise NotCached(
+                f"The published lake at {self._published.place!r} has no snapshots.",
+                path=self._published.place,
+            )
         record = find_snapshot(self._lake_dir, name)
         usual = load_settings(offline=True).cache_dir == self._lake_dir
         path = "" if usual else f"{str(self._lake_dir)!r}, "
