@@ -6,6 +6,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from datetime import date, timedelta
 from typing import Any
 
+import polars as pl
 import pytest
 from tests.command_shell import run_command
 from tests.http_logging import LoggedRun, log_seeds, steps
@@ -418,6 +419,24 @@ def test_verify_says_what_could_be_deleted_at_the_backend(lake, backend):
     assert set(healed["status"]) == {"complete", "gone"}
     with pytest.raises(errors.InvalidType):
         lake.verify(backend)
+
+
+def test_verify_reads_the_packed_rows_of_runs_whose_exports_were_dropped(lake, backend):
+    pytest.importorskip("pyiceberg")
+    for name in "ab":
+        LoggedRun(backend, name, "lake-verify-packed").log(*steps(0, 5)).finish()
+    project = f"{backend.entity}/lake-verify-packed"
+    lake.pull(project)
+    lake.pack(drop_exports=True)
+    chosen = pl.col("project") == "lake-verify-packed"
+    assert lake.verify().filter(chosen)["status"].to_list() == ["complete"] * 2
+    for file in lake.path.glob("lake/*/metrics_f/data/**/*.parquet"):
+        file.write_bytes(file.read_bytes()[:64])
+    frame = lake.verify().filter(chosen)
+    assert frame["status"].to_list() == ["incomplete"] * 2
+    assert all("damaged or gone" in reason for reason in frame["reason"])
+    with pytest.raises(errors.CacheCorrupt, match=r"of 2 runs were dropped: first download"):
+        lake.where({"project": "lake-verify-packed"}).scan(["loss"]).collect()
 
 
 def test_runs_of_another_backend_are_only_here(lake, project):

@@ -26,6 +26,7 @@ from runlake.lake.pulling.files import is_intact
 from runlake.lake.pulling.held import has_system_metrics
 from runlake.lake.pulling.listing import Listed, list_pages
 from runlake.lake.pulling.request import PullRequest, Selection
+from runlake.lake.verify_packed import has_packed_rows
 from runlake.values import Question, RunPath
 
 if TYPE_CHECKING:
@@ -239,9 +240,9 @@ def _damaged_artifact(
 
 def _damaged(directory: RunDirectory, manifest: StoredManifest) -> Iterator[str]:
     """Yield the names of files that are damaged or gone."""
-    for export in manifest.offered_exports or ():
-        if not export.is_usable:
-            yield export.file
+    gone = [one.file for one in manifest.offered_exports or () if not one.is_usable]
+    if gone and not has_packed_rows(directory):
+        yield from gone
     for kind, companion in manifest.beside.items():
         rows = read_rows(directory, kind)
         if rows is None:

@@ -14,6 +14,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from runlake.cache.disk.dropped import read_dropped
 from runlake.errors import CacheCorrupt
 from runlake.history.decode.expressions import from_arrow, polars_type
 from runlake.history.frames.sources import typed_columns
@@ -23,6 +24,7 @@ from runlake.lake.packed.kinds import BINARY, MIXED, is_simple, table_of, type_o
 from runlake.lake.packed.line_up import Places, Values
 from runlake.lake.packed.place import DOCUMENTS
 from runlake.values import STEP, StepRange
+from runlake.values.counted import counted
 
 if TYPE_CHECKING:
     from runlake.lake.packed.view import PackedView
@@ -143,7 +145,8 @@ def _read(
         raise CacheCorrupt(
             f"A file of the packed tables in '{view.place.path}' is damaged or gone: {error}. Read "
             "again if another process has packed the lake meanwhile. Otherwise delete this "
-            "directory: runs are then read from their exports until they are packed again.",
+            "directory: runs are then read from their exports until they are packed again."
+            f"{_warning_of_dropped(view)}",
             path=str(view.place.path),
         ) from error
     only = Numbered(numbers.tolist()) if is_exact else None
@@ -214,6 +217,16 @@ def _in_steps(rows: pl.LazyFrame, steps: StepRange) -> pl.LazyFrame:
     if steps.stop is not None:
         rows = rows.filter(pl.col("step") < steps.stop)
     return rows
+
+
+def _warning_of_dropped(view: PackedView) -> str:
+    n_runs = len(read_dropped(view.place.root))
+    if not n_runs:
+        return ""
+    return (
+        f" But the exports of {counted(n_runs, 'run')} were dropped: first download them again, "
+        "with Api().run(path).pull()."
+    )
 
 
 def _in_order(frames: Sequence[pl.DataFrame], part: Numbered, only: Numbered | None) -> Values:
