@@ -159,7 +159,7 @@ class Room:
         self._left = n_bytes
 
     def takes(self, part: Element) -> bool:
-        """Return whether a part fits, and count it if so."""
+        """Return whether a part fits into the bytes that are left; if so, subtract its bytes."""
         n_bytes = size_of(part)
         if n_bytes > self._left:
             return False

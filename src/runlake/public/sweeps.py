@@ -119,8 +119,8 @@ class Sweep(Attributes):
         try:
             found = yaml.safe_load(text)
         except (yaml.YAMLError, RecursionError):
-            # Shown as empty, with a warning: a wrong config must not make the whole list
-            # unreadable.
+            # A warning, not an error: `name` reads the config too, and pages show it in their
+            # lists.
             found = text
         if found is None or isinstance(found, dict):
             return found or {}

@@ -169,7 +169,7 @@ def common_grid(curves: Sequence[Curve], grid: int | Sequence[float] | None) -> 
 
 
 def at_points(curve: Curve, points: Floats, method: Method) -> tuple[Floats, npt.NDArray[np.bool_]]:
-    """Return the values of a curve at points, and at which of them the curve has a value.
+    """Return the values of a curve at points, and a mask of the points that have a value.
 
     Parameters
     ----------

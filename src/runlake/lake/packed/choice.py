@@ -51,14 +51,16 @@ class PackedChoice:
         return PackedRead(self.view, question, numbers).readings(wanted)
 
     def known_per_run(self, key: str, choice: str) -> pl.DataFrame | None:
-        """Return one row of each packed run, in order, if the statistics contain all of these rows.
+        """Return the row of each packed run with a key's lowest, highest or last value.
+
+        The rows are in the order of the runs, and come from statistics only.
 
         Parameters
         ----------
         key : str
             The key.
         choice : {"min", "max", "last"}
-            Which row.
+            Which value of the key the row has.
 
         Returns
         -------

@@ -100,7 +100,17 @@ def commit_state(tables: Tables, change: Change | None = None) -> Moment:
 def _check_registered(
     tables: Tables, heads: Mapping[str, int | None], files: Sequence[WrittenFile]
 ) -> None:
-    """Raise an error if new files are missing in the snapshots that ``runs`` will name."""
+    """Raise an error if a table lacks new files in the snapshot that readers will use.
+
+    Parameters
+    ----------
+    tables : Tables
+        The tables.
+    heads : mapping
+        For each table, the snapshot that the next commit to the table ``runs`` names.
+    files : sequence of WrittenFile
+        The new files.
+    """
     for table in (*METRICS, STATS):
         mine = {one.path for one in files if one.table == table}
         if mine and not mine <= {one.path for one in tables.files_of(table, heads[table])}:

@@ -269,7 +269,10 @@ class PackedRead(PackedRows):
         return found
 
     def known_per_run(self, key: str, choice: str) -> pl.DataFrame | None:
-        """Return one row of each run; see `PackedChoice.known_per_run`."""
+        """Return the row of each run with a key's lowest, highest or last value, from statistics.
+
+        None if the statistics do not contain all of these rows; see `PackedChoice.known_per_run`.
+        """
         check_polars()
         texts = self.types["type"].unique().to_list()
         dtype = unify([type_of(text) for text in texts]) if texts else None

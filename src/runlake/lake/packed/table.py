@@ -38,7 +38,8 @@ BUSY_SECONDS = 60
 CREATE_ATTEMPTS = 5
 COMMON = {
     "format-version": "2",
-    # Otherwise each commit would add a manifest, and every plan reads all manifests.
+    # By default pyiceberg never merges manifests: each append would add one, and `files_of` reads
+    # all of them.
     "commit.manifest-merge.enabled": "true",
     "commit.manifest.min-count-to-merge": "10",
     "write.metadata.delete-after-commit.enabled": "true",
@@ -47,11 +48,13 @@ COMMON = {
     "write.metadata.metrics.default": "none",
     "write.metadata.metrics.column.key": "full",
     "write.metadata.metrics.column.run": "full",
-    # Appends of several processes do not contradict each other, so they are repeated.
+    # Appends of several processes do not contradict each other, so pyiceberg repeats a commit
+    # that was too late, with a pause of at most 2 s instead of its default of 60 s.
     "commit.retry.num-retries": "20",
     "commit.retry.max-wait-ms": "2000",
 }
-# A commit to `runs` is only right for the snapshot from which it was made.
+# Its new rows were computed from one snapshot of `runs`. A repetition by pyiceberg would commit
+# them onto another snapshot; `commit_state` computes them again instead.
 OF_RUNS = {"commit.retry.num-retries": "0"}
 
 
@@ -153,8 +156,8 @@ class Tables:
     def append(self, table: str, files: Sequence[str]) -> int | None:
         """Register data files, and return the newest snapshot."""
         if files:
-            # The check for duplicates reads all manifests; the random part of each name makes it
-            # needless.
+            # pyiceberg would read all manifests to find a path that is registered already. Each
+            # path has a random part (`segments`), so none is.
             self._table(table).add_files(list(files), check_duplicate_files=False)
         return _head(self._table(table))
 

@@ -57,7 +57,10 @@ async def show_charts(request: Request) -> Response:
 
 
 def copied_of(stream: str, contents: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """Return the requests of ``run.js`` in a static copy: the keys, and a chart of each key."""
+    """Return the requests whose answers a static copy contains: the keys, and a chart of each.
+
+    They are the requests that ``run.js`` sends.
+    """
     keys = [key for _, some in contents["groups"] for key in some]
     charts = [(f"{stream}charts", {"key": [key], "points": COPIED_POINTS}) for key in keys]
     return [(f"{stream}contents", {}), *charts]

@@ -232,7 +232,8 @@ class RunStore:
         run = self.find(entity, project, name)
         if run is not None:
             return run, False
-        # Checked for new runs only: a run that an older version accepted must stay usable.
+        # Only new runs are refused. Older versions accepted such names, and the SDK can still log
+        # to runs that have one.
         check_segment(project, "project")
         check_segment(name, "run")
         connection.execute(
