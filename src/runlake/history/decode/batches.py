@@ -69,6 +69,8 @@ def arrays_of(frame: pl.DataFrame, *, is_numeric: bool) -> Iterator[dict[str, pa
     numbers = frame if is_numeric else frame.select(are_numbers)
     offset = 0
     for n_rows in frame.to_series(0).chunk_lengths():
+        # One stream takes 0.5 ms for 4,096 rows of 503 keys. `to_arrow` takes 1.1 ms, because it
+        # creates Python objects for each column.
         for batch in pa.RecordBatchReader.from_stream(numbers.slice(offset, n_rows)):
             arrays = dict(zip(batch.schema.names, batch.columns, strict=True))
             if table is not None:

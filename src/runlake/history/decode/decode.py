@@ -117,6 +117,8 @@ def _decode_polars(
         n_rows = max(1, min(first_rows, sizes.CELLS_IN_FIRST_ROWS // (n_columns + 1)))
         return (query, frame.head(n_rows)), (query, frame.slice(n_rows))
 
+    # polars' own stream of batches (`collect_batches`) takes as long, but yields its first batch
+    # only after whole row groups: slices let the reader choose how many rows come first.
     queries = enumerate(cut_queries(reads, projection, n_sharing))
     tasks = (partial(collect, query, is_first=number == 0) for number, query in queries)
     is_first = True

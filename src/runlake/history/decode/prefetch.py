@@ -45,6 +45,8 @@ def run_ahead(
     if divide is not None:
         left.extend(divide(left.popleft()))
     yield left.popleft()
+    # A thread of Python, because polars' own `collect(background=True)` aborts the process if its
+    # running query is dropped (polars 2.1).
     executor = ThreadPoolExecutor(1, thread_name_prefix="runlake-ahead")
     try:
         coming = _start(executor, tasks)

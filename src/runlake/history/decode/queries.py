@@ -114,6 +114,8 @@ def _whole_files(
     (read, steps), *others = reads
     files = [one.file for one, _ in reads]
     with telling_corruption(*files):
+        # The files are equal in the wanted columns (`likeness`); they may have different other
+        # columns.
         scan = scan_files(files, extra_columns="ignore")
         selection = select_columns(read.columns)
         conditions = _key_conditions(read.columns, selection.names, projection)

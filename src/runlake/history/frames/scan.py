@@ -84,6 +84,8 @@ def scan_as(plan: Plan, types: Types, live: LiveRows) -> pl.LazyFrame:
     """Return the rows of a plan as a lazy frame with given types; see `scan_plan`."""
     frames = [
         frame
+        # The refusals are a part of the key: an engine may have failed on a file since the last
+        # read, and then one scan cannot read that file together with the others.
         for segments in plan.segments.latest(_alike, known_refusals())
         for frame in (
             [alike_frame([segment.reads[0] for segment in segments], types)]

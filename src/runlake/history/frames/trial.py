@@ -47,6 +47,7 @@ def try_once(read: ExportRead, engine: str, decode: Callable[[ExportRead], None]
     CacheCorrupt
         If the engine cannot decode the file.
     """
+    # The digest matched when the file arrived, so no decoding can show that bytes are damaged.
     if read.is_promised:
         return
     with telling_corruption(read.file):

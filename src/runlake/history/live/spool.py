@@ -30,6 +30,7 @@ class LiveRows:
     def __init__(self, pages: Iterator[list[Row]]) -> None:
         self._pages = pages
         self._spool: IO[bytes] = tempfile.SpooledTemporaryFile(BYTES_IN_MEMORY)  # noqa: SIM115
+        # All threads that load pages share one position in the file.
         self._guard = threading.Lock()
         weakref.finalize(self, self._spool.close)
         self._places: list[tuple[int, int, int]] = []

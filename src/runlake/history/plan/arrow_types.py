@@ -8,6 +8,7 @@ from functools import lru_cache, reduce
 import pyarrow as pa
 
 UNION_PREFIX = "_type_"
+# polars has no wider decimals: it cannot read such a column (docs/explanation/reading.md).
 MAX_DECIMAL_DIGITS = 38
 
 
@@ -230,6 +231,7 @@ def _wider_number(one: pa.DataType, other: pa.DataType) -> pa.DataType:
         return pa.float64()
     if all(map(pa.types.is_unsigned_integer, dtypes)):
         return pa.uint64()
+    # No integer type has both negative numbers and those above 2^63 - 1.
     return pa.float64() if pa.uint64() in dtypes else pa.int64()
 
 

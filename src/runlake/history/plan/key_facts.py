@@ -156,9 +156,11 @@ def _facts(key: str, manifest: Manifest, held: Sequence[_Held], unlisted: int | 
     counts = [one.n_rows for one in held]
     n_exported = None if None in counts else sum(count or 0 for count in counts)
     count = manifest.key_counts.get(key) or n_exported
+    # If the exports have as many rows of the key as the backend counts, no live row has it.
     is_in_exports = n_exported is not None and n_exported == count
     has_live = (manifest.live_steps != () or unlisted is not None) and not is_in_exports
     first, last = _step_bounds(manifest, held, unlisted, has_live=has_live)
+    # No statistics cover the live rows, which may have lower and higher values.
     minimum, maximum = (None, None) if has_live else _value_bounds(held)
     return KeyFacts(key, _kind(key, manifest, held), count, first, last, minimum, maximum)
 
@@ -168,6 +170,7 @@ def _step_bounds(
 ) -> tuple[int | None, int | None]:
     steps = [step for one in held for step in (one.export.first_step, one.export.last_step)]
     if has_live:
+        # The backend does not list live steps: then any step may be live.
         if manifest.live_steps is None:
             return None, None
         steps += [*manifest.live_steps[:1], *manifest.live_steps[-1:]]
@@ -181,6 +184,7 @@ def _value_bounds(held: Sequence[_Held]) -> tuple[float | None, float | None]:
     lows = [one.column.minimum for one in held]
     highs = [one.column.maximum for one in held]
     known = [low for low in lows if low is not None], [high for high in highs if high is not None]
+    # An export without a bound may have the lowest or the highest value.
     if not held or len(known[0]) < len(lows) or len(known[1]) < len(highs):
         return None, None
     return min(known[0]), max(known[1])

@@ -222,6 +222,9 @@ def plan_read(pulled: PullResult, question: Question) -> Plan:
 def _plan_exports(
     exports: LoadedExports, question: Question, live_steps: tuple[int, ...]
 ) -> tuple[tuple[ExportRead, ...], Segments]:
+    # For each key the value of the later export wins. The order of the backend's list has no
+    # meaning, so exports are ordered by Last-Modified, and by name if they were written within the
+    # same second.
     by_age = sorted(exports, key=lambda export: (export.modified_at, export.object))
     planned = (
         plan_export(

@@ -105,8 +105,11 @@ def _moments_reader(dtype: pa.DataType) -> ReadCells:
 
     def read_moments(array: pa.Array) -> list[Any]:
         try:
+            # Nanoseconds are cut off, because Python's datetime has only microseconds.
             return _read_objects(array.cast(target, safe=dtype.unit != "ns"))
         except (pa.ArrowInvalid, OverflowError, ValueError):
+            # Python has no value for times after the year 9999 or in an unknown zone. Converted one
+            # by one, only these cells become text.
             return [_moment(one, target) for one in array]
 
     return read_moments

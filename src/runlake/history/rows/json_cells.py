@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+# The protocol writes non-finite numbers as these strings, because JSON has no such numbers.
 NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 SCALARS = {bool, float, int}
 

@@ -76,6 +76,8 @@ class _Fork:
         plan = plan_read(parent.reading.pulled, question)
         older = parent.point
         if older is not None:
+            # If the parent was forked after this branch point, its own rows are not part of the
+            # lineage.
             older = replace(older, step=min(older.step, point.step))
         return _Fork((replace(parent.reading, plan=plan), *self.chain), older)
 

@@ -160,6 +160,7 @@ def _memory(opened: OpenedRun) -> dict[Any, tuple[Any, ...]]:
     if opened.packed is not None:
         return {}
     plan = opened.exported.plan
+    # Live rows can change while the exports, under which the memory is kept, stay the same.
     if plan.live_pages or plan.is_walk:
         return {}
     return plan.pulled.exports.stored(_memory, dict)

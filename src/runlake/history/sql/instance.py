@@ -44,6 +44,8 @@ def open_connection(n_columns: int, *, is_alone: bool) -> duckdb.DuckDBPyConnect
     duckdb.DuckDBPyConnection
         A connection that prints no progress bar.
     """
+    # Connections of one instance share its settings and tables, and SQL that is no SELECT can
+    # change both. `disabled_optimizers` is such a setting too.
     if is_alone or n_columns > MANY_COLUMNS:
         connection = _new_instance()
         if n_columns > MANY_COLUMNS:
@@ -66,6 +68,7 @@ def _shared_instance() -> duckdb.DuckDBPyConnection:
 
 
 def _new_instance() -> duckdb.DuckDBPyConnection:
+    # This takes 10 to 30 ms, so queries share an instance where they can.
     connection = duckdb.connect()
     _limit(connection)
     for setting in SETTINGS:

@@ -46,6 +46,7 @@ def run_query(history: History, query: str, read_system: ReadSystem) -> duckdb.D
         If the query is invalid or returns no result set, or uses the original name of a key from
         which another key differs only by case.
     """
+    # Only if the query names them: reading the system metrics costs a request.
     if re.search(rf"\b{SYSTEM}\b", query, re.IGNORECASE):
         history.connection.register(SYSTEM, _system_frame(read_system()))
     try:
