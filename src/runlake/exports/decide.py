@@ -77,6 +77,7 @@ def decide(
         found = held.get(export.object, nothing)
         if not use_cache or not found.is_usable:
             decisions[export.object] = Decision.FETCH
+        # Before EXTEND: columns may only be added to the version that is on disk.
         elif not is_unchanged:
             decisions[export.object] = Decision.REVALIDATE
         elif not found.is_enough:

@@ -60,6 +60,7 @@ class Export:
 
     def __post_init__(self) -> None:
         if not self.object:
+            # The host may change and the signature in the query always does; the path stays.
             object.__setattr__(self, "object", urlsplit(self.url).path)
 
     @property
@@ -308,6 +309,7 @@ def _exports(urls: Sequence[str]) -> dict[str, Export]:
     If URLs of several hosts have the same path, the `Export.object` begins with the host.
     """
     places = [_place(url) for url in urls]
+    # The host is a part of the identity only if two hosts have the same path.
     hosts: dict[str, set[str]] = {}
     if len({host for host, _ in places}) > 1:
         for host, path in places:

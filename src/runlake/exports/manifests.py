@@ -78,6 +78,8 @@ class Manifests:
             # One run's answer may be malformed.
             return {}
         except BackendError:
+            # W&B answers this request about many runs, but not every backend does: from now on each
+            # run is asked for alone.
             _refusing.add(self._client)
             return {}
 

@@ -59,6 +59,8 @@ class Offers:
         """
         with self._guard:
             found = self._find(refused)
+            # Otherwise another thread has renewed the URLs meanwhile: one request serves all of
+            # them.
             if found is None or found.url == refused.url:
                 self._manifest = fetch_manifest(self.client, self.run)
                 found = self._find(refused)

@@ -59,6 +59,7 @@ class Process:
         For example, this is unknown for a process on another machine.
         """
         here = this_machine()
+        # Only a process of this machine can be looked for.
         if self.machine.host != here.host:
             return False
         if self.machine.boot != here.boot:
@@ -72,6 +73,7 @@ class Process:
         except (OSError, OverflowError):
             # The process exists, but belongs to another user.
             return False
+        # The system gives the id of a process that has ended to a new one.
         started = _start(self.pid)
         return bool(self.started and started) and self.started != started
 
@@ -103,6 +105,7 @@ def _boot(path: Path) -> str | None:
 def _host() -> str:
     namespace = ""
     with suppress(OSError):
+        # The same number means different processes in two containers of one host.
         namespace = str(Path("/proc/self/ns/pid").readlink())
     return _digest(f"{socket.gethostname()}\0{namespace}")
 

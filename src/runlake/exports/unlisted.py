@@ -53,6 +53,8 @@ def find_gaps(manifest: Manifest, exports: Sequence[ExportFacts]) -> tuple[Gap, 
     if manifest.is_searched or manifest.live_steps is None or not isinstance(lines, int):
         return ()
     n_rows = sum(export.n_rows for export in exports) + len(manifest.live_steps)
+    # Every counted line is known: nothing is missing. (A step may have several lines, so more lines
+    # do not prove that rows are missing.)
     if lines <= n_rows:
         return ()
     spans = sorted(

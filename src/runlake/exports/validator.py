@@ -124,11 +124,13 @@ def _promised_md5(headers: Mapping[str, str], *, is_partial: bool) -> str | None
     ETag only looks like an MD5.
     """
     encoded = [*_google(headers, "md5"), *_listed(headers, "x-ms-blob-content-md5")]
+    # The Content-MD5 of a partial answer is that of the part.
     if not is_partial:
         encoded += _listed(headers, "content-md5")
     promised = {digest.hex() for one in encoded if (digest := _decoded(one, MD5_BYTES))}
     if promised:
         return _only(promised, CONTRADICTORY_MD5)
+    # S3 and compatible stores use the MD5 of an object as its ETag.
     etag = re.fullmatch(r'"([0-9a-f]{32})"', headers.get("etag", ""))
     return etag[1] if etag and not any(name in headers for name in ENCRYPTED) else None
 

@@ -138,6 +138,8 @@ def verify_export(
     OSError
         If the disk fails.
     """
+    # The digest was begun before the headers, or the length, were known: then the file is read
+    # again.
     if digest is None or (_needs_md5(validator, digest.n_bytes) and not digest.has_md5):
         digest = digest_file(file, validator)
     if n_bytes not in {None, digest.n_bytes}:

@@ -117,6 +117,8 @@ class AttemptFile:
     """
 
     def __init__(self, directory: Path, object_path: str) -> None:
+        # The name states host, boot and process: a later attempt may use the bytes only if this
+        # process has ended, and after a restart of the machine only with a promised digest.
         machine = this_machine()
         attempt = f"{machine.host}-{machine.boot}-{os.getpid()}-{next(_serials) & 0xFFFFFFFF:08x}"
         self.object = object_path
@@ -179,6 +181,8 @@ class AttemptFile:
         """Create a sparse file of the object's full length, and write its last bytes."""
         file = self.open()
         try:
+            # The full length at once: column chunks are then written at the offsets that they have
+            # in the export, and the parts between them take no space.
             file.truncate(n_bytes)
             file.seek(-len(end), os.SEEK_END)
             write_all(file, end)

@@ -50,6 +50,8 @@ class SparseTarget:
         return self
 
     def __exit__(self, *_: object) -> None:
+        # After this no thread writes: a late one could hit a descriptor that is closed, or that
+        # another file has got.
         with self._guard:
             self._is_open = False
 
@@ -114,6 +116,7 @@ class RangeDownload:
 
     def headers(self) -> dict[str, str]:
         """Return the headers of a request for the bytes that are missing."""
+        # With If-Range the host sends the whole object, not a range, if its version is another.
         return {"Range": self._left.header(), "If-Range": self._target.condition}
 
     def take(self, reply: Reply, body: Iterator[bytes]) -> None:

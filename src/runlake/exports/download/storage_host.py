@@ -227,6 +227,8 @@ class StorageHost:
             self._request(download, stop)
         except Transient as transient:
             stop.check()
+            # The deadline is measured from the last progress, so that a slow download may take
+            # hours.
             if download.n_bytes >= reached + PROGRESS_BYTES:
                 raise _Again from transient
             if isinstance(transient.error, ExportCorrupt):
@@ -237,6 +239,7 @@ class StorageHost:
     def _request(self, download: Download, stop: Stop) -> None:
         offer = self._offer
         what = f"export {self._name} of '{self._offers.run}'"
+        # An answer that was begun elsewhere is used once; a repetition sends its own request.
         begun, self._begun = self._begun, None
         with self._client.open(
             offer.url, download.headers(), stop, what=what, begun=begun

@@ -102,6 +102,8 @@ class TailDownload:
         if self._n_tries == MAX_RANGE_TRIES:
             self._give_up()
         self._n_tries += 1
+        # A suffix range needs no length, so one request is enough. Hosts without suffix ranges are
+        # asked for one byte instead, whose Content-Range states the length.
         return {"Range": f"bytes=-{self._n_wanted}" if self._is_suffix else "bytes=0-0"}
 
     def take(self, reply: Reply, body: Iterator[bytes]) -> None:

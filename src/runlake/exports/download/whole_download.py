@@ -120,12 +120,16 @@ class WholeDownload:
         n_bytes = min(_size(best), name.version.n_bytes - 1)
         if n_bytes <= 0:
             return
+        # Copied, never appended to: the process that seems to have ended may still write to its
+        # file, because locks can fail on a network file system.
         file = self._open()
         try:
             with best.open("rb", buffering=0) as earlier:
                 _copy(earlier, file, n_bytes)
         except FileNotFoundError:
             return
+        # The host's digest is not known before its answer, so an MD5 is computed if the first
+        # answer promised any digest.
         self._digest = Digest(with_md5=name.version.promises_digest)
         file.seek(0)
         self._digest.read(file, n_bytes)
@@ -183,6 +187,7 @@ class WholeDownload:
         is_unasked = not self._continuation() and is_whole(reply.headers)
         if reply.status == PARTIAL and not is_unasked:
             total = self._continued(reply, validator)
+            # This answer need not repeat the digests of the first one, which are still compared.
             validator = validator.with_promises_of(self._promise)
             if self._version is not None and self._version.promises_digest:
                 self._check_promised(validator)
@@ -236,6 +241,7 @@ class WholeDownload:
         """Flush the file to disk on another thread while the block runs, and wait at its end."""
         file = self._open()
         with ThreadPoolExecutor(1, thread_name_prefix="runlake-flush") as executor:
+            # In another thread, so that the check of the file does not wait for the disk.
             flushed = executor.submit(os.fsync, file.fileno())
             yield
             flushed.result()

@@ -74,9 +74,11 @@ def choose_extent(
     True
     """
     needed = f"{held_bytes + missing_bytes:,} of {n_bytes:,} bytes are needed"
+    # Then later reads are likely to need the rest too.
     if held_bytes + missing_bytes > n_bytes // 2:
         return Extent(True, needed)
     rest = n_bytes - held_bytes
+    # The whole rest takes one request.
     if missing_bytes + n_requests * request_bytes >= rest + request_bytes:
         return Extent(True, f"{needed}, but by {counted(n_requests, 'request')}")
     return Extent(False, f"only {needed}")

@@ -11,6 +11,8 @@ import pyarrow.parquet as pq
 
 ARROW_SCHEMA = b"ARROW:schema"
 FIXED = "FIXED_LEN_BYTE_ARRAY"
+# polars cannot read values of fixed length in BYTE_STREAM_SPLIT or DELTA_BYTE_ARRAY, DuckDB not in
+# BYTE_STREAM_SPLIT.
 COMMON_ENCODINGS = {"PLAIN", "RLE", "BIT_PACKED", "PLAIN_DICTIONARY", "RLE_DICTIONARY"}
 
 
@@ -39,6 +41,7 @@ def is_common(metadata: pq.FileMetaData, kinds: frozenset[pa.DataType]) -> bool:
     is_refused, holds_nothing, is_fixed = _features(kinds)
     if is_refused:
         return False
+    # Without Arrow's schema polars reads lists and structs of nulls as integers.
     if holds_nothing and ARROW_SCHEMA not in (metadata.metadata or {}):
         return False
     return not is_fixed or _has_common_encodings(metadata)
@@ -68,6 +71,7 @@ def kinds_in(kind: pa.DataType) -> Iterator[pa.DataType]:
 
 def _is_refused(kind: pa.DataType) -> bool:
     types = pa.types
+    # Neither polars nor pyarrow reads lists of the fixed length 0; polars panics for list views.
     if types.is_fixed_size_list(kind):
         return bool(kind.list_size == 0)
     return bool(types.is_list_view(kind) or types.is_large_list_view(kind))
@@ -91,6 +95,7 @@ def _has_common_encodings(metadata: pq.FileMetaData) -> bool:
         column = metadata.schema.column(leaf)
         if column.physical_type != FIXED:
             continue
+        # polars panics for the whole file, whichever columns are read.
         if column.converted_type == "INTERVAL":
             return False
         for group in range(metadata.num_row_groups):
