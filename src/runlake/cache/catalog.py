@@ -65,7 +65,7 @@ MAX_VARIABLES = 500  # per statement; SQLite before 3.32 allows 999
 # The database has this `application_id` once it contains every run on disk.
 HAS_ALL_RUNS = 0x726C6B31
 # A footer of fewer columns is parsed in a millisecond, so its slices are not stored, and the facts
-# of its columns are stored together.
+# of its columns are stored together, in a fifth of the space of one row per column.
 WIDE_COLUMNS = 256
 RUNS = """
 SELECT runs.directory, backend, entity, project, run_id, state, runs.last_step, count(file),
@@ -372,6 +372,8 @@ class Catalog:
             return False
         try:
             connection = _connections.get(self._root)
+            # IMMEDIATE waits for other writers now. A transaction that begins with a read cannot:
+            # SQLite refuses its first write if another process has written meanwhile.
             connection.execute("BEGIN IMMEDIATE")
             try:
                 change(connection)
@@ -390,6 +392,8 @@ class Catalog:
 
     def _distrust(self, error: Exception) -> None:
         logger.info("The catalog in %s is not used now: %s", self._root, error)
+        # An OperationalError (a lock, a full or read-only disk) does not mean that the file is
+        # damaged.
         is_broken = isinstance(error, sqlite3.DatabaseError) and not isinstance(
             error, sqlite3.OperationalError
         )
@@ -455,6 +459,9 @@ def open_unchanging(root: Path) -> sqlite3.Connection | None:
     database = root / DATABASE
     if os.access(root, os.W_OK) or not database.is_file() or Path(f"{database}-wal").exists():
         return None
+    # Without this option SQLite creates files beside a database in WAL mode, which fails in a
+    # directory that cannot be written. With it, SQLite ignores a write-ahead log, hence the check
+    # above.
     address = f"file:{quote(str(database.absolute()))}?immutable=1"
     connection = sqlite3.connect(address, uri=True)
     with suppress(sqlite3.Error):
@@ -491,6 +498,8 @@ def _connect(root: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA mmap_size = 0")
     # Triggers or views that another user added to the file must not call functions.
     connection.execute("PRAGMA trusted_schema = OFF")
+    # Commits do not wait for the disk. A power failure may lose the last ones, whose facts are in
+    # the stored manifests and the footers too.
     connection.execute("PRAGMA synchronous = NORMAL")
     found = connection.execute("PRAGMA user_version").fetchone()[0]
     if found < len(MIGRATIONS):
@@ -500,6 +509,7 @@ def _connect(root: Path) -> sqlite3.Connection:
 
 def _migrate(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
+    # Race: another process may have migrated the database while this one waited.
     found = connection.execute("PRAGMA user_version").fetchone()[0]
     for version, script in enumerate(MIGRATIONS[found:], start=found + 1):
         for statement in script.split(";"):

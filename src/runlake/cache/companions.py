@@ -67,6 +67,7 @@ def store_rows(
     prepare_directory(directory)
     n_rows = 0
     with AttemptFile(directory.path, kind) as attempt:
+        # No time in the header: equal rows then give equal bytes, and so the same name.
         with attempt.open() as raw, gzip.GzipFile("", "wb", LEVEL, raw, mtime=0) as file:
             for row in chain([first], lines):
                 file.write(json.dumps(row, separators=(",", ":")).encode() + b"\n")

@@ -48,6 +48,9 @@ REQUEST_SECONDS = 1e-3  # least time that one more request for a part of an expo
 FEW_ROWS = 10_000
 # One thread downloads the small exports if there are at least this many.
 MANY_SMALL = 4
+# If several times more threads than cores can run, a pull of many short exports on one thread takes
+# two to three times as long as on 16, by the clock. On idle cores it takes half of the processor
+# time: 215 ms instead of 410 ms for 150 exports.
 SHARE_SECONDS, LEAST_SHARE = 0.1, 0.5
 BYTES_PER_SECOND = 64e6  # assumed bandwidth until a pull has measured it
 MEASURED_BYTES = 32 << 20  # a pull of fewer bytes does not measure the bandwidth
@@ -430,6 +433,7 @@ class Fetching:
         """Record the downloaded parts; the caller later writes and flushes the final manifest."""
         n_kept = self._n_kept
         if n_kept > self._n_noted:
+            # Not flushed: what a crash loses is downloaded again by the next pull.
             write_manifest(self._directory, self.stored, is_durable=False)
             self._n_noted = n_kept
             self._note_columns()

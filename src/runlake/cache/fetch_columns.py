@@ -226,6 +226,8 @@ class ColumnsFetch:
         """
         with os.fdopen(open_to_change(held.path), "r+b", buffering=0) as sparse:
             descriptor = sparse.fileno()
+            # In place, while others may read the file: no stored manifest names these chunks yet.
+            # If a lock failed, a second process writes the same bytes at the same offsets.
             pieces = self._host.ranges(shortfall.ranges, held.validator, held.n_bytes, descriptor)
             self._flush(descriptor)
         if shortfall.extent.is_whole:
@@ -234,6 +236,8 @@ class ColumnsFetch:
         return replace(held, coverage=extended, boot=self._boot).touched()
 
     def _flush(self, descriptor: int) -> None:
+        # On a network file system, or on a system that does not identify its boots, nobody would
+        # notice that a crash has lost these bytes.
         if self._boot is None:
             os.fsync(descriptor)
 

@@ -276,6 +276,8 @@ def export_file_name(
         file has the same beginning, then a random part.
     """
     name = _digest("\0".join((object_path, validator, str(n_bytes))))
+    # If a lock fails, two processes make sparse files with different chunks. Under one name, the
+    # second would replace a file whose chunks a manifest names.
     random = f"-{secrets.token_hex(4)}" if is_sparse else ""
     return f"{name}{random}{EXPORT_SUFFIX}"
 

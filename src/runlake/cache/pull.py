@@ -352,6 +352,8 @@ class _Pull:
             # crashes, the next pull finds a missing or damaged manifest, and pulls the run again.
             is_durable = self._keeping is None or bool(stored.exports)
             write_manifest(directory, settled, is_durable=is_durable)
+            # After the manifest: if this process is killed in between, no manifest names a deleted
+            # file.
             self._drop_distrusted(settled)
         self._held.catalog.note_run(directory, settled)
         return self._result(offered, settled, fetching)

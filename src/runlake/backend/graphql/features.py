@@ -37,6 +37,7 @@ def fetch_features(client: Client) -> frozenset[str]:
         except Unreachable:
             raise
         except BackendError:
+            # A server that does not know this query is too old for all of the features.
             info = {}
         features = info.get("features") or []
         _known[client] = frozenset(f["name"] for f in features if f and f.get("isEnabled"))

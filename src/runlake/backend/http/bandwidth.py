@@ -42,6 +42,7 @@ class Bandwidth:
             now = time.monotonic()
             self._paid_until = max(now, self._paid_until) + n_bytes / self._bytes_per_second
             seconds = self._paid_until - now
+        # Without the lock, so that other threads can reserve their time meanwhile.
         stop.sleep(seconds)
         return seconds
 

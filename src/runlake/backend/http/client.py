@@ -363,6 +363,8 @@ class Client:
         http = self._connections.pool(url, is_bulk=True)
         request = http.build_request(
             "PUT",
+            # httpx logs URLs, and a signed URL is a secret: the query is sent in the request's
+            # target.
             bare(url),
             content=_pieces(content, n_bytes),
             headers={"User-Agent": USER_AGENT, **headers, "Content-Length": str(n_bytes)},
@@ -509,6 +511,7 @@ class Client:
         """Count a request, and wait until the rate limit allows it; only the API has a limit."""
         with self._counting:
             self.n_requests += 1
+        # Requests to storage hosts do not count for the limit of the API.
         if self.budget is None or origin_of(url) != self.origin:
             return 0.0
         try:
@@ -528,6 +531,7 @@ class Client:
 
     def _auth(self, url: str) -> KeyAuth | None:
         key = self.settings.api_key
+        # A storage host must not see the API key.
         return None if key is None or origin_of(url) != self.origin else KeyAuth(key)
 
     def _require_key(self, url: str) -> None:

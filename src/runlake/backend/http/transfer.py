@@ -87,6 +87,7 @@ def download_file(
 
     try:
         retry(attempt, client.settings)
+        # Before the file gets its name: after a crash, a file with this name has all of its bytes.
         if is_durable:
             _sync(part)
         part.replace(destination)

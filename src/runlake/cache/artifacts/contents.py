@@ -153,6 +153,8 @@ def download_checked(
             what=what,
             md5=md5,
             max_bytes=max_bytes,
+            # Each use compares the file with its MD5, so a file that a crash damaged is downloaded
+            # again.
             is_durable=False,
             count=count,
         )
@@ -208,6 +210,8 @@ def place_copy(source: Path, destination: Path) -> None:
 
 
 def _copy(source: Path, destination: Path) -> None:
+    # Never a hard link: an edit of the copy would change the cache and every other copy. Where the
+    # file system has reflinks, the two files share their blocks.
     share = getattr(os, "copy_file_range", None)
     with source.open("rb") as taken, destination.open("xb") as given:
         if share is not None:

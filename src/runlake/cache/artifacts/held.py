@@ -186,6 +186,7 @@ def _read(path: Path) -> HeldVersion | None:
             document["manifest"],
             float(document["listedAt"]),
         )
+        # These properties raise an error if a field is missing: here, where it is caught.
         _ = (held.id, held.path, held.aliases)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None

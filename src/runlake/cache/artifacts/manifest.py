@@ -200,6 +200,8 @@ def parse_manifest(content: bytes, what: str) -> Manifest:
     3
     """
     try:
+        # By default `json` keeps the last of two equal names, so one file would silently be
+        # missing.
         document = json.loads(content, object_pairs_hook=_unique)
         contents = document["contents"]
         version = document.get("version", VERSION)

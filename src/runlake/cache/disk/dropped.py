@@ -86,5 +86,7 @@ def write_dropped(root: Path, dropped: Mapping[str, str]) -> None:
     with partial.open("w") as file:
         json.dump(dropped, file)
         file.flush()
+        # Exports are deleted after this; a crash must not lose the record that their rows are
+        # packed.
         os.fsync(file.fileno())
     partial.replace(path)

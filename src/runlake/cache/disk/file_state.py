@@ -36,6 +36,7 @@ class FileState:
         """Return the current state of a file; raise `OSError` if it is missing."""
         found = path.stat()
         directory = os.path.dirname(path)  # noqa: PTH120 - much faster
+        # Machines that share a network file system may see different inodes.
         status = () if is_network_directory(directory) else _status(found)
         return cls(found.st_size, found.st_mtime_ns, status)
 

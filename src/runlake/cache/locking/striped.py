@@ -132,6 +132,7 @@ def file_lock(
             # A child that was forked inside the context does not hold the lock, so it must not
             # release the lock.
             if os.getpid() == holder:
+                # Before the release: afterwards this could erase the signature of the next holder.
                 signature.erase()
                 lock.release()
 
@@ -145,6 +146,8 @@ _held = _Held()
 
 @contextmanager
 def _only_lock_of_this_thread(what: str) -> Iterator[None]:
+    # 256 locks serve all runs, so a second run may have the same lock: the thread would wait for
+    # itself.
     if _held.by is not None and _held.by[0] == os.getpid():
         raise AssertionError(
             f"this thread holds the lock of '{_held.by[1]}' and cannot take that of '{what}' too"
@@ -169,6 +172,8 @@ def _acquire(path: Path, signature: _Signature, timeout: float, locking: str) ->
         except OSError as error:
             if locking != "auto" or error.errno not in NO_FLOCK:
                 raise
+    # Not filelock's strict soft lock: it is never released if its holder dies, so after one killed
+    # job 1 of 256 runs would stay locked until a person removes a file.
     lease = SoftFileLease(path.with_suffix(".lease"), lease_duration=LEASE_SECONDS)
     return _wait(lease, path, what, timeout)
 

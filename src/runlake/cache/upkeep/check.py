@@ -116,6 +116,7 @@ def _set_aside(
         # Race: another process may have replaced the damaged files before the lock was taken.
         still = {e.object for e in damaged if not _is_mended(stored.exports.get(e.object), e)}
         kept = {name: export for name, export in stored.exports.items() if name not in still}
+        # Before the files are deleted, so that no manifest names a missing file.
         write_manifest(directory, replace(stored, exports=kept))
         for export in damaged:
             if export.object in still:

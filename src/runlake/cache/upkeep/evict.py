@@ -163,6 +163,8 @@ def _evict(run: CachedRun, release: Release, settings: Settings) -> None:
         if now is None or now.used_at > run.used_at or now.manifest != run.manifest:
             return
         gone = {file.name for file in release.files}
+        # The manifest first: if this process is killed in between, no manifest names a deleted
+        # file, and the files without a name are pruned later.
         if release.is_whole:
             with suppress(OSError):
                 directory.manifest.unlink()

@@ -215,6 +215,7 @@ def _due(entry: Entry, policy: Policy, now: float) -> Release | None:
         return _whole(entry, "too old")
     if policy.runs and policy.max_age is None and policy.max_bytes is None:
         return _whole(entry, "asked for")
+    # Readers may still use such a file, so it stays for a day.
     withdrawn = _by_name(
         file
         for file in entry.files
