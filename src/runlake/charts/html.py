@@ -60,6 +60,8 @@ def document(drawings: Sequence[Drawing], title: str | None = None) -> str:
     name = drawings[0].heading if title is None else title
     parts = _static_parts(drawings) if missing_files() else _interactive_parts(drawings)
     styles, scripts, body = parts
+    # The policy names the digests of the two scripts: no other script can run, whatever text a name
+    # in the page contains.
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src " + (
         " ".join(f"'sha256-{_digest(script)}'" for script in scripts) or "'none'"
     )
@@ -93,6 +95,7 @@ def frame_of(drawings: Sequence[Drawing], height: int | None = None) -> str:
     title = escaped(f"Chart of {drawings[0].heading}")
     # In a quoted attribute nothing else ends or changes the value; to escape more would cost bytes.
     content = _REFERENCE.sub("&amp;", document(drawings)).replace('"', "&quot;")
+    # A sandbox without `allow-same-origin`: the chart cannot reach the notebook around it.
     return (
         f'<style>{FRAME_STYLE}</style><iframe class="runlake-frame" title="{title}" '
         f'sandbox="allow-scripts" style="height:{pixels}px" srcdoc="{content}"></iframe>'

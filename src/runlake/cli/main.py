@@ -139,6 +139,7 @@ def _run(words: list[str]) -> int:
     # Not the command's ``main``, which exits with 1 if a pipe is closed.
     prepare_completion()
     command: Any = get_command(app)
+    # A private method: for this, typer is pinned to one minor version.
     command._main_shell_completion({}, PROGRAM, VARIABLE)  # noqa: SLF001
     try:
         with command.make_context(PROGRAM, words) as context:

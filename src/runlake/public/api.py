@@ -147,6 +147,7 @@ class Api(ApiArtifacts):
             If there is no such run.
         """
         parsed = self._parsed(path)
+        # As in the SDK, the same text gives the same object until `flush` is called.
         if path not in self._runs:
             names = (self._entity(parsed.entity), parsed.project, parsed.run_id)
             # Another thread may have opened the same path meanwhile: all get the same object.

@@ -298,6 +298,8 @@ class Files(SizedPages[File]):
             limit=self.per_page,
             upload=self._upload,
         )
+        # The length is the number of all files, even if the list has a filter. The SDK counts in
+        # this way too, and scripts may rely on it.
         return self._page(found.get("files"), found.get("fileCount"))
 
     def _stored(self) -> Page[File] | None:

@@ -10,6 +10,8 @@ from typing import Any
 
 from runlake.errors import InvalidArgument, InvalidType
 
+# The SDK's limit. It sends the statistics of a larger array and the array in an HDF5 file, which
+# only its own summary reads; runlake sends only the statistics.
 MAX_ARRAY_SIZE = 32
 
 

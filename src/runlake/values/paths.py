@@ -187,6 +187,7 @@ class ProjectPath:
         named = check_text(text or "", "Invalid path:")
         parts = [part.strip() for part in named.strip().strip("/").split("/")]
         if parts == [""]:
+            # The SDK logs runs without a project to this one.
             return cls(entity, project or "uncategorized")
         if len(parts) > 2 or not all(parts):  # noqa: PLR2004 - entity, project
             raise InvalidArgument(

@@ -131,6 +131,7 @@ class Projection:
             raise InvalidArgument(f"keys argument must be a list of strings, found {wrong[0]!r}.")
         for key in keys:
             check_text(key, "The key")
+        # As in the SDK, an empty list means every key.
         if not keys:
             return cls(None, "all")
         # Every row has `_step`, so it is no condition.

@@ -222,9 +222,11 @@ class ArtifactCollection:
             or tags are refused, the name and description may have been changed already.
         """
         tags = check_tags(self._tags)
+        # Before any request: a refused type must leave the collection unchanged.
         if self._type != self._saved_type:
             check_type(self._type, self._name)
             check_type(self._saved_type, self._name)
+        # First, because tags are sent under the name of the collection.
         self._send_name()
         if self._type != self._saved_type:
             self._send_type()

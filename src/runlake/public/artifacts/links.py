@@ -80,6 +80,7 @@ class ArtifactLinks(ArtifactEdits):
                 origin=self._client.origin,
             )
         place = ArtifactPath(target.entity, target.project, target.collection, f"v{index}")
+        # An older backend answers only with the number of the new version.
         if not (membership.get("artifact") and membership.get("artifactCollection")):
             return artifact_at(self._client, place)
         return member_at(self._client, membership, place)

@@ -35,6 +35,7 @@ class Attributes:
         # copy and pickle look up attributes before the object has any fields.
         attrs = self.__dict__.get("_attrs")
         if attrs is not None and not name.startswith("_"):
+            # In this order, as in the SDK.
             for key in (camel_case(name), name):
                 if key in attrs:
                     return attrs[key]

@@ -197,11 +197,13 @@ class RunFields(Attributes):
             self.load_full_data()
         if name not in self._attrs:
             check_field(self._client, "Run", name)
+        # The same dict at each access: `update` sends what a script has changed in it.
         found: dict[str, Any] = self._attrs.setdefault(name, {})
         return found
 
     def _decoded(self, name: str, value: object) -> dict[str, Any]:
         try:
+            # Like the SDK, this tolerates control characters in texts.
             decoded = parse_json(value, strict=False) if isinstance(value, (str, bytes)) else value
         except ValueError:
             decoded = value
@@ -353,6 +355,7 @@ class RunFields(Attributes):
         """The summary as a mapping whose changes can be sent to the backend."""
         values = self.summary_metrics
         if self._summary is None:
+            # `summary` and `summary_metrics` share one dict, as in the SDK.
             self._summary = Summary(values, self._send_summary)
         return self._summary
 

@@ -95,6 +95,8 @@ class PageFields:
         """
         run_id = path.run_id
         with self._guard:
+            # The lock is held during the request: other threads that need fields of this page wait
+            # for its answer instead of sending requests of their own.
             if time.monotonic() - self._loaded_at > MAX_AGE_SECONDS:
                 self._loaded.clear()
             if run_id in self._waiting and run_id not in self._loaded:

@@ -23,6 +23,7 @@ from runlake.values import check_text
 if TYPE_CHECKING:
     from runlake.public.api import Api
 
+# The SDK waits for ever for a run that was killed.
 ENDED = {"finished", "failed", "crashed", "killed"}
 ID_LETTERS = string.ascii_lowercase + string.digits
 NOT_IN_IDS = set(":;,#?/'")
@@ -91,6 +92,7 @@ class Run(RunHistory, RunKeys, RunPlots, RunExports, RunFiles, RunArtifacts, Run
                 operation="UpsertBucket",
                 origin=client.origin,
             ) from error
+        # The run exists. With an empty object, `update` would replace its data by empty values.
         if not payload.get("inserted", True):
             return cls(client, *names, lazy=False)
         known = {
@@ -120,8 +122,10 @@ class Run(RunHistory, RunKeys, RunPlots, RunExports, RunFiles, RunArtifacts, Run
         BackendError
             If the backend refuses.
         """
+        # A config that could not be decoded is sent back as it came, unless a script has set keys.
         is_unread = not self.config and "config" in self._undecoded
         config = self._undecoded["config"] if is_unread else self.json_config
+        # Loaded before anything is sent: a run from a list may not have its summary yet.
         summary = self.summary
         variables = {
             "entity": self.entity,
@@ -138,6 +142,7 @@ class Run(RunHistory, RunKeys, RunPlots, RunExports, RunFiles, RunArtifacts, Run
         }
         mutate(self._client, documents.UPDATE_RUN, variables, is_idempotent=True)
         self._has_changed()
+        # A summary that could not be decoded must not be replaced by an empty one.
         if summary or "summaryMetrics" not in self._undecoded:
             summary.update()
 
@@ -170,6 +175,7 @@ class Run(RunHistory, RunKeys, RunPlots, RunExports, RunFiles, RunArtifacts, Run
         if not _checked_text(state, "state"):
             raise InvalidArgument("state must be 'pending' or 'failed'.")
         variables = {"input": {"id": self.storage_id, "state": state}}
+        # If only the answer was lost, a repetition is refused: no state may be set twice in a row.
         answer = mutate(self._client, documents.UPDATE_RUN_STATE, variables, is_idempotent=False)
         if not (answer.get("updateRunState") or {}).get("success"):
             return False
@@ -195,6 +201,7 @@ class Run(RunHistory, RunKeys, RunPlots, RunExports, RunFiles, RunArtifacts, Run
         if not isinstance(delete_artifacts, bool):
             raise InvalidType(f"delete_artifacts must be True or False, not {delete_artifacts!r}.")
         variables = {"id": self.storage_id, "deleteArtifacts": delete_artifacts}
+        # If only the answer was lost, a repetition would report that there is no such run.
         mutate(self._client, documents.DELETE_RUN, variables, is_idempotent=False)
         self._has_changed()
 

@@ -104,6 +104,7 @@ class SummaryView(MutableMapping[str, Any]):
         name = key_text(key, "The summary")
         self._json_dict[name] = self._encoded(name, value)
         self._locked.add(name)
+        # As in the SDK: a dict is sent when it is assigned, other values by `update`.
         if isinstance(value, Mapping):
             self._origin.send()
 
