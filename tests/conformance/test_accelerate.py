@@ -20,8 +20,10 @@ answers = {
     "beta": len(list(run.beta_scan_history())),
     "class": type(run.scan_history()).__module__,
     "history": len(run.history(samples=2000, keys=["loss"])),
-    "exports": len(run.download_history_exports("out", require_complete_history=False).paths),
 }
+copies = run.download_history_exports("out", require_complete_history=False)
+answers["exports"] = len(copies.paths)
+answers["copies"] = isinstance(copies, wandb.apis.public.DownloadHistoryResult)
 try:
     run.download_history_exports("out")
 except wandb.apis.public.IncompleteRunHistoryError as error:
@@ -62,6 +64,7 @@ def test_the_sdk_reads_through_runlake(answers):
     assert [row["_step"] for row in answers["rows"]] == [5, 6, 7]
     assert (answers["beta"], answers["history"], answers["exports"]) == (1500, 1500, 1)
     assert answers["class"].startswith("runlake.")
+    assert answers["copies"]
 
 
 def test_errors_are_those_that_the_script_catches(answers):

@@ -11,6 +11,7 @@ from typing import Any, Self
 from runlake.backend.http.client import Client
 from runlake.cache.rate_limit.budget import SharedBudget
 from runlake.errors import IncompleteRunHistoryError, MissingExtra, RunlakeError
+from runlake.public.run.export_copies import DownloadHistoryResult
 from runlake.public.run.history_scan import HistoryScan
 from runlake.public.run.run import Run
 from runlake.settings import load_settings
@@ -55,9 +56,15 @@ class Acceleration:
                 result = getattr(self._our_run(run), name)(*arguments, **options)
             # Rows are fetched while the scan is iterated, so errors are raised after this method
             # has ended.
-            return _SdkScan(result, self) if isinstance(result, HistoryScan) else result
+            if isinstance(result, HistoryScan):
+                return _SdkScan(result, self)
+            return self._sdk_result(result) if isinstance(result, DownloadHistoryResult) else result
 
         return replacement
+
+    def _sdk_result(self, result: DownloadHistoryResult) -> Any:
+        kind = getattr(self._public, "DownloadHistoryResult", DownloadHistoryResult)
+        return kind(result.paths, result.contains_live_data, result.errors)
 
     def _our_run(self, run: Any) -> Run:
         where = _server_of(run)
