@@ -514,3 +514,10 @@ def test_another_user_can_neither_see_nor_change_a_run(tmp_path):
         )
         assert (kept.state, kept.summary_metrics) == ("running", {})
         assert [f.name for f in kept.files()] == ["text.txt"]
+
+
+def test_copies_of_exports_have_the_names_of_the_sdk(api, backend, tmp_path):
+    path = LoggedRun(backend, "run \u00fc", "my project").log(*steps(0, 3)).finish().path
+    copies = api.run(path).download_history_exports(tmp_path)
+    name = f"{backend.entity}_my project_run \u00fc_0.runhistory.parquet"
+    assert [copy.name for copy in copies.paths] == [name]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from runlake.backend.http.client import Client
 from runlake.backend.http.transfer import make_directory
@@ -16,6 +18,9 @@ from runlake.exports.manifest import fetch_manifest
 from runlake.exports.progress import Progress
 from runlake.values import Question, RunPath
 from runlake.values.local_paths import path_text
+
+# Characters that would lead to another directory, or that file names must not have.
+UNFIT = re.compile(r"[/\\\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True)
@@ -96,8 +101,7 @@ def _copy(pulled: PullResult, run: RunPath, directory: Path) -> list[Path]:
     make_directory(directory)
     paths = []
     for index, export in enumerate(sorted(pulled.exports, key=lambda e: e.facts.first_step or 0)):
-        # The SDK's names, so that scripts find the files.
-        name = "_".join((*run.quoted, str(index))) + ".runhistory.parquet"
+        name = f"{_file_name(run)}_{index}.runhistory.parquet"
         aside = directory / f".{secrets.token_hex(8)}.part"
         try:
             shutil.copyfile(export.path, aside)
@@ -105,6 +109,12 @@ def _copy(pulled: PullResult, run: RunPath, directory: Path) -> list[Path]:
         finally:
             aside.unlink(missing_ok=True)
     return paths
+
+
+def _file_name(run: RunPath) -> str:
+    """Return the start of the names that the SDK gives to the files, so that scripts find them."""
+    names = f"{run.entity}_{run.project}_{run.run_id}"
+    return UNFIT.sub(lambda found: quote(found[0], safe=""), names)
 
 
 def _check_complete(run: RunPath, *, is_whole: bool) -> None:
