@@ -37,16 +37,6 @@ from runlake.cache.layout import RunDirectory
 from runlake.cache.run_facts import run_row
 from runlake.cache.store import StoredManifest, read_manifest
 from runlake.exports.footers.known_columns import ColumnFacts
-from runlake.exports.footers.narrow import (
-    Unsliceable,
-    pack_column,
-    pack_frame,
-    read_footer,
-    slice_footer,
-    slim_footer,
-    unpack_column,
-    unpack_frame,
-)
 from runlake.exports.footers.stored_types import stored_type
 
 logger = logging.getLogger("runlake.cache")
@@ -204,6 +194,9 @@ class Catalog:
             Footer with the columns in file order, see `runlake.exports.footers.narrow.slim_footer`;
             None if the catalog does not contain the footer of the export.
         """
+        # Imported late, as below: few exports have so many columns that their footers are sliced.
+        from runlake.exports.footers.narrow import slim_footer, unpack_column, unpack_frame
+
         wanted = tuple(dict.fromkeys(names))
 
         def read(connection: sqlite3.Connection) -> bytes | None:
@@ -617,6 +610,14 @@ def _forget_damaged(file: str, connection: sqlite3.Connection) -> None:
 
 
 def _slices(path: Path, n_columns: int) -> tuple[bytes | None, dict[int, bytes]]:
+    from runlake.exports.footers.narrow import (
+        Unsliceable,
+        pack_column,
+        pack_frame,
+        read_footer,
+        slice_footer,
+    )
+
     try:
         frame, columns = slice_footer(read_footer(path))
     except (Unsliceable, OSError) as error:

@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from runlake.cache.catalog import Catalog
-from runlake.cache.companions import read_rows
 from runlake.cache.disk.dropped import packed_only
 from runlake.cache.layout import RunDirectory
 from runlake.cache.locking.striped import run_lock
@@ -180,6 +179,8 @@ class HeldRun:
         """Return the steps of the live rows that are stored beside the exports."""
         if LIVE not in stored.beside:
             return ()
+        from runlake.cache.companions import read_rows
+
         rows = read_rows(self._directory, LIVE) or ()
         return tuple(dict.fromkeys(row[STEP] for row in rows))
 

@@ -19,7 +19,6 @@ from runlake.errors.user_line import warn
 from runlake.exports.footers.facts import ExportFacts
 from runlake.history.decode.corruption import telling_corruption
 from runlake.history.live.source import BackendRows, LiveSource
-from runlake.history.live.stored import StoredRows
 from runlake.history.mending import Mending
 from runlake.history.opening import PullOptions, open_plan
 from runlake.history.plan.plan import Plan, plan_read
@@ -476,6 +475,8 @@ def open_reading(
         head_start = None
     live: LiveSource = BackendRows(client)
     if client.settings.offline and plan.live_pages:
+        from runlake.history.live.stored import StoredRows
+
         settings = client.settings
         live = StoredRows(RunDirectory(settings.cache_dir, settings.base_url, run))
     return Reading(client, plan, live, head_start)

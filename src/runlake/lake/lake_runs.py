@@ -14,13 +14,13 @@ from runlake.lake.fixed_runs import FixedRuns
 from runlake.lake.one_run import find_one
 from runlake.lake.packed.elsewhere import shown_place
 from runlake.lake.publishing.methods import Publishing
-from runlake.lake.query.selection import DEFAULT_ORDER, Selection
+from runlake.lake.query.selection import Selection
 from runlake.public.lists.filters import checked_filters
 from runlake.public.plot_arguments import N_POINTS
 from runlake.public.run.run import Run
 from runlake.public.runs.runs import Condition, check_condition
 from runlake.settings import Settings
-from runlake.values import STEP, check_count, check_word
+from runlake.values import DEFAULT_ORDER, STEP, check_count, check_word
 
 if TYPE_CHECKING:
     import os

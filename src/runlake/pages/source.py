@@ -21,10 +21,9 @@ from runlake.public.artifacts.artifacts import Artifact, fetch_artifact
 from runlake.public.lists.filters import checked_filters
 from runlake.public.projects import Project, Projects
 from runlake.public.run.run import Run
-from runlake.public.runs.run_list import DEFAULT_ORDER
 from runlake.public.runs.runs import Runs
 from runlake.public.sweeps import Sweep
-from runlake.values import ArtifactPath
+from runlake.values import DEFAULT_ORDER, ArtifactPath
 
 __all__ = ["ApiSource", "LakeSource", "ProjectRow", "RunList", "Source", "in_thread", "source_of"]
 

@@ -14,14 +14,24 @@ from runlake.public.artifacts.api import ApiArtifacts
 from runlake.public.default_entity import UNNAMED
 from runlake.public.lists.filters import checked_filters
 from runlake.public.missing import say_missing
-from runlake.public.projects import Project, Projects
 from runlake.public.run.run import Run
-from runlake.public.runs.run_list import DEFAULT_ORDER
-from runlake.public.runs.runs import Condition, Runs, check_condition
-from runlake.public.sweeps import Sweep
-from runlake.public.users import Team, User
 from runlake.settings import Settings, load_settings
-from runlake.values import ProjectPath, RunPath, check_text, is_url, split_url, url_parts
+from runlake.values import (
+    DEFAULT_ORDER,
+    ProjectPath,
+    RunPath,
+    check_text,
+    is_url,
+    split_url,
+    url_parts,
+)
+
+# Other modules are imported by the methods that use them: a script that reads one run needs none.
+if TYPE_CHECKING:
+    from runlake.public.projects import Project, Projects
+    from runlake.public.runs.runs import Condition, Runs
+    from runlake.public.sweeps import Sweep
+    from runlake.public.users import Team, User
 
 # These host names count as equal when a URL is compared with the address of the backend.
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
@@ -92,6 +102,8 @@ class Api(ApiArtifacts):
                     operation="GetViewer",
                     origin=self._client.origin,
                 )
+            from runlake.public.users import User
+
             self._viewer = User(found)
             self._default_entity = found.get("entity")
         return self._viewer
@@ -109,6 +121,8 @@ class Api(ApiArtifacts):
         AccessDenied
             If there is no such team, or the user of the API key may not see the team.
         """
+        from runlake.public.users import Team
+
         check_text(team, "The team")
         found = query(self._client, documents.TEAM, {"name": team}).get("entity")
         if found is None:
@@ -243,6 +257,8 @@ class Api(ApiArtifacts):
         InvalidArgument
             If an argument is wrong; no request has been made then.
         """
+        from runlake.public.runs.runs import Runs, check_condition
+
         found = self._parsed_project(path)
         sent = filters if isinstance(filters, Mapping) else None
         condition = None if sent is filters else filters
@@ -293,6 +309,8 @@ class Api(ApiArtifacts):
         InvalidArgument
             If a URL belongs to another backend, or names no project.
         """
+        from runlake.public.projects import Project
+
         if is_url(name):
             found = self._parsed_project(name)
             return Project(self._client, self._entity(found.entity), found.project)
@@ -314,6 +332,8 @@ class Api(ApiArtifacts):
         Projects
             The list; a page of projects is requested when it is first used.
         """
+        from runlake.public.projects import Projects
+
         owner = self._entity(entity)
         if owner not in self._projects:
             self._projects.setdefault(owner, Projects(self._client, owner, per_page))
@@ -337,6 +357,8 @@ class Api(ApiArtifacts):
         SweepNotFoundError
             If there is no such sweep.
         """
+        from runlake.public.sweeps import Sweep
+
         parsed = self._parsed(path, page="sweeps")
         return Sweep(self._client, self._entity(parsed.entity), parsed.project, parsed.run_id)
 

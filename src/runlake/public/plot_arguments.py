@@ -9,8 +9,6 @@ from fnmatch import translate
 from typing import TYPE_CHECKING, Any
 
 from runlake.errors import InvalidArgument
-from runlake.history.plan.key_facts import KeyFacts
-from runlake.history.plan.reasons import explain_unknown_key, near_names
 from runlake.history.runs.axes import AUTO, DeclaredMetric, axis_of
 from runlake.values import STEP, Question, check_count, check_text
 
@@ -19,6 +17,7 @@ if TYPE_CHECKING:
 
     from runlake.charts.chart import Chart
     from runlake.charts.series import Series
+    from runlake.history.plan.key_facts import KeyFacts
 
 LOGS = ("x", "y", "xy")
 GLOB_CHARACTERS = frozenset("*?[")
@@ -216,6 +215,8 @@ def has_points(
     # Only now: collecting facts of all keys takes time, and most charts need none.
     facts = read_facts()
     if key not in facts and key != STEP:
+        from runlake.history.plan.reasons import explain_unknown_key
+
         raise InvalidArgument(f"'{place}': {explain_unknown_key(key, facts)}")
     kind = facts[key].kind if key in facts else "number"
     is_text = key in frame.columns and str(frame.schema[key]) == "String"
@@ -232,6 +233,8 @@ def _numeric(facts: Mapping[str, KeyFacts]) -> str:
 
 
 def _near(name: str, known: Collection[str]) -> str:
+    from runlake.history.plan.reasons import near_names
+
     near = near_names(name, known)
     if near:
         return f"closest keys: {_listed(near)}"

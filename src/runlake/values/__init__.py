@@ -28,6 +28,8 @@ from runlake.values.paths import (
 )
 from runlake.values.progress import ProgressOption, ProgressUpdate
 from runlake.values.question import (
+    DEFAULT_ORDER,
+    KEY_KINDS,
     RUN_ID,
     STEP,
     How,
@@ -40,7 +42,9 @@ from runlake.values.question import (
 
 __all__ = [
     "DAY",
+    "DEFAULT_ORDER",
     "INTERNAL_CONFIG",
+    "KEY_KINDS",
     "RUN_ID",
     "STEP",
     "ArtifactPath",

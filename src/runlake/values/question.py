@@ -11,10 +11,12 @@ from runlake.values.arguments import check_text, check_whole, check_word
 
 How = Literal["all", "any"]
 KeyKind = Literal["number", "string", "bool", "time", "list", "struct", "media", "mixed"]
+KEY_KINDS: tuple[str, ...] = get_args(KeyKind)
 Row = dict[str, Any]
 
 STEP = "_step"
 RUN_ID = "run_id"
+DEFAULT_ORDER = "+created_at"  # of lists of runs
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,12 @@ from typing import Any
 
 import polars as pl
 
-from runlake.history.plan.key_facts import KINDS, KeyFacts
-from runlake.values import RUN_ID
+from runlake.history.plan.key_facts import KeyFacts
+from runlake.values import KEY_KINDS, RUN_ID
 
 SCHEMA = {
     "key": pl.String(),
-    "kind": pl.Enum(KINDS),
+    "kind": pl.Enum(KEY_KINDS),
     "count": pl.Int64(),
     "first_step": pl.Int64(),
     "last_step": pl.Int64(),

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import pickle
-import tempfile
 import threading
 import weakref
 from collections.abc import Iterator
+from functools import cached_property
 from typing import IO, TYPE_CHECKING
 
 from runlake.history.plan.key_columns import Column
@@ -29,10 +28,8 @@ class LiveRows:
 
     def __init__(self, pages: Iterator[list[Row]]) -> None:
         self._pages = pages
-        self._spool: IO[bytes] = tempfile.SpooledTemporaryFile(BYTES_IN_MEMORY)  # noqa: SIM115
         # All threads that load pages share one position in the file.
         self._guard = threading.Lock()
-        weakref.finalize(self, self._spool.close)
         self._places: list[tuple[int, int, int]] = []
 
     def __iter__(self) -> Iterator[list[Row]]:
@@ -57,11 +54,22 @@ class LiveRows:
 
     def load(self, page: int, steps: StepRange) -> list[Row]:
         """Return the rows of page number ``page`` that are in a range of steps."""
+        import pickle
+
         first, last, place = self._places[page]
         with self._guard:
             self._spool.seek(place)
             rows: list[Row] = pickle.load(self._spool)  # noqa: S301 - our own unnamed file
         return rows if steps.covers(first, last) else [r for r in rows if steps.holds(r[STEP])]
+
+    @cached_property
+    def _spool(self) -> IO[bytes]:
+        """The rows; a caller holds the lock. Created late, as most reads have no live rows."""
+        import tempfile
+
+        spool: IO[bytes] = tempfile.SpooledTemporaryFile(BYTES_IN_MEMORY)  # noqa: SIM115
+        weakref.finalize(self, spool.close)
+        return spool
 
     def columns(self) -> tuple[Column, ...]:
         """Return the keys of all live rows, each with a type for all its values."""
@@ -80,6 +88,8 @@ class LiveRows:
         )
 
     def _fetch(self) -> bool:
+        import pickle
+
         for page in self._pages:
             if page:
                 with self._guard:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 from runlake.exports.footers.facts import ExportFacts
 from runlake.exports.footers.known_columns import ColumnFacts
@@ -18,7 +18,6 @@ from runlake.values import STEP, KeyKind
 if TYPE_CHECKING:
     from runlake.history.live.spool import LiveRows
 
-KINDS: tuple[str, ...] = get_args(KeyKind)
 # The protocol's type names in historyKeys, typeCounts; all other names are types of media.
 PROTOCOL_KINDS: Mapping[str, KeyKind] = {
     "number": "number",
@@ -40,7 +39,7 @@ class KeyFacts:
     key : str
         The key.
     kind : str
-        Kind of its values: one of `KINDS`.
+        Kind of its values: one of `KEY_KINDS`.
     count : int or None
         Number of rows that have the key; None if unknown.
     first_step, last_step : int or None

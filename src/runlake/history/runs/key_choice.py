@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from fnmatch import translate
 
 from runlake.errors import InvalidArgument
-from runlake.history.plan.key_facts import KINDS, KeyFacts
-from runlake.values import check_word
+from runlake.history.plan.key_facts import KeyFacts
+from runlake.values import KEY_KINDS, check_word
 
 NOT_MEDIA = "not media"
 
@@ -58,7 +58,7 @@ class KeyChoice:
         True
         """
         if kind is not None:
-            check_word(kind, "kind", (*KINDS, NOT_MEDIA))
+            check_word(kind, "kind", (*KEY_KINDS, NOT_MEDIA))
         if like is None:
             return None if kind is None else cls(None, kind)
         if isinstance(like, re.Pattern) and isinstance(like.pattern, str):

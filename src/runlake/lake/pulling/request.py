@@ -18,10 +18,10 @@ from runlake.public.lists.attributes import client_of
 from runlake.public.lists.filters import checked_filters
 from runlake.public.progress import check_progress, progress_of
 from runlake.public.run.run import Run
-from runlake.public.runs.run_list import DEFAULT_ORDER
 from runlake.public.runs.runs import Runs
 from runlake.settings import Settings
 from runlake.values import (
+    DEFAULT_ORDER,
     ProgressOption,
     ProjectPath,
     Question,

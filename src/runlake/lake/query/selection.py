@@ -18,14 +18,13 @@ from runlake.lake.query.fields import find_field
 from runlake.lake.query.filters import compile_filters
 from runlake.lake.query.members import add_functions
 from runlake.lake.query.sql_text import Sql, build
-from runlake.values import RunPath
+from runlake.values import DEFAULT_ORDER, RunPath
 
 # A run's name in the column ``run_id``; then its backend, entity, project, id and directory.
 FoundRow: TypeAlias = tuple[str, tuple[Any, ...]]
 # Columns that name a run, and the place of the id among them.
 PLACE = ("backend", "entity", "project", "run_id")
 ID = 3
-DEFAULT_ORDER = "+created_at"
 MAX_ROWS = 2**63 - 1  # the largest integer of SQLite
 CREATION = ("created_at", "createdAt")
 # Runs with equal values in the order are in this order.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 import reprlib
 import sys
@@ -148,10 +147,12 @@ def frame_of(url: str, height: int, *, hidden: bool, shows: str) -> str:
     InvalidType
         If the height is not a number.
     """
+    from html import escape
+
     _check_height(height)
     if not url.startswith(("https://", "http://")):
-        return html.escape(url)
-    address = html.escape(f"{quote(url, safe=URL_CHARACTERS)}?jupyter=true")
+        return escape(url)
+    address = escape(f"{quote(url, safe=URL_CHARACTERS)}?jupyter=true")
     style = f"border:none;width:100%;height:{height:g}px;"
     if not hidden:
         return f"<iframe src='{address}' style='{style}'></iframe>"

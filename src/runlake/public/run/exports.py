@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runlake.cache.pull import pull_run
 from runlake.cache.pull_result import PullResult
 from runlake.public.progress import progress_of
-from runlake.public.run.export_copies import DownloadHistoryResult, download_history_exports
 from runlake.public.run.fields import RunFields
 from runlake.values import ProgressOption, Question
+
+if TYPE_CHECKING:
+    from runlake.public.run.export_copies import DownloadHistoryResult
 
 
 class RunExports(RunFields):
@@ -80,6 +83,8 @@ class RunExports(RunFields):
         WandbApiFailedError
             If the download fails for another reason.
         """
+        from runlake.public.run.export_copies import download_history_exports
+
         return download_history_exports(
             self._client,
             self._path,

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runlake.backend.graphql import documents
 from runlake.backend.graphql.lacking import check_field
@@ -19,11 +19,8 @@ from runlake.errors.screen import line_for_screen
 from runlake.errors.user_line import warn
 from runlake.public.json_values import to_json_value
 from runlake.public.lists.attributes import Attributes
-from runlake.public.run.metrics import Metric, read_metrics
 from runlake.public.run.page_fields import PageFields, forget_fields
 from runlake.public.run.summary import Summary
-from runlake.public.sweeps import Sweep
-from runlake.public.users import User
 from runlake.values import (
     INTERNAL_CONFIG,
     BranchPoint,
@@ -31,6 +28,11 @@ from runlake.values import (
     find_branch_point,
     unwrapped,
 )
+
+if TYPE_CHECKING:
+    from runlake.public.run.metrics import Metric
+    from runlake.public.sweeps import Sweep
+    from runlake.public.users import User
 
 HEAVY_FIELDS = ("config", "summaryMetrics", "systemMetrics")
 
@@ -284,6 +286,8 @@ class RunFields(Attributes):
         """The user who started the run; `AttributeError` if the backend names none."""
         if not self._attrs.get("user"):
             raise AttributeError(f"The backend names no user for {self!r}.")
+        from runlake.public.users import User
+
         return User(self._attrs["user"])
 
     @property
@@ -295,6 +299,8 @@ class RunFields(Attributes):
     def sweep(self) -> Sweep | None:
         """The sweep that started the run, or None; the first access makes one request."""
         if self._sweep is None and self.sweep_name:
+            from runlake.public.sweeps import Sweep
+
             self._sweep = Sweep(self._client, self.entity, self.project, self.sweep_name)
         return self._sweep
 
@@ -374,6 +380,8 @@ class RunFields(Attributes):
         list of Metric
             In the order of declaration; empty if none was declared.
         """
+        from runlake.public.run.metrics import read_metrics
+
         return read_metrics(self.rawconfig.get("_wandb"))
 
     @property

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from runlake.backend.graphql.run_files import send_run_file
 from runlake.backend.http.json_text import parse_json
 from runlake.errors import (
     InvalidArgument,
@@ -15,10 +14,13 @@ from runlake.errors import (
     RunFileNotFoundError,
 )
 from runlake.errors.user_line import warn
-from runlake.public.files import File, Files, find_file
-from runlake.public.run.console import ConsoleLogs
 from runlake.public.run.fields import RunFields
 from runlake.values.local_paths import check_length
+
+# Imported by the methods that use them: most scripts read neither files nor console output.
+if TYPE_CHECKING:
+    from runlake.public.files import File, Files
+    from runlake.public.run.console import ConsoleLogs
 
 METADATA_FILE = "wandb-metadata.json"
 
@@ -79,6 +81,8 @@ class RunFiles(RunFields):
         RunFileNotFoundError
             If the run has no such file.
         """
+        from runlake.public.files import find_file
+
         return find_file(self._client, self, name)
 
     def files(
@@ -110,6 +114,8 @@ class RunFiles(RunFields):
         InvalidArgument
             If both names and pattern are given, or an argument has the wrong type.
         """
+        from runlake.public.files import Files
+
         return Files(self._client, self, names, per_page, pattern=pattern)
 
     def upload_file(self, path: str, root: str = ".") -> File:
@@ -137,6 +143,8 @@ class RunFiles(RunFields):
         BackendError, FileTransferError
             If the upload fails.
         """
+        from runlake.backend.graphql.run_files import send_run_file
+
         source, name = _local_file(path, root)
         send_run_file(self._client, self._path, source, name)
         return self.file(name)
@@ -161,6 +169,8 @@ class RunFiles(RunFields):
         InvalidArgument
             If ``per_page`` or ``last`` is not an integer of at least 1.
         """
+        from runlake.public.run.console import ConsoleLogs
+
         return ConsoleLogs(self._client, self, per_page, last)
 
 

@@ -10,8 +10,6 @@ from runlake.errors.user_line import warn
 from runlake.exports.manifest import Manifest
 from runlake.history.plan.plan import Plan
 from runlake.history.reader import Reading, open_reading
-from runlake.history.runs.samples import Sampling
-from runlake.history.sample.by_server import fetch_sampled_rows, fetch_system_rows
 from runlake.history.sample.sample import Sample
 from runlake.public.pandas_frame import as_pandas, frame_to_pandas
 from runlake.public.progress import progress_of
@@ -205,6 +203,9 @@ class RunHistory(RunFields):
         stream: str,
         sample: str,
     ) -> Sample:
+        from runlake.history.runs.samples import Sampling
+        from runlake.history.sample.by_server import fetch_sampled_rows, fetch_system_rows
+
         asked = Sampling.from_arguments(samples, keys, x_axis, stream)
         check_word(sample, "sample", ("shape", "server"))
         if asked.is_system:

@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING
 
 from runlake.errors import InvalidArgument, InvalidType, NoRowsWarning
 from runlake.errors.user_line import warn
-from runlake.history.plan.key_facts import KINDS
-from runlake.history.plan.reasons import explain_no_keys
 from runlake.history.reader import open_reading
 from runlake.public.run.fields import RunFields
-from runlake.values import Projection, Question, check_word
+from runlake.values import KEY_KINDS, Projection, Question, check_word
 
 if TYPE_CHECKING:
     import polars as pl
@@ -57,7 +55,7 @@ class RunKeys(RunFields):
 
         expression = checked_pattern(pattern)
         if kind is not None:
-            check_word(kind, "kind", KINDS)
+            check_word(kind, "kind", KEY_KINDS)
         reading = open_reading(self._client, self._path, Question(Projection(())))
         every = reading.logged_keys()
         found = [
@@ -66,6 +64,8 @@ class RunKeys(RunFields):
             if (expression is None or expression.fullmatch(key)) and kind in (None, facts.kind)
         ]
         if every and not found:
+            from runlake.history.plan.reasons import explain_no_keys
+
             warn(explain_no_keys(self._path, every, pattern, kind), NoRowsWarning)
         return key_table(found)
 

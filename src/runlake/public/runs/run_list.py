@@ -39,10 +39,9 @@ from runlake.public.run.page_fields import (
 from runlake.public.run.run import ENDED, Run
 from runlake.public.runs.run_set import RunSet
 from runlake.public.sweeps import Sweep
-from runlake.values import Question, RunPath
+from runlake.values import DEFAULT_ORDER, Question, RunPath
 from runlake.values.counted import counted
 
-DEFAULT_ORDER = "+created_at"
 # If the backend refuses a page, the page size is divided by this number.
 SHRINK = 5
 
