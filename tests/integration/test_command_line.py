@@ -85,6 +85,14 @@ def test_a_pipe_gets_every_cell_whole_and_unpadded(shell, odd):
         assert not re.search(r"[ \u2500-\u257f]$|\u2026", output, re.MULTILINE)
 
 
+def test_a_path_with_blanks_is_read_and_shown_as_it_is_typed(backend, shell):
+    path = LoggedRun(backend, "run \u00fc", "my project").log(*steps(0, 2)).finish().path
+    assert shell("show", path).stdout.startswith(f"run\t{path}\n")
+    assert json.loads(shell("show", path, "--json").stdout)["run"] == path
+    for words in (["--keys", "loss"], ["SELECT _step, loss FROM history ORDER BY 1"]):
+        assert shell("query", path, *words).stdout == "_step\tloss\n0\t1.0\n1\t0.5\n"
+
+
 def test_a_pipe_gets_every_row_of_a_table(backend, shell):
     path = LoggedRun(backend, "many", "hostile").log(*steps(0, 50)).finish().path
     lines = shell("query", path, "--keys", "loss").stdout.splitlines()

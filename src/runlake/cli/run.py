@@ -29,6 +29,18 @@ class Form(Enum):
     parquet = "parquet"
 
 
+# First words of SQL that returns rows.
+SQL_STARTS = {
+    "describe",
+    "explain",
+    "from",
+    "pivot",
+    "select",
+    "show",
+    "summarize",
+    "values",
+    "with",
+}
 # Endings of files that say their format.
 FORMS = {
     ".csv": Form.csv,
@@ -54,7 +66,8 @@ def show(path: RunArgument, as_json: JsonOption = False) -> None:
 
     run = find_run(Api(), path)
     facts = {
-        "run": "/".join(run.path),
+        # Not `run.path`, which is percent-encoded: this is what a user can paste as a path.
+        "run": f"{run.entity}/{run.project}/{run.id}",
         "name": run.name,
         "state": run.state,
         "url": run.url,
@@ -105,7 +118,7 @@ def query(
 
     if lake:
         path, sql = "", _sql_of_lake(path, sql)
-    if any(character.isspace() for character in path):
+    if _is_sql(path):
         raise InvalidArgument("Name the run first: runlake query ENTITY/PROJECT/RUN SQL.")
     names = None if keys is None else [key.strip() for key in keys.split(",") if key.strip()]
     if names == []:
@@ -136,6 +149,12 @@ def query(
         show_answer(answer)
     else:
         write_answer(answer, "csv" if form is Form.table else form.value, output)
+
+
+def _is_sql(text: str) -> bool:
+    """Return whether the place of a path has SQL; paths may have blanks: ``team/my project/a``."""
+    words = text.split(maxsplit=1)
+    return len(words) > 1 and words[0].lower() in SQL_STARTS
 
 
 def _sql_of_lake(first: str, second: str | None) -> str:
