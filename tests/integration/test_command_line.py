@@ -172,6 +172,21 @@ def test_a_terminal_wraps_cells_that_are_too_wide(shell, odd, monkeypatch):
     assert "\u2026" not in shown
 
 
+def test_a_terminal_shows_the_columns_that_fit_and_names_others(backend, shell, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    keys = {f"metric_{n}": n / 7 for n in range(9)}
+    path = LoggedRun(backend, "wide", "wide").log(*steps(0, 3, **keys)).finish().path
+    wanted = ",".join(keys)
+    shown = shell("query", path, "--keys", wanted, stream=Terminal).stdout
+    table, _, last = re.sub(r"\x1b\[[0-9;]*m", "", shown).rstrip("\n").rpartition("\n")
+    header = table.splitlines()[1].split()
+    assert header == ["_step", *list(keys)[: len(header) - 1]]
+    assert 2 < len(header) < 10
+    assert max(map(len, table.split("\n"))) <= 60
+    assert re.match(rf"{len(header)} of 10 columns; not shown: {list(keys)[len(header) - 1]}", last)
+    assert shell("query", path, "--keys", wanted).stdout.splitlines()[0].split("\t")[1:] == [*keys]
+
+
 def test_any_name_is_printed_to_an_ascii_stdout(shell, odd):
     for words in (["show", odd], ["query", odd], ["query", odd, "--format", "csv"]):
         done = shell(*words, encoding="utf-8" if "csv" in words else "ascii")

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 
 MAX_SHOWN_ROWS = 20
 DIGITS = 6
+# A wider cell is folded; so many characters of it are readable.
+WIDE = 20
+# Blanks that rich puts between two columns.
+BETWEEN_COLUMNS = 3
+NAMED_COLUMNS = 5
 
 
 def is_terminal() -> bool:
@@ -76,19 +81,46 @@ def show_table(names: Sequence[str], rows: Iterable[Sequence[Any]], limit: int |
     rows : iterable
         The rows. All of them are read, because a terminal also shows their total number.
     limit : int or None
-        Maximum number of rows printed on a terminal; None means all rows. Files and pipes always
-        get all rows.
+        Maximum number of rows printed on a terminal, of the columns that fit in its width; None
+        means all rows and columns. Files and pipes always get all of them.
     """
     if not is_terminal():
         _print_lines(itertools.chain([[cell_text(name) for name in names]], _texts(rows)))
         return
     rows = iter(rows)
-    shown = list(itertools.islice(rows, limit))
-    _print_table([cell_text(name) for name in names], list(_texts(shown)))
+    shown = list(_texts(itertools.islice(rows, limit)))
+    labels = [cell_text(name) for name in names]
+    n_columns = len(labels) if limit is None else _count_fitting(labels, shown)
+    _print_table(labels[:n_columns], [row[:n_columns] for row in shown])
     # The other rows are counted without being kept.
     n_rows = len(shown) + sum(1 for _ in rows)
     if n_rows > len(shown):
         sys.stdout.write(f"{len(shown)} of {n_rows:,} rows\n")
+    if n_columns < len(labels):
+        others = labels[n_columns:]
+        named = ", ".join(others[:NAMED_COLUMNS])
+        more = f" and {len(others) - NAMED_COLUMNS} more" if len(others) > NAMED_COLUMNS else ""
+        sys.stdout.write(
+            f"{n_columns} of {len(labels):,} columns; not shown: {named}{more}. "
+            "Choose columns with --keys or SQL.\n"
+        )
+
+
+def _count_fitting(labels: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    """Return how many columns from the left fit in the terminal; one at least.
+
+    A column counts with at most `WIDE` characters, because long cells are folded.
+    """
+    from rich.cells import cell_len
+    from rich.console import Console
+
+    room = Console().width
+    for index, label in enumerate(labels):
+        longest = max(map(cell_len, (label, *(row[index] for row in rows))))
+        room -= min(longest, WIDE) + BETWEEN_COLUMNS
+        if room < 0:
+            return max(index, 1)
+    return len(labels)
 
 
 def show_frame(frame: pl.DataFrame, limit: int = MAX_SHOWN_ROWS) -> None:
