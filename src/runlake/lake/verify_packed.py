@@ -26,7 +26,7 @@ def has_packed_rows(directory: RunDirectory) -> bool:
     root, relative = directory.root, directory.relative
     if relative not in read_dropped(root) or not PackedPlace(root).is_there:
         return False
-    from runlake.history.frames.sources import answer_types
+    from runlake.history.frames.answer_types import answer_types
     from runlake.lake.packed.read import PackedRead
     from runlake.lake.packed.view import open_view
     from runlake.values import Question
