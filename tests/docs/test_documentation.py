@@ -134,6 +134,20 @@ def test_every_command_and_option_is_in_the_reference(words):
             assert not option.startswith("--") or f"`{option}`" in text, option
 
 
+def test_every_command_has_the_options_that_the_reference_gives_it():
+    table = reference("cli.md").partition("\n## Options\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`-.*?) \| (.*?) \| (.*) \|$", table, re.MULTILINE)
+    assert len(rows) > 30
+    for options, names, meaning in rows:
+        said = re.findall(r"`(-[^`]+)`", options) + re.findall(r"short form `(-\w)`", meaning)
+        for name in re.findall(r"`([a-z][a-z -]*)`", names):
+            words = tuple(name.split())
+            found = [ALL_COMMANDS[one].params for one in ALL_COMMANDS if one[: len(words)] == words]
+            known = {option for params in found for one in params for option in one.opts}
+            known |= {option for params in found for one in params for option in one.secondary_opts}
+            assert not found or set(said) <= known, (name, said)
+
+
 def test_every_environment_variable_is_in_the_reference():
     modules = Path(runlake.settings.__file__).parent.glob("*.py")
     source = "".join(module.read_text() for module in modules)
