@@ -10,6 +10,7 @@ from sqlite3 import dbapi2
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from polars.testing import assert_frame_equal
 from tests.cached_runs import delete_run, store_run, table_of
@@ -21,7 +22,8 @@ from runlake.cache.catalog import Catalog
 from runlake.cache.disk.dropped import read_dropped
 from runlake.cli.main import app
 from runlake.errors import CacheError, InvalidType, MissingExtra, NotCached
-from runlake.lake.packed import after_pull, compact, expire, segments, table
+from runlake.lake.packed import after_pull, compact, expire, read, segments, table
+from runlake.lake.packed.footers import footer_of
 from runlake.lake.packed.place import TABLES, PackedPlace
 
 ODD = ["a.b", "c/d", 'q"x', "ü", "^k$", "*", "value"]
@@ -460,9 +462,9 @@ def test_a_run_whose_exports_were_dropped_says_what_reads_its_rows(lake):
     run = lake.run("r2")
     assert run.config == {"lr": 0.2}
     reads = (run.history, lambda: next(run.scan_history()), lambda: run.frame(["loss"]), run.keys)
-    for read in reads:
+    for attempt in reads:
         with pytest.raises(NotCached, match=r"'team/p/r2'.*drop_exports.*lake.*\.scan\(") as caught:
-            read()
+            attempt()
         assert "Api().run('team/p/r2').pull()" in str(caught.value)
     assert lake.where({"name": "r2"}).scan(["loss"]).collect().height == 21
 
@@ -502,3 +504,24 @@ def test_exports_that_differ_from_the_packed_rows_stay(lake, monkeypatch):
     monkeypatch.setattr("runlake.lake.packed.drop.PackedRead.frame_of", lambda *_: pl.DataFrame())
     assert lake.pack(drop_exports=True).n_dropped_exports == 0
     assert len(list((lake.path / "v2").rglob("*.parquet"))) == 5
+
+
+def test_a_filtered_scan_reads_chunk_by_chunk_and_skips_row_groups_of_other_runs(
+    lake, monkeypatch, tmp_path
+):
+    fill(lake, 6)
+    lake.pack()
+    whole = lake.scan(["loss"]).collect()
+    monkeypatch.setattr(read, "CHUNK_ROWS", 30)
+    for condition in (pl.col("loss") > 0.5, pl.col("run_id") == "r3", pl.col("_step") < 2):
+        assert_frame_equal(lake.scan(["loss"]).filter(condition).collect(), whole.filter(condition))
+    assert_frame_equal(lake.scan(["loss"]).head(50).collect(), whole.head(50))
+    rows = pa.table({"key": ["loss"] * 8, "run": pa.array([1, 1, 2, 2, 3, 3, 3, 4], pa.int32())})
+    pq.write_table(rows, tmp_path / "rows.parquet", row_group_size=2)
+    footer = footer_of(str(tmp_path / "rows.parquet"))
+    groups = footer.own_groups("loss")
+    assert [footer.with_runs(groups, *bounds) for bounds in ((2, 2), (3, 4), (5, 9))] == [
+        [1],
+        [2, 3],
+        [],
+    ]

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 from cachetools import LRUCache
 
-KEY = 0
+KEY, RUN = 0, 1
 # Row groups of all footers that are remembered: some 5 kB each.
 MAX_GROUPS = 20_000
 
@@ -58,6 +58,24 @@ class Footer:
         wanted = key.encode()
         first = bisect_left(self.highs, wanted)
         return list(range(first, bisect_right(self.lows, wanted, first)))
+
+    def with_runs(self, groups: list[int], low: int, high: int) -> list[int]:
+        """Return those of some row groups that can have rows of a range of runs.
+
+        Parameters
+        ----------
+        groups : list of int
+            Row groups.
+        low, high : int
+            The lowest and the highest number of the runs, both inclusive.
+        """
+        found = []
+        for one in groups:
+            bounds = self.metadata.row_group(one).column(RUN).statistics
+            is_known = bounds is not None and bounds.has_min_max
+            if not is_known or (bounds.min <= high and bounds.max >= low):
+                found.append(one)
+        return found
 
 
 _known: LRUCache[str, Footer] = LRUCache(MAX_GROUPS, lambda one: max(1, len(one.highs)))

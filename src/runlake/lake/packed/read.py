@@ -26,6 +26,9 @@ from runlake.values import STEP, Question, RunPath
 
 # Cells in memory at once.
 CHUNK_CELLS = 32_000_000
+# Rows in memory at once, if a filter may keep few of them. Row groups have up to a million rows, so
+# smaller chunks would read many of them twice.
+CHUNK_ROWS = 2_000_000
 # Reads of more keys are not remembered.
 MAX_KEYS = 32
 # Integers up to here are the same as floats.
@@ -162,12 +165,16 @@ class PackedRead(PackedRows):
             names = list(schema) if with_columns is None else with_columns
             if n_rows == 0:
                 return
-            for frame in self._frames(numbers, types, runs, names):
+            is_whole = predicate is None and n_rows is None
+            for frame in self._frames(numbers, types, runs, names, is_whole=is_whole):
                 kept = frame if predicate is None else frame.filter(predicate)
+                # Otherwise, a chunk would stay in memory while the next one is read.
+                del frame
                 if n_rows is not None:
                     kept = kept.head(n_rows)
                     n_rows -= kept.height
                 yield kept
+                del kept
                 if n_rows == 0:
                     return
 
@@ -175,34 +182,50 @@ class PackedRead(PackedRows):
 
     def frame_of(self, number: int, types: Types) -> pl.DataFrame:
         """Return the rows of one run: ``_step``, then the keys."""
-        return pl.concat(self._frames([number], types, pl.DataFrame(), [STEP, *types]))
+        frames = self._frames([number], types, pl.DataFrame(), [STEP, *types], is_whole=True)
+        return pl.concat(frames)
 
     def _frames(
-        self, numbers: Sequence[int], types: Types, runs: pl.DataFrame, names: Sequence[str]
+        self,
+        numbers: Sequence[int],
+        types: Types,
+        runs: pl.DataFrame,
+        names: Sequence[str],
+        *,
+        is_whole: bool,
     ) -> Iterator[pl.DataFrame]:
+        """Yield the rows in chunks; ``is_whole`` is True if the caller keeps all of them."""
+        if not names:
+            return
         asked = self._question.keys
         needed = [key for key in types if key in names or asked]
-        for start, stop in self._chunks(numbers, len(needed)):
-            part = Numbered(numbers[start:stop])
-            found = {key: self._values(key, part, types) for key in needed}
-            axis = None
-            if not asked:
-                axis = self._values(STEP, part, {STEP: type_of("int64")})
-            places, steps, cells = line_up(found, axis, self._question.projection.how)
-            columns = [
-                places.of(one) for one in runs[start:stop].get_columns() if one.name in names
-            ]
-            if STEP in names:
-                columns.append(steps.alias(STEP))
-            columns += [cells[key].alias(key) for key in types if key in names]
-            by_name = {one.name: one for one in columns}
-            if not by_name:
-                continue
-            # A list of series would rename the one whose name is empty.
-            yield pl.DataFrame({name: by_name[name] for name in names})
+        n_rows = CHUNK_CELLS // max(1, len(needed))
+        for start, stop in self._chunks(numbers, n_rows if is_whole else min(n_rows, CHUNK_ROWS)):
+            yield self._frame(numbers[start:stop], types, runs[start:stop], names, needed)
 
-    def _chunks(self, numbers: Sequence[int], n_keys: int) -> Iterator[tuple[int, int]]:
-        limit = max(1, CHUNK_CELLS // max(1, n_keys))
+    def _frame(
+        self,
+        numbers: Sequence[int],
+        types: Types,
+        runs: pl.DataFrame,
+        names: Sequence[str],
+        needed: Sequence[str],
+    ) -> pl.DataFrame:
+        part = Numbered(numbers)
+        found = {key: self._values(key, part, types) for key in needed}
+        axis = None
+        if not self._question.keys:
+            axis = self._values(STEP, part, {STEP: type_of("int64")})
+        places, steps, cells = line_up(found, axis, self._question.projection.how)
+        columns = [places.of(one) for one in runs.get_columns() if one.name in names]
+        if STEP in names:
+            columns.append(steps.alias(STEP))
+        columns += [cells[key].alias(key) for key in types if key in names]
+        by_name = {one.name: one for one in columns}
+        # A list of series would rename the one whose name is empty.
+        return pl.DataFrame({name: by_name[name] for name in names})
+
+    def _chunks(self, numbers: Sequence[int], limit: int) -> Iterator[tuple[int, int]]:
         start = n_rows = 0
         for place, number in enumerate(numbers):
             n_rows += self._n_rows[number]

@@ -137,7 +137,7 @@ def _read(
     is_few = len(numbers) <= max(1, FEW * len(view.runs))
     try:
         # Whole row groups cost less if they are read without a predicate.
-        frames, rest = ([], paths) if is_few else _group_rows(view, paths, key, steps)
+        frames, rest = ([], paths) if is_few else _group_rows(view, paths, key, (low, high), steps)
         if rest:
             wanted = numbers if is_few else None
             frames.append(_filtered(view, rest, key, wanted, (low, high), steps))
@@ -154,9 +154,11 @@ def _read(
 
 
 def _group_rows(
-    view: PackedView, paths: Sequence[str], key: str, steps: StepRange
+    view: PackedView, paths: Sequence[str], key: str, bounds: tuple[int, int], steps: StepRange
 ) -> tuple[list[pl.DataFrame], list[str]]:
     """Return the rows of a key that are read by row groups, and the files that are not read so.
+
+    Row groups without a run between the bounds, which are inclusive, are skipped.
 
     On this machine, these are row groups that have only this key. From object storage, these are
     all row groups: pyarrow requests less of the end of a file than polars, and each footer once.
@@ -177,7 +179,8 @@ def _group_rows(
             file or path, metadata=footer.metadata, pre_buffer=file is not None
         ) as opened_file:
             # Without threads of pyarrow, because each file is read in a thread already.
-            found = opened_file.read_row_groups(groups[path], columns=columns, use_threads=False)
+            wanted = footer.with_runs(groups[path], *bounds)
+            found = opened_file.read_row_groups(wanted, columns=columns, use_threads=False)
         rows = pl.DataFrame(pl.from_arrow(found, rechunk=False))
         if not is_own:
             rows = rows.filter(pl.col(KEY).cast(pl.String) == key).select(COLUMNS)

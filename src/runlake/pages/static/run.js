@@ -435,7 +435,7 @@
     setTimeout(sweep, SWEEP);
     const [few, many] = [n, keys.size].map((number) => number.toLocaleString("en-US"));
     document.getElementById("found").textContent =
-      n === keys.size ? `${many} charts` : `${few} of ${many} charts`;
+      (n === keys.size ? many : `${few} of ${many}`) + (keys.size === 1 ? " chart" : " charts");
     say("reason", keys.size && text && !n ? `No key matches ${text}.` : contents.reason);
   }
 

@@ -17,7 +17,7 @@
       row.hidden = !words.every((word) => text.includes(word));
       n += !row.hidden;
     }
-    document.getElementById("found").textContent = `${n.toLocaleString("en-US")} values`;
+    document.getElementById("found").textContent = `${n.toLocaleString("en-US")} ${n === 1 ? "value" : "values"}`;
   }
 
   section.addEventListener("submit", (event) => event.preventDefault());
