@@ -139,6 +139,7 @@ class ApiSource:
         with self._lock:
             found = self._runs.get(names)
         if found is None:
+            # Not under the lock, so that charts of other runs do not wait for this request.
             found = Run(self._client, *names, lazy=False)
             with self._lock:
                 self._runs[names] = found

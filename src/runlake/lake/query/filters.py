@@ -231,6 +231,7 @@ def _ordered(sign: str) -> Callable[[RunField, Any], Sql]:
         converted = field.operand(operand)
         if isinstance(converted, (list, dict)) or converted != converted:  # noqa: PLR0124 - NaN
             return NEVER
+        # The kind is compared too, because to SQLite every text is greater than every number.
         is_so = build(f"{{}} {sign} {{}}", field.value, bound(_bindable(converted)))
         return _where(field, build("{} AND {}", _has_kind(field, _kinds_of(converted)), is_so))
 
@@ -243,6 +244,7 @@ def _regex(field: RunField, operand: Any) -> Sql:
             f"$regex takes a pattern of at most {MAX_PATTERN:,} characters, not {_shown(operand)}."
         )
     try:
+        # Compiled here only for its error: SQLite would report no more than that a function failed.
         re.compile(operand, re.ASCII)
     except (re.error, RecursionError, OverflowError) as error:
         raise InvalidArgument(f"The pattern {operand[:100]!r} is wrong: {error}.") from None
@@ -265,6 +267,8 @@ OPERATORS: Mapping[str, Callable[[RunField, Any], Sql]] = {
 def _where(field: RunField, test: Sql) -> Sql:
     if field.elements:
         return build(f"EXISTS (SELECT 1 FROM {field.elements} WHERE {{}})", test)
+    # NOT of null is null in SQL: without IS TRUE, `$ne` would not match the runs that lack the
+    # field.
     return build("(({}) IS TRUE)", test)
 
 
@@ -287,6 +291,7 @@ def _kinds_of(operand: Any) -> tuple[str, ...]:
 
 
 def _bindable(value: Any) -> Any:
+    # The module sqlite3 refuses an integer that does not fit in 64 bits.
     if isinstance(value, int) and value not in INT64:
         try:
             return float(value)

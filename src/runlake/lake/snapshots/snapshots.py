@@ -70,6 +70,7 @@ def take_snapshot(settings: Settings, name: str) -> Record:
         frozen = _freeze_all(settings, runs, part)
         known: dict[Path, str] = {}
         recorded = _in_order([record_run(directory, known) for directory in frozen.values()])
+        # Before the snapshot gets its name: its rows are read from the lake's tables at this tag.
         tables = tag_tables(settings, name)
         if tables:
             point_to_tables(part, name)
@@ -77,6 +78,8 @@ def take_snapshot(settings: Settings, name: str) -> Record:
         record = Record(name, time.time(), recorded, tables, packed)
         record.write(part)
         try:
+            # After everything else has been written: a directory that ends in `.part` is not
+            # listed.
             part.rename(final)
         except OSError as error:
             if final.exists():
@@ -138,10 +141,12 @@ def delete_snapshot(settings: Settings, name: str) -> None:
         find_snapshot(root, name)
     gone = place.with_name(f"{secrets.token_hex(8)}{PART}")
     try:
+        # Renamed first, so that a process that is killed leaves no part of a snapshot in the list.
         place.rename(gone)
     except OSError as error:
         raise _unwritable(root, error) from error
     shutil.rmtree(gone, ignore_errors=True)
+    # Last: without the tag, packed rows of a snapshot that is still listed could expire.
     untag_tables(settings, name)
 
 

@@ -136,6 +136,7 @@ class WrongRows:
                 self._storage.forget(row["object"])
             connection.execute("DELETE FROM exports WHERE run_id = ?", (run_id,))
             connection.execute(
+                # A reader may have cached these exports, and the SDK never updates a cached export.
                 "UPDATE runs SET exported_count = 0, has_old_exports = 1, live_bytes = ? "
                 "WHERE id = ?",
                 (count_live_bytes(connection, run_id, 0), run_id),

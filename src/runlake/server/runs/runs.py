@@ -161,6 +161,8 @@ class RunStore:
         _check_documents(given)
         # Before the transaction, during which no other user can write.
         work_ahead(config=given.get("config"), summary=given.get("summaryMetrics"))
+        # This may parse all rows of a long run. `copy_rows` refuses the fork if it copies another
+        # number of rows.
         fork = self._plan_fork(entity, given)
         with self._database.transaction() as connection:
             run, is_new = self._find_or_create(connection, entity, given)

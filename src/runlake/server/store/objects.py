@@ -200,6 +200,8 @@ class Storage:
         written = self._complete(part, name, digests)
         try:
             with self._database.transaction():
+                # Again, because the object may have been deleted or completed while the upload
+                # arrived.
                 self._check_expected(name, number)
                 self.register(name, written)
         except ObjectGone:
@@ -283,6 +285,7 @@ class Storage:
             self._unwanted.add(old)
             self.remove_unwanted()
 
+        # Not before: after a rollback or a crash, the row still names the old file.
         self._database.on_commit(remove)
 
     def _facts(self, row: sqlite3.Row) -> StoredObject:
