@@ -21,6 +21,7 @@ from runlake.lake.publishing.rewrite import DIGEST_BYTES, Numbers, copy_rows, na
 from runlake.lake.publishing.target import Target, names_in
 
 ATTEMPTS = 20
+# The column `run` has 32 bits.
 MAX_NUMBER = 2**31 - 1
 
 
@@ -75,6 +76,8 @@ def mirror_runs(target: Target, source: Source, staging: Path) -> Sent:
     for table in (*METRICS, STATS):
         _replace(target, table, sent.names[table])
     ids = {table: target.tables.heads()[table] for table in (*METRICS, STATS)}
+    # The table `runs` last: its commit names the snapshots of the other tables, so until then
+    # readers see the former state of all tables.
     base = target.tables.snapshot_ids().runs
     old = set(target.files_of(RUNS, base))
     new = set(sent.names[RUNS])
@@ -200,6 +203,7 @@ def _send_file(
 def _stats_of(source: Source, numbers: Numbers) -> pl.DataFrame:
     files = [one.path for one in source.files[STATS]]
     new = pl.col("run").replace_strict(dict(numbers.new), return_dtype=pl.Int32)
+    # glob=False: the path of a lake may have brackets or stars.
     rows = pl.scan_parquet(files, glob=False)
     chosen = rows.filter(pl.col("run").is_in(sorted(numbers.new)))
     return chosen.with_columns(new).collect().sort("key", "run")

@@ -291,6 +291,7 @@ def _number_in(cell: str | None) -> float | None:
     if not isinstance(value, (bool, int, float)):
         return None
     try:
+        # A whole number in JSON may be greater than any float.
         return float(value)
     except OverflowError:
         return math.inf if value > 0 else -math.inf
