@@ -76,8 +76,7 @@ def mirror_runs(target: Target, source: Source, staging: Path) -> Sent:
     for table in (*METRICS, STATS):
         _replace(target, table, sent.names[table])
     ids = {table: target.tables.heads()[table] for table in (*METRICS, STATS)}
-    # The table `runs` last: its commit names the snapshots of the other tables, so until then
-    # readers see the former state of all tables.
+    # The table `runs` last: its commit names the snapshots of the other tables that belong to it.
     base = target.tables.snapshot_ids().runs
     old = set(target.files_of(RUNS, base))
     new = set(sent.names[RUNS])
