@@ -317,6 +317,16 @@ def test_a_project_in_place_of_a_run_is_an_error_that_lists_its_runs(backend, sh
         assert done.stderr.count("\n") == 1
 
 
+def test_a_project_in_place_of_a_run_lists_its_pulled_runs_offline(backend, shell):
+    path = LoggedRun(backend, "pulled", "taken along").log(*steps(0, 2)).finish().path
+    assert shell("pull", path).returncode == 0
+    offline = {**shell.environment, "RUNLAKE_OFFLINE": "1"}
+    done = run_command(offline, "show", path.rpartition("/")[0])
+    assert done.returncode == 2
+    assert "is a project, not a run" in done.stderr
+    assert path in done.stderr
+
+
 @pytest.mark.parametrize("words", [["show"], ["query"], ["plot", "-k", "loss"]], ids=str)
 def test_a_path_of_two_parts_that_leads_nowhere_is_named_as_typed(backend, shell, words):
     path = f"{backend.entity}/nowhere"

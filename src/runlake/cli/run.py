@@ -167,12 +167,12 @@ def _sql_of_lake(first: str, second: str | None) -> str:
 
 def find_run(api: Api, path: str) -> Run:
     """Return the run at a path; the error for the path of a project names its newest runs."""
-    from runlake.errors import InvalidArgument, RunNotFoundError
+    from runlake.errors import InvalidArgument, NotCached, RunNotFoundError
     from runlake.values import is_url
 
     try:
         return api.run(path)
-    except (InvalidArgument, RunNotFoundError) as error:
+    except (InvalidArgument, NotCached, RunNotFoundError) as error:
         is_page = is_url(path) and isinstance(error, InvalidArgument)
         is_short = not is_url(path) and path.strip("/").count("/") == 1
         runs = _runs_of_project(api, path) if is_page or is_short else []
@@ -195,9 +195,26 @@ def _runs_of_project(api: Api, path: str) -> list[str]:
     """Return the newest runs of the project at a path or URL; empty if there is no such project."""
     from runlake.errors import RunlakeError
 
+    if api.settings.offline:
+        return _pulled_runs(path)
     try:
         listed = api.runs(path, order="-created_at", per_page=SHOWN_RUNS)
         found = listed[:SHOWN_RUNS]
     except (RunlakeError, ValueError):
         return []
     return [f"{listed.entity}/{listed.project}/{run.id} ({run.name})" for run in found]
+
+
+def _pulled_runs(path: str) -> list[str]:
+    """Return the newest pulled runs of a project; empty if none of its runs was pulled."""
+    from runlake.errors import RunlakeError
+    from runlake.lake.lake import Lake
+    from runlake.values import ProjectPath
+
+    try:
+        place = ProjectPath.parse(path)
+        chosen = {"entity": place.entity, "project": place.project}
+        found = Lake().runs(chosen, "-created_at", ["run_id", "name"])[:SHOWN_RUNS]
+    except RunlakeError:
+        return []
+    return [f"{place.entity}/{place.project}/{run_id} ({name})" for run_id, name in found.rows()]
