@@ -194,7 +194,7 @@ class Branches:
         Raises
         ------
         Refused
-            If the parent was changed since the fork was planned.
+            If the parent has another number of rows than when the fork was planned.
         """
         position = count()
         for page in self._pages(fork.parent["id"], fork.point.step):
