@@ -421,7 +421,7 @@ class _Pull:
         )
 
     def _keep_within(self) -> None:
-        """Evict unpinned runs if the cache is too large; raise `CacheFull` if it stays too large."""
+        """Evict unpinned runs if the cache is too large; raise `CacheFull` if it stays so."""
         limit = self._settings.cache_max_bytes
         if limit is None or self._n_bytes_before + self._done.n_bytes <= limit:
             return
