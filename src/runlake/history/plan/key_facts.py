@@ -5,8 +5,8 @@ The functions do no I/O.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from runlake.exports.footers.facts import ExportFacts
@@ -58,19 +58,6 @@ class KeyFacts:
     maximum: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """A key's column in an export."""
-
-    export: ExportFacts
-    column: ColumnFacts
-
-    @property
-    def n_rows(self) -> int | None:
-        n_nulls = self.column.n_nulls
-        return None if n_nulls is None else self.export.n_rows - n_nulls
-
-
 def find_key_facts(manifest: Manifest, exports: Sequence[ExportFacts]) -> dict[str, KeyFacts]:
     """Return the facts about each key of a run.
 
@@ -86,15 +73,18 @@ def find_key_facts(manifest: Manifest, exports: Sequence[ExportFacts]) -> dict[s
     dict of str to KeyFacts
         By key, without ``_step`` and empty columns.
     """
-    held: dict[str, list[_Held]] = {}
+    # One object per key and no further containers: with 20,000 keys these would cause a full
+    # garbage collection, which takes a quarter of the time.
+    exported: dict[str, KeyFacts] = {}
     for export in exports:
-        for key, column in _filled_columns(export):
-            held.setdefault(key, []).append(_Held(export, column))
+        for found in _exported_facts(export):
+            old = exported.get(found.key)
+            exported[found.key] = found if old is None else _joined(old, found)
     logged = [key for key, count in manifest.key_counts.items() if count]
-    names = dict.fromkeys([*logged, *held])
+    names = dict.fromkeys([*logged, *exported])
     names.pop(STEP, None)
     unlisted = manifest.first_unlisted(export.last_step for export in exports)
-    return {key: _facts(key, manifest, held.get(key, []), unlisted) for key in names}
+    return {key: _facts(key, manifest, exported.get(key), unlisted) for key in names}
 
 
 def with_live_rows(known: Mapping[str, KeyFacts], live: LiveRows) -> dict[str, KeyFacts]:
@@ -129,45 +119,60 @@ def with_live_rows(known: Mapping[str, KeyFacts], live: LiveRows) -> dict[str, K
     return facts
 
 
-def _joined(exported: KeyFacts, live: KeyFacts) -> KeyFacts:
-    counts = (exported.count, live.count)
-    firsts = [step for step in (exported.first_step, live.first_step) if step is not None]
-    lasts = [step for step in (exported.last_step, live.last_step) if step is not None]
-    return KeyFacts(
-        live.key,
-        live.kind if live.kind == exported.kind else "mixed",
-        None if None in counts else sum(count or 0 for count in counts),
-        min(firsts, default=None),
-        max(lasts, default=None),
-        None,
-        None,
-    )
+def _joined(one: KeyFacts, other: KeyFacts) -> KeyFacts:
+    """Return the facts about a key from those about two parts of its rows."""
+    count = None if one.count is None or other.count is None else one.count + other.count
+    steps = (one.first_step, other.first_step, one.last_step, other.last_step)
+    known = [step for step in steps if step is not None]
+    kind = one.kind if one.kind == other.kind else "mixed"
+    # A part without bounds may have the lowest or the highest value.
+    low = high = None
+    if one.minimum is not None and other.minimum is not None:
+        low = min(one.minimum, other.minimum)
+    if one.maximum is not None and other.maximum is not None:
+        high = max(one.maximum, other.maximum)
+    first, last = min(known, default=None), max(known, default=None)
+    return KeyFacts(one.key, kind, count, first, last, low, high)
 
 
-def _filled_columns(export: ExportFacts) -> Iterator[tuple[str, ColumnFacts]]:
+def _exported_facts(export: ExportFacts) -> Iterator[KeyFacts]:
+    """Yield the facts about each column of an export that has values."""
+    # Imported late, because it imports pyarrow; texts about keys and empty answers need only the
+    # rest of this module.
+    from runlake.history.plan.stored_kinds import stored_kind
+
+    n_rows, first, last = export.n_rows, export.first_step, export.last_step
     for column in key_columns(export.columns, None):
         facts = export.columns[column.name] if column.is_whole else ColumnFacts(column.stored)
-        if facts.n_nulls != export.n_rows and not facts.stored.is_null:
-            yield column.key, facts
+        n_nulls, low, high = facts.n_nulls, facts.minimum, facts.maximum
+        if n_nulls != n_rows and not facts.stored.is_null:
+            count = None if n_nulls is None else n_rows - n_nulls
+            yield KeyFacts(column.key, stored_kind(facts.type), count, first, last, low, high)
 
 
-def _facts(key: str, manifest: Manifest, held: Sequence[_Held], unlisted: int | None) -> KeyFacts:
-    counts = [one.n_rows for one in held]
-    n_exported = None if None in counts else sum(count or 0 for count in counts)
+def _facts(
+    key: str, manifest: Manifest, exported: KeyFacts | None, unlisted: int | None
+) -> KeyFacts:
+    """Return the facts about a key from its exported rows and from what the backend states."""
+    n_exported = 0 if exported is None else exported.count
     count = manifest.key_counts.get(key) or n_exported
     # If the exports have as many rows of the key as the backend counts, no live row has it.
     is_in_exports = n_exported is not None and n_exported == count
     has_live = (manifest.live_steps != () or unlisted is not None) and not is_in_exports
-    first, last = _step_bounds(manifest, held, unlisted, has_live=has_live)
-    # No statistics cover the live rows, which may have lower and higher values.
-    minimum, maximum = (None, None) if has_live else _value_bounds(held)
-    return KeyFacts(key, _kind(key, manifest, held), count, first, last, minimum, maximum)
+    kind = _kind(None if exported is None else exported.kind, manifest.key_types.get(key, ()))
+    if exported is None or has_live:
+        first, last = _step_bounds(manifest, exported, unlisted, has_live=has_live)
+        # No statistics cover the live rows, which may have lower and higher values.
+        return KeyFacts(key, kind, count, first, last, None, None)
+    if (kind, count) == (exported.kind, exported.count):
+        return exported
+    return replace(exported, kind=kind, count=count)
 
 
 def _step_bounds(
-    manifest: Manifest, held: Sequence[_Held], unlisted: int | None, *, has_live: bool
+    manifest: Manifest, exported: KeyFacts | None, unlisted: int | None, *, has_live: bool
 ) -> tuple[int | None, int | None]:
-    steps = [step for one in held for step in (one.export.first_step, one.export.last_step)]
+    steps = [] if exported is None else [exported.first_step, exported.last_step]
     if has_live:
         # The backend does not list live steps: then any step may be live.
         if manifest.live_steps is None:
@@ -179,26 +184,12 @@ def _step_bounds(
     return min(known, default=None), max(known, default=None)
 
 
-def _value_bounds(held: Sequence[_Held]) -> tuple[float | None, float | None]:
-    lows = [one.column.minimum for one in held]
-    highs = [one.column.maximum for one in held]
-    known = [low for low in lows if low is not None], [high for high in highs if high is not None]
-    # An export without a bound may have the lowest or the highest value.
-    if not held or len(known[0]) < len(lows) or len(known[1]) < len(highs):
-        return None, None
-    return min(known[0]), max(known[1])
-
-
-def _kind(key: str, manifest: Manifest, held: Sequence[_Held]) -> KeyKind:
-    # Imported late, because it imports pyarrow; texts about keys and empty answers need only the
-    # rest of this module.
-    from runlake.history.plan.stored_kinds import stored_kind
-
-    stored = {stored_kind(one.column.type) for one in held}
-    names = [name for name in manifest.key_types.get(key, ()) if name not in NO_TYPES]
-    stated = {PROTOCOL_KINDS.get(name, "media") for name in names}
+def _kind(stored: KeyKind | None, names: Iterable[str]) -> KeyKind:
+    """Return the kind of a key from that of its columns and from the protocol's type names."""
+    stated = {PROTOCOL_KINDS.get(name, "media") for name in names if name not in NO_TYPES}
     # The protocol writes non-finite numbers as strings.
-    if stored == {"number"} and stated <= {"number", "string"}:
+    if stored == "number" and stated <= {"number", "string"}:
         return "number"
-    kinds = stated or stored
-    return kinds.pop() if len(kinds) == 1 else "mixed"
+    if not stated:
+        return stored or "mixed"
+    return stated.pop() if len(stated) == 1 else "mixed"
