@@ -53,6 +53,7 @@ TINY: dict[str, Any] = {
     "MIN_BUILD_ROWS": 1,
     "MAX_GENERATED_KEYS": 2,
     "COLUMNS_WORTH_A_MATRIX": 2,
+    "ROWS_PER_MATRIX": 2,
     "KEYS_WORTH_CODE": 2,
     "CELLS_PER_WINDOW": 8,
     "ROWS_PER_LOOK": 2,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,25 @@ Reads = Iterable[tuple[ExportRead, StepRange]]
 
 
 @dataclass(frozen=True, slots=True)
+class WideFrame:
+    """A frame with many columns and a number in every cell.
+
+    Parameters
+    ----------
+    frame : polars.DataFrame
+        The rows.
+    names : sequence of str
+        Names of the columns in the order of the keys, ``_step`` first; each name is a key.
+    typed : sequence of list of str
+        The same names, one list for each type of the columns.
+    """
+
+    frame: pl.DataFrame
+    names: Sequence[str]
+    typed: Sequence[list[str]]
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """Rows as arrays of equal length.
 
@@ -35,12 +54,16 @@ class Batch:
     rows : tuple of dict
         The rows as dicts, in place of ``arrays``; empty if there are ``arrays``. For a few rows of
         many numeric columns, making dicts is faster than making arrays.
+    wide : WideFrame or None
+        The rows as a frame, in place of ``arrays``, if there are many columns and every cell is a
+        number. To make an array takes a fixed time per column.
     """
 
     steps: pa.Array
     columns: tuple[Column, ...]
     arrays: tuple[pa.Array, ...]
     rows: tuple[Row, ...] = ()
+    wide: WideFrame | None = None
 
     def __len__(self) -> int:
         return len(self.steps)

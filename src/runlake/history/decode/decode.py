@@ -7,7 +7,7 @@ from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from runlake.history.decode.batches import Batch, Reads, arrays_of
+from runlake.history.decode.batches import Batch, Reads, WideFrame, arrays_of
 from runlake.history.decode.by_polars import polars_can_scan
 from runlake.history.decode.first_slices import collect_first
 from runlake.history.decode.forked import polars_is_usable
@@ -126,11 +126,19 @@ def _decode_polars(
         names, is_numeric = query.selection.names, query.selection.is_numeric
         if is_first and is_numeric and len(names) >= sizes.COLUMNS_WORTH_A_THREAD:
             yield _first_rows(query, frame)
+        elif is_numeric and _is_wide_and_full(frame):
+            wide = WideFrame(frame, [STEP, *names], query.selection.typed)
+            yield Batch(frame[STEP].to_arrow(), query.read.columns, (), wide=wide)
         else:
             for arrays in arrays_of(frame, is_numeric=is_numeric):
                 columns = tuple(arrays[name] for name in names)
                 yield Batch(arrays[STEP], query.read.columns, columns)
         is_first = False
+
+
+def _is_wide_and_full(frame: pl.DataFrame) -> bool:
+    is_wide = frame.width > sizes.MAX_GENERATED_KEYS
+    return is_wide and not any(column.has_nulls() for column in frame.iter_columns())
 
 
 def _first_rows(query: SliceQuery, frame: pl.DataFrame) -> Batch:

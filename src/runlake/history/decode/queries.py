@@ -77,7 +77,7 @@ def cut_queries(reads: Reads, projection: Projection, n_sharing: int) -> Iterato
         max_rows = sizes.rows_per_slice(len(read.columns), n_sharing)
         limit = min(max_rows, _rows_soon(read)) if is_first else max_rows
         with telling_corruption(read.file):
-            yield from _cut_export(read, projection, steps, limit, max_rows)
+            yield from _cut_export(read, projection, steps, limit, n_sharing)
         is_first = False
 
 
@@ -159,7 +159,7 @@ def _rows_soon(read: ExportRead) -> int:
 
 
 def _cut_export(
-    read: ExportRead, projection: Projection, steps: StepRange, first_rows: int, max_rows: int
+    read: ExportRead, projection: Projection, steps: StepRange, first_rows: int, n_sharing: int
 ) -> Iterator[SliceQuery]:
     from runlake.history.decode.expressions import in_range
 
@@ -176,11 +176,8 @@ def _cut_export(
     conditions = [] if is_exact else [in_range(steps)]
     conditions += _key_conditions(read.columns, selection.names, projection)
     is_plain = read.has_whole_steps and selection.is_as_stored and not conditions
-    whole_rows = (
-        max_rows * (sizes.CELLS_PER_ROW_GROUP // sizes.CELLS_PER_SLICE)
-        if selection.is_numeric
-        else 0
-    )
+    whole_rows = sizes.whole_rows(len(read.columns), n_sharing) if selection.is_numeric else 0
+    max_rows = sizes.rows_per_slice(len(read.columns), n_sharing)
     query = partial(SliceQuery, read, steps, projection)
     for number, place in enumerate(cut_slices(wanted, first_rows, max_rows, whole_rows)):
         rows = scan.slice(place.offset, place.n_rows)

@@ -33,6 +33,8 @@ class Selection:
         True if the columns are whole columns of the file, with their own names.
     is_numeric : bool
         True if ``is_as_stored`` and all columns are integers or floats.
+    typed : sequence of list of str
+        If ``is_numeric``, the names of the columns and ``_step``, one list for each type.
     is_small : bool
         True if every cell has few bytes: no texts, no lists.
     """
@@ -42,6 +44,7 @@ class Selection:
     shares: Sequence[pl.Expr]
     is_as_stored: bool
     is_numeric: bool
+    typed: Sequence[list[str]]
     is_small: bool
 
 
@@ -60,11 +63,21 @@ def _select(columns: KeyColumns) -> Selection:
         names = [column.name for column in columns]
         shares = [all_named(share) for share in _shares([STEP, *names])]
         is_numeric = all(map(is_int_or_float, dtypes))
-        return Selection(names, [all_named([STEP, *names])], shares, True, is_numeric, is_small)
+        typed = _typed(columns) if is_numeric else []
+        every = [all_named([STEP, *names])]
+        return Selection(names, every, shares, True, is_numeric, typed, is_small)
     names = [str(index) for index in range(len(columns))]
     cells = [stored(column).alias(name) for column, name in zip(columns, names, strict=True)]
     expressions = [named(STEP), *cells]
-    return Selection(names, expressions, [], False, False, is_small)
+    return Selection(names, expressions, [], False, False, [], is_small)
+
+
+def _typed(columns: KeyColumns) -> list[list[str]]:
+    # Steps are decoded as int64, whatever the stored type.
+    names = {pa.int64(): [STEP]}
+    for column in columns:
+        names.setdefault(column.dtype, []).append(column.name)
+    return list(names.values())
 
 
 def _shares(names: Sequence[str]) -> list[Sequence[str]]:

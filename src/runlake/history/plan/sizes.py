@@ -63,6 +63,8 @@ MIN_BUILD_ROWS = 64
 MAX_GENERATED_KEYS = 256
 KEYS_WORTH_CODE = 4
 COLUMNS_WORTH_A_MATRIX = 8
+# Rows of many numbers are made from matrices of this many rows.
+ROWS_PER_MATRIX = 256
 
 # Merging by step.
 CELLS_PER_WINDOW = 1 << 22
@@ -80,3 +82,9 @@ def rows_of(n_cells: int, n_columns: int) -> int:
 def rows_per_slice(n_columns: int, n_sharing: int = 1) -> int:
     """Return how many rows of an export to decode at once if ``n_sharing`` exports share memory."""
     return rows_of(CELLS_PER_SLICE // n_sharing, n_columns)
+
+
+def whole_rows(n_columns: int, n_sharing: int = 1) -> int:
+    """Return the number of rows up to which a row group of numbers is decoded at once."""
+    least = min(ROWS_WORTH_ENTERING, CELLS_PER_WIDE_BATCH // (n_columns + 1))
+    return max(CELLS_PER_ROW_GROUP // (n_columns + 1), least) // n_sharing

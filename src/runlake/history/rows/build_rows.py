@@ -17,6 +17,7 @@ from runlake.history.plan.arrow_types import is_int_or_float, is_json
 from runlake.history.plan.key_columns import Column
 from runlake.history.rows.cells import cell_reader
 from runlake.history.rows.merge import iter_batches
+from runlake.history.rows.wide_rows import WideRows
 from runlake.values import STEP, Projection, Row
 
 Indices = np.ndarray[Any, np.dtype[np.int64]]
@@ -38,7 +39,7 @@ def build_rows(batches: Iterator[Batch], projection: Projection) -> Iterator[Row
 
     Yields
     ------
-    list of dict, or NumberRows
+    list of dict, NumberRows or WideRows
         Rows in the order of the batches; never empty.
     """
     columns: tuple[Column, ...] | None = None
@@ -48,6 +49,10 @@ def build_rows(batches: Iterator[Batch], projection: Projection) -> Iterator[Row
         if batch.rows:
             is_first = False
             yield list(batch.rows)
+            continue
+        if batch.wide is not None:
+            is_first = False
+            yield WideRows(batch.wide)
             continue
         if batch.columns is not columns:
             columns = batch.columns
@@ -152,20 +157,20 @@ class NumberRows:
         return iter_batches(self, n_rows)
 
 
-Rows: TypeAlias = list[Row] | NumberRows
+Rows: TypeAlias = list[Row] | NumberRows | WideRows
 
 
 def lists_of(rows: Rows) -> Iterator[list[Row]]:
     """Yield rows as lists."""
-    if isinstance(rows, NumberRows):
-        yield from rows.lists()
-    else:
+    if isinstance(rows, list):
         yield rows
+    else:
+        yield from rows.lists()
 
 
 def last_step(rows: Rows) -> int:
     """Return the step of the last row."""
-    step: int = rows.last_step if isinstance(rows, NumberRows) else rows[-1][STEP]
+    step: int = rows[-1][STEP] if isinstance(rows, list) else rows.last_step
     return step
 
 

@@ -35,7 +35,7 @@ def read_rows(
 
     Yields
     ------
-    list of dict, or NumberRows
+    list of dict, NumberRows or WideRows
         Ascending by ``_step`` over all batches, one row per step, never empty. Only a few batches
         are in memory at once. An export that is not in ascending order needs more memory: its row
         groups with overlapping steps are sorted in memory.

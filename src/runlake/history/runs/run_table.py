@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 
 from runlake.errors import InvalidArgument
 from runlake.history.frames.json_columns import column_of
@@ -193,7 +194,9 @@ def _times(field: str) -> Callable[[Sequence[Run]], pl.Series]:
 
 
 def _tags(runs: Sequence[Run]) -> pl.Series:
-    return pl.Series([_list(run.get("tags")) for run in runs], dtype=pl.List(pl.String()))
+    # polars creates a Python object for each list; Arrow does not.
+    lists = pa.array([_list(run.get("tags")) for run in runs], pa.large_list(pa.large_string()))
+    return pl.Series(lists)
 
 
 def _users(runs: Sequence[Run]) -> pl.Series:
