@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import email.utils
 import os
 import threading
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 
 from cachetools import LRUCache
 
+from runlake.backend.http.dates import seconds_of
 from runlake.cache.coverage import Coverage, file_crc32c, read_pieces
 from runlake.cache.disk.file_state import FileState
 from runlake.cache.disk.links import is_regular
@@ -27,14 +26,6 @@ FILES_IN_MEMORY = 1 << 14
 
 _guard = threading.Lock()
 _compared: LRUCache[Path, object] = LRUCache(FILES_IN_MEMORY)
-
-
-@lru_cache(maxsize=FILES_IN_MEMORY)
-def _seconds_of(http_date: str) -> float:
-    try:
-        return email.utils.parsedate_to_datetime(http_date).timestamp()
-    except ValueError:
-        return 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +77,7 @@ class StoredExport:
     @property
     def modified_at(self) -> float:
         """The host's ``Last-Modified`` in seconds since 1970; 0 if it sent none."""
-        return _seconds_of(self.validator.last_modified or "")
+        return seconds_of(self.validator.last_modified or "") or 0.0
 
     @property
     def identity(self) -> str:

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+# Python refuses to parse integers of thousands of digits; no object has more bytes than this.
+CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-import email.utils
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import TypeVar
 
+from runlake.backend.http.dates import seconds_of
 from runlake.backend.http.statuses import PARTIAL
 from runlake.exports.ranges import parse_content_range
 
@@ -170,14 +169,6 @@ def _decoded(encoded: str, n_bytes: int) -> bytes | None:
     return content if len(content) == n_bytes else None
 
 
-@lru_cache(maxsize=256)
-def _seconds_of(http_date: str) -> float:
-    return email.utils.parsedate_to_datetime(http_date).timestamp()
-
-
 def _is_date_strong(headers: Mapping[str, str]) -> bool:
-    try:
-        modified, now = (_seconds_of(headers[name]) for name in ("last-modified", "date"))
-    except (KeyError, ValueError, TypeError):
-        return False
-    return now - modified >= STRONG_SECONDS
+    modified, now = (seconds_of(headers.get(name, "")) for name in ("last-modified", "date"))
+    return modified is not None and now is not None and now - modified >= STRONG_SECONDS

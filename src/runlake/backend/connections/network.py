@@ -29,6 +29,7 @@ HTTPCORE_ERRORS = (
     httpcore.ProxyError,
     httpcore.UnsupportedProtocol,
 )
+SET_COOKIE = "set-cookie"
 T = TypeVar("T")
 Raised = TypeVar("Raised", bound=BaseException)
 
@@ -297,7 +298,14 @@ class Transport(httpx.HTTPTransport):
         # httpx builds the next request of a redirect even with follow_redirects=False, and raises
         # for some locations. Without the header it does not.
         response.extensions[LOCATION] = response.headers.pop("location", "")
+        # httpx keeps any cookie, and fails at every later request if it cannot send one.
+        if not all(map(_is_sendable, response.headers.get_list(SET_COOKIE))):
+            del response.headers[SET_COOKIE]
         return response
+
+
+def _is_sendable(cookie: str) -> bool:
+    return cookie.isascii() and cookie.isprintable()
 
 
 def _failing_as_httpx(send: Callable[[], FileResponse]) -> FileResponse:

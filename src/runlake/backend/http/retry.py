@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import email.utils
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +9,7 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, TypeVar
 
+from runlake.backend.http.dates import seconds_of
 from runlake.settings import Settings
 
 # A refused connection usually means a wrong address or a server that is down: do not retry it for
@@ -148,7 +148,5 @@ def retry_after_seconds(retry_after: str | None) -> float | None:
         return max(0.0, float(retry_after))
     except ValueError:
         pass
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time())
-    except ValueError:
-        return None
+    moment = seconds_of(retry_after)
+    return None if moment is None else max(0.0, moment - time.time())

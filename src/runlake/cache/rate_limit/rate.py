@@ -191,7 +191,7 @@ def decode(text: bytes, now: float) -> Rate:
         facts = {name: _finite(fact) for name, fact in json.loads(text).items()}
         epoch = int(facts.pop("epoch", 0))
         rate = Rate(**facts, epoch=epoch)
-    except (ValueError, TypeError, AttributeError, RecursionError):
+    except (ValueError, TypeError, AttributeError, RecursionError, OverflowError):
         return Rate(now)
     is_sane = all(limit is None or limit >= LEAST_RATE / 2 for limit in (rate.told, rate.guess))
     return rate if is_sane else Rate(now)

@@ -89,7 +89,13 @@ def test_a_date_that_has_passed_is_now(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["Mon, 01 Jan 99999 00:00:00 GMT", "Mon, 99 Jan 2024 00:00:00 GMT", "1 Jan 2024 " + "9" * 30],
+    [
+        "Mon, 01 Jan 99999 00:00:00 GMT",
+        "Mon, 99 Jan 2024 00:00:00 GMT",
+        "1 Jan 2024 " + "9" * 30,
+        f"Mon, {'9' * 30} Jan 2024 00:00:00 GMT",
+        f"Mon, 01 Jan 2024 00:00:00 +{'9' * 30}",
+    ],
 )
 def test_a_date_that_is_none_is_ignored(text):
     assert retry_after_seconds(text) is None

@@ -149,6 +149,7 @@ def test_a_note_that_cannot_be_read_is_blank(text):
         b'{"written_at": 1, "guess": -5}',
         b'{"written_at": 1, "next_at": Infinity}',
         b'{"later_version": 2, "written_at": 1}',
+        b'{"written_at": 1%s}' % (b"0" * 400),
         b"[]",
     ],
 )
