@@ -21,7 +21,7 @@ PULL = """
 import sys, runlake
 lake = runlake.Lake()
 print("go", flush=True)
-print(lake.pull(sys.argv[1], workers=int(sys.argv[2])).to_json(), flush=True)
+print(lake.pull(sys.argv[1], workers=int(sys.argv[2]) or None).to_json(), flush=True)
 """
 
 
@@ -111,9 +111,10 @@ def test_a_pull_killed_at_any_moment_leaves_only_right_rows(tmp_path, lake_at, n
             cache = tmp_path / f"cache{number}"
             cache.mkdir()
             environment = client_environment(server, cache)
-            victim = start_python(
-                ["-c", PULL, server.path, "8"], CLIENT, env=environment, stdout=subprocess.PIPE
-            )
+            # Without a number of workers, runs are pulled in batches.
+            n_workers = "8" if number % 3 == 1 else "0"
+            command = ["-c", PULL, server.path, n_workers]
+            victim = start_python(command, CLIENT, env=environment, stdout=subprocess.PIPE)
             assert victim.stdout is not None
             victim.stdout.readline()
             time.sleep(chance.random() * 0.8)
@@ -134,11 +135,12 @@ def test_a_pull_killed_at_any_moment_leaves_only_right_rows(tmp_path, lake_at, n
             assert not list(cache.rglob("*.part"))
 
 
-def test_four_processes_fetch_each_export_once(tmp_path, lake_at):
+@pytest.mark.parametrize("n_workers", ["8", "0"], ids=["run by run", "in batches"])
+def test_four_processes_fetch_each_export_once(tmp_path, lake_at, n_workers):
     with ProjectServer(40) as server:
         server.latency = 0.01
         environment = client_environment(server, tmp_path)
-        command = ["-c", PULL, server.path, "8"]
+        command = ["-c", PULL, server.path, n_workers]
         pulls = [
             start_python(command, CLIENT, env=environment, stdout=subprocess.PIPE) for _ in range(4)
         ]
@@ -155,6 +157,24 @@ def test_four_processes_fetch_each_export_once(tmp_path, lake_at):
         lake = runlake.Lake(tmp_path)
         assert len(lake._catalog.runs()) == 40
         assert len(lake.pull(server.path).unchanged) == 40
+
+
+def test_an_answer_that_a_batch_leaves_is_used_and_not_requested_again(lake_at):
+    with ProjectServer(30) as server:
+        # More bytes than a batch reads of one answer.
+        server.store("run003", small_export(3, 200_000))
+        server.fail("run005", Fault(status=403))
+        server.fail("run007", Fault(cut_after=100))
+        # The backend counts a row that is in no export.
+        server.fields["run009"]["historyLineCount"] = N_ROWS + 1
+        lake = lake_at(server)
+        report = lake.pull(server.path)
+        assert len(report.new) == 30
+        n_requests = {name: server.count(name) for name in server.fields}
+        assert n_requests.pop("run005") == n_requests.pop("run007") == 2
+        assert set(n_requests.values()) == {1}
+        names = [name for name in server.fields if name not in {"run003", "run009"}]
+        check_rows(server, lake.path.parent, names[::3])
 
 
 FULL = """

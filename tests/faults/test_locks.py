@@ -12,7 +12,9 @@ from tests.server_process import wait_until
 from tests.warm_start import CLIENT, start_python
 
 from runlake.cache.layout import RunDirectory
+from runlake.cache.locking import shared_stripes
 from runlake.cache.locking import striped as locks
+from runlake.cache.locking.shared_stripes import SharedStripes
 from runlake.cache.locking.striped import run_lock
 from runlake.errors import CacheError, CacheLocked
 from runlake.values import RunPath
@@ -191,6 +193,44 @@ def _is_refused(directory, kind):
             return False
     except CacheLocked:
         return True
+
+
+def test_locks_of_many_runs_are_taken_only_if_nobody_holds_them(directory):
+    stripes = SharedStripes("auto", {})
+    with run_lock(directory, 1):
+        assert not stripes.take(directory)
+    assert stripes.take(directory)
+    assert stripes.take(directory)
+    assert not SharedStripes("auto", {}).take(directory)
+    for _ in range(2):
+        assert _is_refused(directory, "auto")
+        stripes.release(directory)
+    assert not _is_refused(directory, "auto")
+    assert not directory.lock.read_bytes()
+
+
+def test_a_forked_child_does_not_hold_the_locks_of_many_runs(directory):
+    stripes = SharedStripes("auto", {})
+    assert stripes.take(directory)
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.read(reading, 1)
+        os._exit(0)
+    try:
+        # As if this process had been killed, without an explicit release.
+        (held,) = stripes._held.values()
+        os.close(held.descriptor)
+        assert not _is_refused(directory, "auto")
+    finally:
+        os.write(writing, b".")
+        os.waitpid(child, 0)
+
+
+def test_locks_of_many_runs_are_not_taken_where_they_exclude_nobody(directory, monkeypatch):
+    assert not SharedStripes("soft", {}).take(directory)
+    monkeypatch.setattr(shared_stripes, "is_network_directory", lambda _: True)
+    assert not SharedStripes("auto", {}).take(directory)
 
 
 def test_a_network_file_system_is_locked_by_lease(directory, monkeypatch):

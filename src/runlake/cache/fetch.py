@@ -154,16 +154,18 @@ class Fetching:
         """Number of exports of which at least a part was downloaded."""
         return len(self._fetched)
 
-    def run(self, decisions: Mapping[str, Decision]) -> None:
+    def run(self, decisions: Mapping[str, Decision], begun: Begun[Any] | None = None) -> None:
         """Carry out all decisions, several at the same time.
 
         Parameters
         ----------
         decisions : mapping of str to Decision
             What to do with each export; the keys are the exports' `object` names.
+        begun : Begun, optional
+            The first request for the only export, which was sent already.
         """
         wanted = [
-            _Wanted(export, decisions[export.object])
+            _Wanted(export, decisions[export.object], begun)
             for export in self._offers.exports
             if decisions[export.object] is not Decision.REUSE
         ]

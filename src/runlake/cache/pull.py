@@ -46,6 +46,7 @@ from runlake.exports.unlisted import fetch_unlisted_steps, find_gaps
 from runlake.values import Question, RunPath
 
 if TYPE_CHECKING:
+    from runlake.backend.connections.multiplexer import Begun
     from runlake.cache.fetch import Fetching
 
 # Errors that mean that another object, such as a link, is at the path of a file or directory of the
@@ -73,11 +74,15 @@ class Keeping:
         A flag that ends the downloads when it is set.
     beside : mapping of str to Companion
         Files that were stored beside the exports before; the stored manifest will name them.
+    begun : Begun, optional
+        The first request for the run's only export, which was sent already. The caller discards it
+        after the pull.
     """
 
     catalog: Catalog
     stop: Stop
     beside: Mapping[str, Companion] = field(default_factory=dict)
+    begun: Begun[Any] | None = None
 
 
 def pull_run(
@@ -345,7 +350,7 @@ class _Pull:
             decisions = self._decide(offered, stored, use_cache=use_cache)
             directory.path.mkdir(parents=True, exist_ok=True)
             fetching = self._fetching(offered, stored, directory, self._held.catalog)
-            fetching.run(decisions)
+            fetching.run(decisions, None if self._keeping is None else self._keeping.begun)
             sweep_attempts(directory.path)
             settled = self._settled(fetching.stored, offered)
             # A pull of many runs does not flush the manifest of each new run. If the machine

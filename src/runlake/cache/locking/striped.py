@@ -111,7 +111,7 @@ def file_lock(
         If the lock file cannot be created.
     """
     with _only_lock_of_this_thread(what):
-        signature = _Signature(what)
+        signature = Signature(what)
         try:
             refuse_links(root, path)
             refuse_links(root, guarded or path)
@@ -159,7 +159,7 @@ def _only_lock_of_this_thread(what: str) -> Iterator[None]:
         _held.by = None
 
 
-def _acquire(path: Path, signature: _Signature, timeout: float, locking: str) -> BaseFileLock:
+def _acquire(path: Path, signature: Signature, timeout: float, locking: str) -> BaseFileLock:
     # Imported at the first lock, because most reads of cached runs take no lock.
     from filelock import FileLock, SoftFileLease
 
@@ -234,7 +234,7 @@ def _this_holder(pid: int) -> dict[str, Any]:  # noqa: ARG001 - a forked child i
     return {**asdict(Process.current()), "hostname": socket.gethostname()}
 
 
-class _Signature:
+class Signature:
     """The record of a lock's holder in the lock file, written through the locked descriptor.
 
     The descriptor stays valid even if the lock file is renamed or replaced meanwhile.

@@ -19,6 +19,7 @@ from runlake.backend.http.client import Client
 from runlake.backend.http.stop import Stop, Stopped
 from runlake.cache.catalog import Catalog
 from runlake.cache.layout import RunDirectory
+from runlake.cache.locking.shared_stripes import SharedStripes
 from runlake.cache.paged_catalog import PagedCatalog
 from runlake.cache.pull import Keeping
 from runlake.cache.rate_limit.budget import SharedBudget
@@ -26,12 +27,13 @@ from runlake.cache.store import read_manifest
 from runlake.cache.upkeep.catch_up import catch_up, name_process
 from runlake.cache.upkeep.evict import make_room
 from runlake.errors import CacheError, CacheFull, OfflineError, RunlakeError, RunNotFoundError
-from runlake.exports.manifests import Manifests
+from runlake.exports.manifests import RUNS_PER_PAGE, Manifests
 from runlake.exports.process_identity import Process
 from runlake.lake.clusters.executors import is_in_process
 from runlake.lake.clusters.task_mark import standing_mark
 from runlake.lake.clusters.tasks import Elsewhere
 from runlake.lake.pulling.artifacts import ArtifactPulls
+from runlake.lake.pulling.batches import BATCHES_AT_ONCE, FEWEST_RUNS, Batch, may_join
 from runlake.lake.pulling.crew import Ended, Threads
 from runlake.lake.pulling.estimate import estimate
 from runlake.lake.pulling.failures import LACKING_AGAIN, failure_of
@@ -126,7 +128,7 @@ class _Done:
         self.counted[name] = min(first, before), max(last, after)
 
 
-Submit: TypeAlias = Callable[[Callable[[], PulledRun], Ended], None]
+Submit: TypeAlias = Callable[[Callable[[], Any], Ended], None]
 Start: TypeAlias = Callable[[_Page, Sequence[RunTask], ThreadPoolExecutor], None]
 
 
@@ -148,6 +150,7 @@ class _Pull:
         self._places: dict[str, int] = {}
         self._underway: dict[str, RunDirectory] = {}
         self._guards: dict[Path, threading.Lock] = {}
+        self._stripes = SharedStripes(client.settings.locking, self._guards)
         self._artifacts = ArtifactPulls(client, self._stop)
         self._known: dict[str, bool] = {}
         self._n_running = 0
@@ -244,13 +247,19 @@ class _Pull:
                 n_threads = request.n_workers or min(MAX_THREADS, settings.max_downloads)
                 threads = Threads(_call, n_threads, self._stop)
                 stack.callback(threads.close)
-                yield partial(self._start_here, threads.submit)
+                batches = None
+                # The number of workers is that of the runs which are pulled at once.
+                if request.n_workers is None:
+                    batches = Threads(_call, BATCHES_AT_ONCE, self._stop)
+                    stack.callback(batches.close)
+                yield partial(self._start_here, threads.submit, batches.submit if batches else None)
             elif is_in_process(request.executor):
                 pool = Elsewhere(request.executor, _call)
                 stack.callback(pool.close)
                 yield partial(
                     self._start_here,
                     lambda work, ended: pool.submit(work, lambda _, *found: ended(*found)),
+                    None,
                 )
             else:
                 mark = stack.enter_context(standing_mark(settings.cache_dir))
@@ -318,7 +327,12 @@ class _Pull:
         start(page, tasks, pages)
 
     def _start_here(
-        self, submit: Submit, page: _Page, tasks: Sequence[RunTask], pages: ThreadPoolExecutor
+        self,
+        submit: Submit,
+        submit_batch: Submit | None,
+        page: _Page,
+        tasks: Sequence[RunTask],
+        pages: ThreadPoolExecutor,
     ) -> None:
         paths = [task.listed.path for task in tasks if task.need is Need.PULL]
         manifests = Manifests(self._client, paths, pages)
@@ -332,8 +346,32 @@ class _Pull:
             self._artifacts,
             self._guards,
         )
+
+        def alone(task: RunTask, work: Callable[[], PulledRun]) -> None:
+            submit(work, partial(self._ended, page, task))
+
+        def ended(task: RunTask, done: PulledRun) -> None:
+            self._ended(page, task, done, None)
+
+        joined = [task for task in tasks if may_join(task)]
+        if submit_batch is None or len(joined) < FEWEST_RUNS:
+            joined = []
+        paths_of_joined = {task.listed.path for task in joined}
         for task in tasks:
-            submit(partial(pull_one, means, task), partial(self._ended, page, task))
+            if task.listed.path not in paths_of_joined:
+                alone(task, partial(pull_one, means, task))
+        if submit_batch is not None:
+            for at in range(0, len(joined), RUNS_PER_PAGE):
+                some = joined[at : at + RUNS_PER_PAGE]
+                batch = Batch(means, self._stripes, some, ended, alone)
+                submit_batch(batch.pull, partial(self._ended_batch, page, batch))
+
+    def _ended_batch(
+        self, page: _Page, batch: Batch, _: None, failure: BaseException | None
+    ) -> None:
+        """Collect the runs of a batch that failed as a whole, or was stopped."""
+        for task in batch.tasks:
+            self._ended(page, task, None, failure)
 
     def _start_elsewhere(
         self, workers: Elsewhere, page: _Page, tasks: Sequence[RunTask], _: ThreadPoolExecutor
@@ -471,7 +509,7 @@ def _one_by_one(tasks: Sequence[RunTask]) -> list[tuple[RunTask]]:
     return [(task,) for task in tasks]
 
 
-def _call(work: Callable[[], PulledRun]) -> PulledRun:
+def _call(work: Callable[[], Any]) -> Any:
     return work()
 
 
