@@ -309,3 +309,24 @@ def test_a_follower_ends_while_its_backend_is_away(tmp_path, monkeypatch):
     assert not page.is_over
     followers.leave(page)
     wait_until(lambda: followers.n_running == 0)
+
+
+def test_system_metrics_are_grouped_without_the_mark_of_the_sdk(client, backend):
+    run = LoggedRun(backend, "metered", "pages")
+    events = [
+        json.dumps({"_wandb": True, "_runtime": at, "system.cpu": at, "system.gpu.0.temp": at})
+        for at in (1.0, 2.0)
+    ]
+    run.stream({"files": {"wandb-events.jsonl": {"offset": 0, "content": events}}})
+    found = get(client, run.finish(), "system-contents.json").json()
+    groups = dict(found["groups"])
+    assert groups["gpu"] == ["system.gpu.0.temp"]
+    assert "_wandb" not in {key for keys in groups.values() for key in keys}
+
+
+def test_console_lines_are_shown_without_the_colours_of_a_terminal(client, backend):
+    run = LoggedRun(backend, "coloured", "pages")
+    lines = ["2026-01-01T00:00:00 \x1b[1;31mred\x1b[0m [1m plain \x1b[2K\x1b[?25lend"]
+    run.stream({"files": {"output.log": {"offset": 0, "content": lines}}})
+    found = get(client, run.finish(), "tail.json").json()
+    assert [one["text"] for one in found["lines"]] == ["red [1m plain end"]

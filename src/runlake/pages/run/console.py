@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import polars as pl
@@ -26,6 +27,8 @@ COLUMNS = {
     "label": pl.String(),
     "content": pl.String(),
 }
+# Colours and movements of the cursor, such as "\x1b[31m", which only a terminal understands.
+ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _SHARED = Shared(SECONDS)
 
 
@@ -81,5 +84,5 @@ def _line(one: ConsoleLogLine) -> dict[str, Any]:
         "time": time,
         "level": one.level,
         "label": one.label,
-        "text": one.content,
+        "text": ESCAPES.sub("", one.content),
     }

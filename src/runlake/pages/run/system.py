@@ -25,6 +25,8 @@ N_ROWS = 2_000
 SECONDS = 10.0
 PREFIX = "system."
 TIMES = ("_runtime", "_timestamp")
+# The SDK marks each row of system metrics with the key "_wandb", whose value is always true.
+NOT_DRAWN = {*TIMES, "_wandb"}
 _SHARED = Shared(SECONDS)
 
 
@@ -83,7 +85,7 @@ def system_contents(run: Run, *, is_live: bool) -> dict[str, Any]:
         frame = system_frame(run)
     except OfflineError:
         frame, reason = pl.DataFrame(), "The system metrics of this run were not pulled."
-    keys = [name for name in frame.columns if name not in TIMES and _is_drawn(frame, name)]
+    keys = [name for name in frame.columns if name not in NOT_DRAWN and _is_drawn(frame, name)]
     if not keys and reason is None:
         wait = " They come some 15 seconds after its start." if is_live else ""
         reason = f"The run has no system metrics.{wait}"
