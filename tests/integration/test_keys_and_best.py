@@ -227,3 +227,13 @@ def test_offline_an_empty_answer_is_explained_by_the_exports_alone(served):
         pytest.warns(runlake.NoRowsWarning, match="never logged 'los'; closest keys: 'loss'"),
     ):
         assert list(run.scan_history(["los"])) == []
+
+
+def test_the_best_of_numbers_and_live_texts_is_an_error_that_calls_them_mixed(served):
+    server, open_run = served
+    server.live_rows = [{"_step": 3, "m": "text", "n": 1}]
+    server.offer(a=parquet({"_step": [0, 1], "m": [1, 2], "n": [1, 2]}))
+    with pytest.raises(
+        runlake.errors.InvalidArgument, match=r"of mixed type.* with numbers: 'n'\."
+    ):
+        open_run().best("m")

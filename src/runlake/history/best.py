@@ -110,9 +110,12 @@ def _no_number(reading: Reading, key: str) -> InvalidArgument:
 def _not_numeric(reading: Reading, key: str) -> InvalidArgument:
     facts = reading.key_facts()
     kind = facts[key].kind if key in facts else "mixed"
+    if kind == "number":
+        kind = "mixed"  # the live rows have other values than numbers
+    numbers = (name for name, known in facts.items() if known.kind == "number" and name != key)
     return InvalidArgument(
         f"{key!r} of '{reading.plan.run}' has values of {kind} type, which cannot be compared. "
-        f"Keys with numbers: {_listed(name for name, f in facts.items() if f.kind == 'number')}."
+        f"Keys with numbers: {_listed(numbers)}."
     )
 
 

@@ -16,7 +16,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-from zipfile import BadZipFile
 
 import pyarrow as pa
 
@@ -463,9 +462,10 @@ def _load_array(file: Path, key: str, name: str) -> list[Any]:
             extra="pandas",
         ) from error
     try:
-        with np.load(file, allow_pickle=False) as arrays:
+        # numpy does not close a file that it opens itself and cannot read.
+        with file.open("rb") as content, np.load(content, allow_pickle=False) as arrays:
             found: list[Any] = arrays[key].tolist()
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, BadZipFile) as error:
+    except Exception as error:  # numpy, zipfile and zlib raise a dozen classes, such as EOFError
         raise ProtocolError(
             f"A column of the table {name!r} cannot be read: its numpy file has no array {key!r}."
         ) from error
