@@ -75,7 +75,7 @@ def is_media_cell(cell: object) -> bool:
 
 def is_list_cell(cell: Mapping[str, Any]) -> bool:
     """Return whether a cell of media describes a list of files."""
-    return cell.get("_type") in LISTS
+    return is_media_cell(cell) and cell["_type"] in LISTS
 
 
 def media_items(cell: Mapping[str, Any]) -> list[MediaItem]:

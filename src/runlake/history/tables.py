@@ -49,7 +49,8 @@ if TYPE_CHECKING:
 
 INCREMENTAL = "incremental-table-file"
 PARTITIONED = "partitioned-table"
-TABLE_TYPES = {"table-file", INCREMENTAL, PARTITIONED}
+# A tuple, because a cell may have anything as its type, also a list, which no set can look up.
+TABLE_TYPES = ("table-file", INCREMENTAL, PARTITIONED)
 CLIENT_SCHEME = "wandb-client-artifact"
 TABLE_SUFFIX = ".table.json"
 INCREMENT_NAME = re.compile(r"(?P<number>\d+)(?:-(?P<time>\d+))?\.")

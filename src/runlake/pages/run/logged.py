@@ -26,11 +26,7 @@ def logged_keys(columns: Columns, run: Run, types: frozenset[str]) -> list[str]:
     The summary has the types of the last values, and the manifest the types of all values. A key
     whose type is in neither of them is left out.
     """
-    found = {
-        key
-        for key, value in flat(run.summary_metrics)
-        if isinstance(value, Mapping) and value.get("_type") in types
-    }
+    found = {key for key, value in flat(run.summary_metrics) if _is_of(value, types)}
     contents = columns.contents(run)
     for key, names in contents.manifest.key_types.items():
         if types.intersection(names) and key in contents.facts:
@@ -82,4 +78,5 @@ def table_types() -> frozenset[str]:
 
 
 def _is_of(cell: Any, types: frozenset[str]) -> bool:
-    return isinstance(cell, Mapping) and cell.get("_type") in types
+    kind = cell.get("_type") if isinstance(cell, Mapping) else None
+    return isinstance(kind, str) and kind in types
