@@ -283,7 +283,7 @@ def test_values_are_searched(open_page, backend):
     run = LoggedRun(backend, "configured", "pages-browser", lr=0.1, net={"depth": 2}).finish()
     page = open_page(run, "/config")
     page.get_by_label("Search").fill("depth")
-    page.wait_for_selector("#found:has-text('1 values')")
+    page.wait_for_selector("#found:has-text('1 value')")
     assert page.locator("#values tbody tr:visible").text_content().strip() == "net.depth2"
 
 
