@@ -71,6 +71,17 @@ def api(backend):
     return runlake.Api({"base_url": backend.base_url}, api_key=backend.api_key)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Leave tests that open a browser to ``make thorough``, except a few.
+
+    Together they would keep both processors busy for longer than a minute.
+    """
+    for item in items:
+        if "chromium" in item.fixturenames and item.get_closest_marker("smoke") is None:
+            item.add_marker(pytest.mark.thorough)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collect_file():
     """Look for examples in docstrings of the library alone: the tests have none."""

@@ -95,6 +95,7 @@ def is_refusal(wrong, address):
     return (wrong.startswith("console:") and is_said) or wrong == f"request: {address}"
 
 
+@pytest.mark.smoke
 def test_no_script_runs_and_nothing_is_loaded(open_html, listener):
     address, connected = listener
     opened = open_html(f"<!doctype html><meta charset=utf-8>{everything(address)}")

@@ -110,6 +110,7 @@ def keep(page, name):
         page.screenshot(path=Path(directory) / f"{name}.png")
 
 
+@pytest.mark.smoke
 def test_a_chart_is_drawn_and_reacts_and_runs_no_script_of_a_name(open_html):
     opened = open_html(html.document([PICTURES["names"]().drawing] * 2))
     page = opened.page
@@ -127,7 +128,6 @@ def test_a_chart_is_drawn_and_reacts_and_runs_no_script_of_a_name(open_html):
     assert page.evaluate("document.scripts.length") == 4
 
 
-@pytest.mark.thorough
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", PICTURES)
 def test_every_kind_of_chart_is_drawn(open_html, name, scheme):
@@ -138,7 +138,6 @@ def test_every_kind_of_chart_is_drawn(open_html, name, scheme):
     assert opened.wrongs == []
 
 
-@pytest.mark.thorough
 def test_a_frame_in_a_notebook_is_closed_off(open_html):
     opened = open_html(f"<!doctype html><p>before</p>{PICTURES['names']()._repr_html_()}")
     frame = opened.page.frame_locator("iframe")
@@ -149,7 +148,6 @@ def test_a_frame_in_a_notebook_is_closed_off(open_html):
     assert opened.wrongs == []
 
 
-@pytest.mark.thorough
 def test_zoom_log_axis_and_keys(open_html):
     opened = open_html(PICTURES["odd"]().html())
     page = opened.page
@@ -193,7 +191,6 @@ def test_times_that_no_calendar_has_are_drawn_as_numbers(open_html):
     assert opened.wrongs == []
 
 
-@pytest.mark.thorough
 def test_a_page_is_asked_for_finer_points_and_draws_them(open_html):
     chart = replace(Chart.of_frame(odd_values(), "acc"), points=100)
     opened = open_html(chart.html())
@@ -224,7 +221,6 @@ def test_a_page_is_asked_for_finer_points_and_draws_them(open_html):
     assert opened.wrongs == []
 
 
-@pytest.mark.thorough
 def test_the_crosshair_is_linked_across_the_charts_of_a_document(open_html):
     drawings = [Chart.of_frame(odd_values(), key).drawing for key in ("loss", "acc")]
     opened = open_html(html.document(drawings, "two charts"))

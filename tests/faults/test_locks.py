@@ -213,11 +213,15 @@ def test_a_forked_child_does_not_hold_the_locks_of_many_runs(directory):
     stripes = SharedStripes("auto", {})
     assert stripes.take(directory)
     reading, writing = os.pipe()
+    has_forked, forked = os.pipe()
     child = os.fork()
     if child == 0:
+        os.write(forked, b".")
         os.read(reading, 1)
         os._exit(0)
     try:
+        # The child closes its copies before `fork` returns there.
+        os.read(has_forked, 1)
         # As if this process had been killed, without an explicit release.
         (held,) = stripes._held.values()
         os.close(held.descriptor)

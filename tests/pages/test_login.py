@@ -197,6 +197,7 @@ def test_programs_get_json_where_there_is_no_page(visitor):
     assert answer.json()["errors"]
 
 
+@pytest.mark.smoke
 def test_a_person_logs_in_and_out(chromium, server):
     context = chromium.new_context()
     page = context.new_page()

@@ -43,7 +43,6 @@ def run(backend):
     return run.finish()
 
 
-@pytest.mark.thorough
 def test_no_page_of_a_run_runs_what_it_shows(backend, run, open_page):
     entity, project, run_id = run.path.split("/")
     opened = open_page(f"{backend.base_url}/{entity}/{project}/workspace", key=backend.api_key)

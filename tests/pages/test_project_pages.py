@@ -144,7 +144,6 @@ def test_runs_are_sorted_searched_filtered_and_paged_and_every_view_is_a_url(sit
     assert opened.wrongs == []
 
 
-@pytest.mark.thorough
 def test_a_wrong_filter_is_shown_in_the_page_with_the_form_as_it_was(site, open_page):
     for wrong, said in [
         ("{'config.lr': ", "not JSON"),
@@ -163,7 +162,6 @@ def test_a_wrong_filter_is_shown_in_the_page_with_the_form_as_it_was(site, open_
     assert "nonsense" in opened.page.inner_text("[role=alert]")
 
 
-@pytest.mark.thorough
 def test_runs_are_selected_by_keyboard_and_keep_their_colours(site, open_page):
     opened = open_page(f"{site}/seeds")
     page = opened.page
@@ -197,6 +195,7 @@ def test_runs_are_selected_by_keyboard_and_keep_their_colours(site, open_page):
     assert opened.wrongs == []
 
 
+@pytest.mark.smoke
 def test_rows_change_while_runs_go_on(backend, site, open_page):
     rows = [{"_step": step, "loss": 1 / (step + 1)} for step in range(3)]
     running = LoggedRun(backend, "first", "going-on").log(*rows).summarize({"loss": 0.5})
@@ -228,7 +227,6 @@ def come_back(page):
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
 
 
-@pytest.mark.thorough
 def test_groups_have_a_mean_with_a_band(site, open_page):
     opened = open_page(f"{site}/seeds")
     page = opened.page
@@ -245,6 +243,7 @@ def test_groups_have_a_mean_with_a_band(site, open_page):
     assert opened.wrongs == []
 
 
+@pytest.mark.smoke
 def test_selected_runs_are_compared(site, open_page):
     opened = open_page(f"{site}/seeds?run=seed001&run=seed002")
     page = opened.page
@@ -329,7 +328,6 @@ def test_no_name_is_markup_or_a_script(site, open_page, view):
     assert opened.wrongs == []
 
 
-@pytest.mark.thorough
 def test_hostile_runs_are_grouped_and_searched(site, open_page):
     opened = open_page(f"{site}/hostile?by=group&search={quote(SCRIPTS[2])}")
     wait_for_charts(opened.page)
@@ -383,7 +381,6 @@ def test_the_data_of_a_view_is_beside_it(site, open_page, tmp_path):
     assert page.request.get(f"{site}/seeds/table.xml").status == 404
 
 
-@pytest.mark.thorough
 def test_pulled_runs_have_the_same_page(site, lake_site, open_page):
     query = "seeds?order=%2Bdisplay_name&run=seed001&run=seed002"
     shown = []

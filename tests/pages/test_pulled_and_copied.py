@@ -75,7 +75,6 @@ def charts_on(chromium, address):
     return sorted(found)
 
 
-@pytest.mark.thorough
 def test_pulled_runs_show_the_same_charts_without_their_backend(project, chromium):
     live, lake = project
     with served(LakeSource(lake)) as address:
@@ -90,7 +89,6 @@ def test_a_copy_of_a_run_shows_the_same_charts_from_a_file_server(project, chrom
         assert charts_on(chromium, f"{address}/") == live
 
 
-@pytest.mark.thorough
 def test_a_copy_of_all_pulled_runs_has_links_that_work(project, chromium, tmp_path):
     live, lake = project
     export(Target(LakeSource(lake), (), "all"), tmp_path / "site")

@@ -126,7 +126,6 @@ def zoom(page, box, low, high):
     box.page.wait_for_selector("[data-state=zoomed]")
 
 
-@pytest.mark.thorough
 def test_charts_are_drawn_near_the_view_and_freed_far_from_it(open_page, wide):
     page = open_page(wide)
     drawn(page, "loss")
@@ -141,7 +140,6 @@ def test_charts_are_drawn_near_the_view_and_freed_far_from_it(open_page, wide):
     drawn(page, "loss")
 
 
-@pytest.mark.thorough
 def test_every_odd_key_has_a_drawn_chart_with_its_name(open_page, wide):
     page = open_page(wide)
     for key in ODD_KEYS:
@@ -150,6 +148,7 @@ def test_every_odd_key_has_a_drawn_chart_with_its_name(open_page, wide):
         assert box.locator("figcaption span").text_content() == key
 
 
+@pytest.mark.smoke
 def test_nan_and_infinities_are_marked(open_page, wide):
     page = open_page(wide)
     notes = drawn(page, "loss").locator(".notes").text_content()
@@ -222,7 +221,6 @@ def test_log_smoothing_and_axis_are_in_the_address(open_page, wide):
     assert page.get_by_label("x axis").input_value() == "_runtime"
 
 
-@pytest.mark.thorough
 def test_pages_follow_a_running_run_with_one_follower(open_page, backend):
     run = LoggedRun(backend, "running", "pages-browser")
     run.log(*({"_step": step, "_runtime": step, "loss": 1.0} for step in range(5)))
@@ -254,7 +252,6 @@ def test_a_follower_ends_with_the_last_page(open_page, backend):
     run.finish()
 
 
-@pytest.mark.thorough
 def test_pages_of_one_browser_share_a_connection(open_page, backend):
     run = LoggedRun(backend, "shared", "pages-browser").log({"_step": 0, "loss": 1.0})
     first = open_page(run)
@@ -287,6 +284,7 @@ def test_values_are_searched(open_page, backend):
     assert page.locator("#values tbody tr:visible").text_content().strip() == "net.depth2"
 
 
+@pytest.mark.smoke
 def test_values_of_a_running_run_change_on_the_page(open_page, backend):
     run = LoggedRun(backend, "changing", "pages-browser")
     page = open_page(run, "/summary")
@@ -319,7 +317,6 @@ def test_pulled_runs_are_shown_without_their_backend(open_page, backend, wide, t
         page.close()
 
 
-@pytest.mark.thorough
 def test_a_long_console_and_many_keys_stay_usable(open_page, backend):
     keys = {f"group{at % 40}/key{at}": 1.0 for at in range(5_000)}
     run = LoggedRun(backend, "very-wide", "pages-browser")
