@@ -16,6 +16,7 @@ VALUES = (
     "errors",
     "values",
     "settings",
+    "backend/http/dates",
     "exports/ranges",
     "exports/validator",
     "exports/manifest",
