@@ -4,7 +4,7 @@ import warnings
 from unittest.mock import patch
 
 import polars as pl
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from tests.cached_runs import delete_run, store_run, table_of
@@ -50,12 +50,36 @@ actions = st.one_of(
 )
 
 
+# Only an export that has no step from 2 on has the key ``y``.
+ONLY_BEFORE_THE_RANGE = [
+    table_of([{"_step": 0, "y": 0.5}]),
+    table_of([{"_step": step} for step in range(3)]),
+]
+
+
 def rows_of(lake):
     return [
         lake.scan(how="any").collect(),
         lake.scan(["x", "y"]).collect(),
         lake.scan(["n.z", "y"], how="any", min_step=2, max_step=8).collect(),
     ]
+
+
+def assert_same(found, expected):
+    """Compare the answers of `rows_of`.
+
+    In the last one, of a range of steps, types may differ: exports outside of it are not opened.
+    """
+    *whole, in_range = zip(found, expected, strict=True)
+    for mine, theirs in whole:
+        assert_frame_equal(mine, theirs, check_exact=True)
+    mine, theirs = in_range
+    assert mine.columns == theirs.columns
+    others = [key for key, dtype in theirs.schema.items() if mine.schema[key] != dtype]
+    assert_frame_equal(mine.drop(others), theirs.drop(others), check_exact=True)
+    assert_frame_equal(
+        mine.select(pl.col(others).is_null()), theirs.select(pl.col(others).is_null())
+    )
 
 
 def digest(tables, moment):
@@ -66,6 +90,7 @@ def digest(tables, moment):
 
 @settings(max_examples=n_examples(2, 40), deadline=None)
 @given(history=st.lists(actions, min_size=4, max_size=9))
+@example(history=[("store", 1, ONLY_BEFORE_THE_RANGE), ("pack", None)])
 def test_packed_rows_are_those_of_the_exports_at_every_moment(tmp_path_factory, history):
     lake = runlake.Lake(tmp_path_factory.mktemp("lake"), offline=True)
     tagged: dict[int, list] = {}
@@ -98,8 +123,7 @@ def test_packed_rows_are_those_of_the_exports_at_every_moment(tmp_path_factory, 
             found = rows_of(lake)
             with patch("runlake.lake.packed.choice.choose_packed", lambda *_: None):
                 expected = rows_of(lake)
-            for mine, theirs in zip(found, expected, strict=True):
-                assert_frame_equal(mine, theirs, check_exact=True)
+            assert_same(found, expected)
         if tagged:
             with open_tables(place) as tables:
                 again = {runs: digest(tables, tables.moment_of(runs)) for runs in tagged}
