@@ -434,9 +434,9 @@ def _is_shunned(root: Path) -> bool:
 
 
 def is_unusable(root: Path) -> bool:
-    """Return whether a catalog is not used now, and waiting would not help.
+    """Return whether a catalog is out of use for a reason that waiting does not remove.
 
-    Waiting does not help if the disk is full. It helps if another process writes to the catalog.
+    A full disk is such a reason. Writes of another process are not, because they end.
     """
     return _is_shunned(root) and not _shunned[root][1]
 

@@ -177,7 +177,7 @@ class _Batch:
         self._stripes.release(run.directory)
 
     def answers(self) -> Iterator[list[Begun[NewRun]]]:
-        """Request the exports of all locked runs; yield what has arrived together."""
+        """Request the exports of all locked runs; yield the answers in groups as they arrive."""
         client, settings = self._client, self._client.settings
         n_connections = max(settings.max_workers, int(client.latency / DOWNLOAD_SECONDS))
         waiting = deque(self._locked.values())

@@ -56,7 +56,7 @@ def make_figure(drawing: Drawing) -> Figure:
 
 
 def save_figure(drawing: Drawing, path: Path) -> None:
-    """Write a chart as PNG, SVG or PDF, by the end of the name."""
+    """Write a chart as PNG, SVG or PDF; the file's extension chooses the format."""
     figure = make_figure(drawing)
     import matplotlib as mpl
 

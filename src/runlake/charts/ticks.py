@@ -14,7 +14,7 @@ MAX_PLAIN, MIN_PLAIN = 5, -4
 
 
 def round_ticks(low: float, high: float, n_ticks: int) -> list[float]:
-    """Return round values within a range, at equal distances; its ends if there are none.
+    """Return equally spaced round values within a range; if there are none, the range's ends.
 
     Parameters
     ----------

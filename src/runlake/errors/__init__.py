@@ -261,19 +261,19 @@ class MissingExtra(RunlakeError, ImportError):
 
 
 class NoRowsWarning(UserWarning):
-    """A scan yielded no rows although the run has rows; the text says why."""
+    """A scan yielded no rows although the run has rows; the message says why."""
 
 
 class MixedTypesWarning(UserWarning):
-    """Columns of a frame are JSON text, because no type fits all cells; the text lists them."""
+    """Columns of a frame are JSON text, because no type fits all cells; the message lists them."""
 
 
 class SampleWarning(UserWarning):
-    """The result is a sample of the rows; the text says how many rows there are."""
+    """The result is a sample of the rows; the message says how many rows there are."""
 
 
 class StaleWarning(UserWarning):
-    """An answer comes from the cache and may be out of date; the text says how old it is."""
+    """An answer comes from the cache and may be out of date; the message says how old it is."""
 
 
 class IncompleteWarning(UserWarning):
@@ -281,7 +281,7 @@ class IncompleteWarning(UserWarning):
 
 
 class OddAnswerWarning(UserWarning):
-    """Part of an answer or an export is malformed; the text says what effect this has."""
+    """Part of an answer or an export is malformed; the message says what effect this has."""
 
 
 class UnwritableCacheWarning(UserWarning):

@@ -24,7 +24,7 @@ SMALL_BYTES = 8 << 20
 
 
 class NotAsPromised(Exception):
-    """The file is not the promised export; the text says how it differs."""
+    """The file is not the promised export; the message says how it differs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,7 +125,7 @@ class Reading:
         return self
 
     def arrow(self) -> pa.RecordBatchReader:
-        """Return the rows as a stream of Arrow record batches, a few of them in memory at once."""
+        """Return the rows as a stream of Arrow batches; only a few are in memory at once."""
         import pyarrow as pa
 
         from runlake.history.frames.scan import warn_of_json

@@ -337,7 +337,7 @@ class Lake(Snapshots, LakeRuns):
         tables. The artifacts that it logged are sent with the W&B SDK, version by version; those
         that it used are linked. The report lists for each run what cannot be sent to a backend. A
         run is refused if the backend already has a run with its id. A run that fails does not stop
-        the others, and is deleted there if a part of it was sent.
+        the others. If only a part of a run was sent, the push tries to delete it on the backend.
 
         Parameters
         ----------

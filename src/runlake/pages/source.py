@@ -150,7 +150,7 @@ class ApiSource:
         return Project(self._client, entity, project)
 
     def sweep(self, entity: str, project: str, sweep_id: str) -> Sweep:
-        """Return a sweep; one request."""
+        """Return a sweep, which takes one request."""
         return Sweep(self._client, entity, project, sweep_id)
 
     def artifact(self, path: ArtifactPath, type_name: str) -> Artifact:

@@ -79,7 +79,7 @@ class Address:
 
 
 class ServeError(Exception):
-    """The server cannot start; the text says why."""
+    """The server cannot start; the message says why."""
 
 
 class Termination:

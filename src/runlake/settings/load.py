@@ -1,4 +1,4 @@
-"""Collect the settings: arguments, else variables, else settings files, else defaults."""
+"""Take each setting from its argument, environment variable, settings file or default."""
 
 from __future__ import annotations
 

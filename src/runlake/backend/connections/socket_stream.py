@@ -49,7 +49,7 @@ class SocketStream(httpcore.NetworkStream):
             self._socket.close()
 
     def get_extra_info(self, info: str) -> Any:
-        """Return the socket, the TLS object, or whether bytes have arrived; else None."""
+        """Return ``socket``, ``ssl_object`` or ``is_readable``, as named; None for other names."""
         if info == "socket":
             return self._socket
         if info == "ssl_object":

@@ -25,7 +25,7 @@ class NotDecodable(Exception):
 
 
 class TooLarge(Exception):
-    """An answer is implausibly large; the text says how large."""
+    """An answer is implausibly large; the message says how large."""
 
 
 def read_answer(arriving: Iterator[bytes], encoding: str) -> bytes:

@@ -6,7 +6,7 @@ from runlake.backend.http.reply import Reply
 
 
 class Failure(Exception):
-    """An answer does not contain the requested bytes; the text says why."""
+    """An answer does not contain the requested bytes; the message says why."""
 
 
 class Incomplete(Failure):

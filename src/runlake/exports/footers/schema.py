@@ -24,7 +24,7 @@ LEAVES_BY_OTHER_RULES = (pa.StructType, pa.DictionaryType, pa.BaseExtensionType)
 
 
 class UnreadableExport(pa.ArrowInvalid):  # type: ignore[misc]
-    """A Parquet file that cannot be read as an export; the text says why."""
+    """A Parquet file that cannot be read as an export; the message says why."""
 
 
 @contextmanager

@@ -50,7 +50,7 @@ MAX_SCHEMAS, MAX_SCHEMA_BYTES = 8, 1 << 16
 
 
 class UnsoundFooter(ValueError):
-    """A footer contradicts itself; the text says where."""
+    """A footer contradicts itself; the message says where."""
 
 
 @dataclass(frozen=True, slots=True)

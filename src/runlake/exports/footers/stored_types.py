@@ -48,7 +48,7 @@ class StoredType:
 
     @cached_property
     def simple(self) -> str | None:
-        """Arrow's name of a type of integers, floats of 32 or 64 bits, booleans or texts.
+        """Arrow's name of the type, if this is integer, 32- or 64-bit float, boolean or text.
 
         None for all other types.
         """

@@ -1,4 +1,4 @@
-"""Read a plan as a stream of Arrow record batches, a few of them in memory at once."""
+"""Read a plan as a stream of Arrow record batches; only a few batches are in memory at once."""
 
 from __future__ import annotations
 

@@ -171,7 +171,7 @@ def _count(facts: KeyFacts) -> str:
 
 
 def _span(facts: KeyFacts) -> str:
-    """Return the steps within which a key was logged, from statistics; empty if unknown."""
+    """Return text with bounds of the steps that have a key, from statistics; empty if unknown."""
     if facts.first_step is None or facts.last_step is None:
         return ""
     return f" (within steps {facts.first_step:,} to {facts.last_step:,})"

@@ -21,7 +21,7 @@ KIND_CHECKSUMS = {kind: zlib.crc32(bytes([kind])) for kind in (FULL, FIRST, MIDD
 
 
 class NotRecorded(ValueError):
-    """A file is empty or not a ``.wandb`` file; the text says which."""
+    """A file is empty or not a ``.wandb`` file; the message says which."""
 
 
 @dataclass(slots=True)

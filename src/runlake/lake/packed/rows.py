@@ -28,7 +28,7 @@ CELLS = "value"
 
 
 class Unpackable(Exception):
-    """A run cannot be packed; the text says why."""
+    """A run cannot be packed; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -193,5 +193,5 @@ def _check_empty(bucket: Bucket, *, is_shared: bool) -> None:
 
 
 def names_in(bucket: Bucket, tables: Sequence[str]) -> dict[str, int]:
-    """Return the sizes, in bytes, of the data files of some tables in a bucket, by name."""
+    """Return the data files of tables in a bucket: each file's size in bytes, by its name."""
     return {one.name: one.n_bytes for name in tables for one in bucket.list(f"{name}/data")}

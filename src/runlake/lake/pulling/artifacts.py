@@ -342,9 +342,10 @@ def holds_artifacts(
     asked : sequence of str
         Names and patterns of the artifacts whose files were requested.
     numbers : tuple of int or None
-        How many artifacts the run has logged and used until now, if that is known.
+        How many artifacts the run has logged, and how many it has used; None if unknown.
     known : dict of str to bool
-        Whether versions have their files on disk, by id; many runs may use one version.
+        Whether the files of a version are on disk, by the version's id. Versions that are checked
+        here are added, so that a version of many runs is checked once.
     """
     rows = read_rows(directory, ARTIFACTS)
     if rows is None:

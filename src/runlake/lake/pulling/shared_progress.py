@@ -1,4 +1,4 @@
-"""One progress of a pull of many runs, for the downloads of all its threads."""
+"""The progress of a whole pull, which the downloads in all threads advance together."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ LOCK_SECONDS = 60.0
 
 
 class DirectoryError(Exception):
-    """A data directory cannot be used; the text says why, and what to do."""
+    """A data directory cannot be used; the message says why, and what to do."""
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 class NotRepairable(Exception):
-    """A damage cannot be repaired; the text says what is lost, and what was done instead."""
+    """The damage cannot be repaired; the message says what was lost or done, or what to do."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -191,7 +191,10 @@ class LineCompressor:
 
 
 def _is_listed(connection: sqlite3.Connection, export: ExportSpan) -> bool:
-    """Return whether an export was not withdrawn; while it is listed, its lines do not change."""
+    """Return whether an export is still listed, and so was not withdrawn.
+
+    The lines of a listed export do not change.
+    """
     row = connection.execute(
         "SELECT 1 FROM exports WHERE run_id = ? AND position = ? AND object = ?",
         (export.run_id, export.start, export.name),

@@ -42,7 +42,7 @@ class Budget:
 
     @property
     def left(self) -> float:
-        """Seconds until the time is over; 0 afterwards."""
+        """Seconds that remain for the request; 0 once its time is over."""
         return max(0.0, self._deadline - time.monotonic())
 
     @property

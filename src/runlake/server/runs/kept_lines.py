@@ -149,7 +149,7 @@ class KeptLines:
         return sorted(found)[n_steps] if len(found) > n_steps else stop
 
     def each(self, run_id: int, start: int, stop: int = NO_LIMIT) -> Iterator[Line]:
-        """Yield the lines of a range of positions, ascending; rows of dropped lines are left out.
+        """Yield the lines in a range of positions, ascending, without those in dropped blocks.
 
         Raises
         ------

@@ -42,7 +42,7 @@ PREFIX = 8
 
 
 class AccountError(Exception):
-    """A user or a key cannot be added or found; the text says why.
+    """A user or a key cannot be added or found; the message says why.
 
     Parameters
     ----------

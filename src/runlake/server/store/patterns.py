@@ -34,7 +34,7 @@ def compile_pattern(pattern: str) -> re2._Regexp[str]:
     Raises
     ------
     ValueError
-        If RE2 cannot search for the pattern; the text says why.
+        If RE2 cannot search for the pattern; the message says why.
 
     Examples
     --------
