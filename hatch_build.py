@@ -54,7 +54,7 @@ class WrongDigestError(Exception):
 
 
 class NotAvailableError(Exception):
-    """The package cannot be fetched; the text says why."""
+    """The package cannot be fetched; the message says why."""
 
 
 class UplotHook(BuildHookInterface[Any]):

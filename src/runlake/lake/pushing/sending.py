@@ -127,7 +127,7 @@ def send_rows(client: Client, directory: RunDirectory, sent: Sent, rows: Iterabl
     Raises
     ------
     BackendError
-        If the backend refuses. The run is deleted there then.
+        If the backend refuses. The run is then deleted on the backend, if that is possible.
     """
     try:
         _send_lines(client, directory, sent, rows)
