@@ -204,7 +204,7 @@ def test_a_key_named_like_a_column_is_refused(backend, tmp_path):
     lake = runlake.Lake(tmp_path)
     for form in ("parquet", "duckdb"):
         dest = tmp_path.parent / f"clash-{form}"
-        with pytest.raises(InvalidArgument, match="'run_id'"):
+        with pytest.raises(InvalidArgument, match=r"clashing/clash' .*'run_id'"):
             lake.export(dest, form)
         # Nothing was written, so another export may have the place.
         assert not list(tmp_path.parent.glob(f"clash-{form}*"))

@@ -335,6 +335,8 @@ def test_the_command_queries_a_lake(lake, cache_dir, monkeypatch):
     done = CliRunner().invoke(app, ["query", "--lake", query, "--format", "csv"])
     assert done.output.splitlines() == ["project,n", f"lake-reads,{len(lake)}", "lake2,1"]
     assert CliRunner().invoke(app, ["query", "--lake", query, "more"]).exit_code != 0
+    without = CliRunner().invoke(app, ["query", "--lake"])
+    assert "runlake query --lake SQL" in str(without.exception)
 
 
 def test_a_lake_draws_its_runs(lake):

@@ -160,3 +160,10 @@ def test_a_key_that_would_hide_the_run_is_refused(api, backend):
     assert runs.scan(["loss"]).collect().rows() == [("x", 0, 1)]
     with pytest.warns(UserWarning, match="'run_id'.*left out"):
         assert runs.sql("SELECT * FROM history").fetchall() == [("x", 0, 1)]
+
+
+def test_the_error_for_a_key_that_would_hide_the_run_names_the_run_that_has_it(api, backend):
+    for name, key in (("x", "loss"), ("y", "run_id"), ("z", "loss")):
+        LoggedRun(backend, name, "hiding").log({"_step": 0, key: 5}).finish()
+    with pytest.raises(ValueError, match=r"hiding/y' in .* has a key 'run_id'"):
+        api.runs("hiding").scan(None)

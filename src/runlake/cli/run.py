@@ -91,7 +91,9 @@ def _as_cell(value: Any) -> Any:
 
 
 def query(
-    path: RunArgument,
+    path: Annotated[
+        str | None, typer.Argument(help=f"{RUN_FORM} Left out with --lake.", metavar="RUN")
+    ] = None,
     sql: Annotated[
         str | None, typer.Argument(metavar="SQL", help="SQL over the view 'history'.")
     ] = None,
@@ -118,7 +120,7 @@ def query(
 
     if lake:
         path, sql = "", _sql_of_lake(path, sql)
-    if _is_sql(path):
+    if path is None or _is_sql(path):
         raise InvalidArgument("Name the run first: runlake query ENTITY/PROJECT/RUN SQL.")
     names = None if keys is None else [key.strip() for key in keys.split(",") if key.strip()]
     if names == []:
@@ -157,10 +159,10 @@ def _is_sql(text: str) -> bool:
     return len(words) > 1 and words[0].lower() in SQL_STARTS
 
 
-def _sql_of_lake(first: str, second: str | None) -> str:
+def _sql_of_lake(first: str | None, second: str | None) -> str:
     from runlake.errors import InvalidArgument
 
-    if second is not None:
+    if first is None or second is not None:
         raise InvalidArgument("--lake takes only SQL: runlake query --lake SQL.")
     return first
 

@@ -79,6 +79,10 @@ class OpenedRun:
         has = [any(key in known for known in held) for key in projection.keys]
         return all(has) if projection.how == "all" else any(has)
 
+    def has_column(self, key: str) -> bool:
+        """Return whether a source of the run has a column with a key, even one without values."""
+        return any(column.key == key for columns in self.sources for column in columns)
+
 
 def scan_readings(
     client: Client,
@@ -124,7 +128,8 @@ def scan_readings(
     """
     taken = [RUN_ID, *(() if columns is None else columns.columns)]
     opened, types = open_runs(client, readings, where, projection)
-    types = _without(types, taken, where) if leaves_out else checked_types(types, taken, where)
+    free_types = _without if leaves_out else checked_types
+    types = free_types(types, opened, taken, where)
     ids = pl.Series(RUN_ID, run_ids, pl.String)
     runs = pl.DataFrame([ids, *(() if columns is None else columns)])
     return join_runs(opened, types, runs, projection)
@@ -220,25 +225,38 @@ def open_sources(client: Client, readings: Sequence[AnyReading]) -> list[OpenedR
     ]
 
 
-def checked_types(types: Types, taken: Sequence[str], where: str) -> Types:
-    """Return the types; raise an error if a key has the name of a column of the runs."""
+def checked_types(
+    types: Types, opened: Sequence[OpenedRun], taken: Sequence[str], where: str
+) -> Types:
+    """Return the types; raise an error if a key has the name of a column of the runs.
+
+    Parameters
+    ----------
+    types : mapping
+        The type of each key of the answer.
+    opened : sequence of OpenedRun
+        The runs; the error names one that has the key.
+    taken : sequence of str
+        Names of the columns of the runs.
+    where : str
+        Path of the project or the lake, for the error.
+    """
     doubled = [name for name in taken if name in types]
     if doubled:
-        raise InvalidArgument(
-            f"A run of '{where}' has a key {doubled[0]!r}, which is also a column of the runs. "
-            "Pass the keys to read."
-        )
+        raise InvalidArgument(f"{_clash(doubled[0], opened, where)}. Pass the keys to read.")
     return types
 
 
-def _without(types: Types, taken: Sequence[str], where: str) -> Types:
+def _without(types: Types, opened: Sequence[OpenedRun], taken: Sequence[str], where: str) -> Types:
     doubled = [name for name in taken if name in types]
     if doubled:
-        warn(
-            f"A run of '{where}' has a key {doubled[0]!r}, which is also a column of the runs: the "
-            "key is left out. Run.scan reads it."
-        )
+        warn(f"{_clash(doubled[0], opened, where)}: the key is left out. Run.scan reads it.")
     return {key: dtype for key, dtype in types.items() if key not in doubled}
+
+
+def _clash(key: str, opened: Sequence[OpenedRun], where: str) -> str:
+    run = next(one.run for one in opened if one.has_column(key))
+    return f"Run '{run}' in '{where}' has a key {key!r}, which is also a column of the runs"
 
 
 def _is_ready(reading: AnyReading) -> bool:

@@ -161,7 +161,7 @@ def plan_parts(
     readings = runs.source.open_any(listed, question)
     where = shown_place(settings.cache_dir)
     opened, types = open_runs(runs.source.client, readings, where, question.projection)
-    types = checked_types(types, columns.columns, where)
+    types = checked_types(types, opened, columns.columns, where)
     directories = [run.directory for run in runs.runs]
     parts = [
         ScanPart(

@@ -130,9 +130,13 @@ def export_runs(runs: FixedRuns, dest: Path | Bucket, outline: Outline) -> Expor
     types = _common_types(runs, listed, outline.question)
     doubled = {RUN_ID, *outline.partition_by, *outline.columns}.intersection(types)
     if doubled:
+        key = min(doubled)
+        clashing = next(
+            one.path for one in listed if key in _common_types(runs, [one], outline.question)
+        )
         raise InvalidArgument(
-            f"A run has a key {min(doubled)!r}, which is also a column of the runs. Pass the keys "
-            "to copy."
+            f"Run '{clashing}' has a key {key!r}, which is also a column of the runs. "
+            "Pass the keys to copy."
         )
     copies = _open_copies(dest, outline)
     n_kept = 0
