@@ -7,6 +7,6 @@ of `runlake.cache.upkeep` updates it.
 The methods over many runs are in `lake_runs`. Each call lists its runs once, as `fixed_runs`. It
 selects them in the catalog: `query` compiles W&B's filter language to SQL. `disk_source` opens the
 histories; the code for lists of runs then reads them. `copies` writes runs to files of other
-formats. `snapshots` gives the runs of a moment a name, and `publishing` copies packed tables to a
-place from which others read them.
+formats. `snapshots` gives a name to the current state of all runs, and `publishing` copies packed
+tables to a directory or a bucket from which other people read them.
 """

@@ -1,4 +1,4 @@
-"""Settings for offline clients of the backends from which the runs of a lake were pulled."""
+"""Settings for offline clients, one for each backend from which runs were pulled."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ from runlake.settings import Settings, load_settings
 # A lake has thousands of runs of few backends; the settings files are read once per backend.
 @lru_cache(maxsize=64)
 def settings_of(backend: str, cache_dir: Path) -> Settings:
-    """Return the settings of an offline client of a backend."""
+    """Return the settings for an offline client of one backend, without an API key."""
     found = load_settings({"base_url": backend}, offline=True)
     return replace(found, cache_dir=cache_dir, api_key=None)

@@ -31,21 +31,21 @@ HINT = (
 
 
 class Conflict(Exception):
-    """An object was not replaced, because it has another version than expected."""
+    """An object was not written, because it exists already or has another ETag than expected."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """An object in a bucket.
+    """The name, length and time of an object in a bucket.
 
     Parameters
     ----------
     name : str
-        Its name below the URL.
+        The object's name, relative to the URL of the bucket.
     n_bytes : int
-        Its length.
+        The object's length in bytes.
     modified_at : float
-        When it was written, in seconds since 1970.
+        When the object was written, in seconds since 1970.
     """
 
     name: str
@@ -60,7 +60,9 @@ def is_storage_url(place: object) -> bool:
 
 @dataclass(frozen=True)
 class Bucket:
-    """Objects below a URL; nothing is requested until a method is called.
+    """Objects below a URL, in object storage or in a local directory.
+
+    Creating a `Bucket` sends no request.
 
     Parameters
     ----------
@@ -68,7 +70,7 @@ class Bucket:
         ``s3://bucket/prefix``, the URL of another object storage, or ``file://`` and a path. It
         does not end with a slash.
     options : mapping of str to str
-        Options of the storage, as polars takes them; they replace those of the environment.
+        Options of the storage, as polars takes them. They replace options from the environment.
     """
 
     url: str
@@ -76,14 +78,14 @@ class Bucket:
 
     @classmethod
     def at(cls, place: Any, options: Mapping[str, str] | None = None) -> Bucket:
-        """Return the bucket of a URL, or of a directory.
+        """Return the bucket at a URL or in a local directory.
 
         Parameters
         ----------
         place : str or path
-            A URL or a path.
+            The URL of a folder in object storage, or the path of a directory.
         options : mapping, optional
-            See the class.
+            Options of the object storage; see the class. A directory ignores them.
 
         Raises
         ------
@@ -114,22 +116,22 @@ class Bucket:
 
     @property
     def directory(self) -> Path | None:
-        """The directory, if the objects are files; else None."""
+        """The directory whose files are the objects; None for object storage."""
         is_local = self.url.startswith(f"{LOCAL}://")
         return Path(self.url.removeprefix(f"{LOCAL}://")) if is_local else None
 
     @property
     def place(self) -> str:
-        """The URL, or the path of the directory, as it is shown in messages."""
+        """The URL of the bucket, or the path of its directory, for messages."""
         return self.url if self.directory is None else str(self.directory)
 
     def place_of(self, name: str) -> str:
-        """Return the URL of an object, or its path."""
+        """Return the URL of an object, or the path of its file."""
         directory = self.directory
         return f"{self.url}/{name}" if directory is None else str(directory / name)
 
     def read(self, name: str) -> tuple[bytes, str | None] | None:
-        """Return the content of an object and its version; None if there is no such object."""
+        """Return the content and the ETag of an object; None if there is no such object."""
         import obstore
 
         with self._reading(name):
@@ -140,24 +142,24 @@ class Bucket:
                 return None
 
     def open(self, name: str, n_bytes: int) -> ObjectFile:
-        """Return an object as a file of which each read is one request; nothing is read ahead.
+        """Return an object as a file; each read of the file requests one byte range.
 
         Parameters
         ----------
         name : str
-            Its name below the URL.
+            The object's name, relative to the URL of the bucket.
         n_bytes : int
-            Its length.
+            The object's length in bytes, which is not requested.
         """
         return ObjectFile(self, name, n_bytes)
 
     def read_range(self, name: str, start: int, n_bytes: int) -> bytes:
-        """Return a part of an object.
+        """Return ``n_bytes`` bytes of an object, from the offset ``start`` on.
 
         Raises
         ------
         FileTransferError
-            If it cannot be read.
+            If the bytes cannot be read.
         """
         import obstore
 
@@ -166,19 +168,19 @@ class Bucket:
             return bytes(found)
 
     def write(self, name: str, content: bytes | Path) -> None:
-        """Write an object; an object with the same name is replaced."""
+        """Write an object, and overwrite an object with the same name."""
         import obstore
 
         with self._reading(name, "written"):
             obstore.put(self._store(), name, content)
 
     def replace(self, name: str, content: bytes, version: str | None) -> None:
-        """Replace one version of an object; without a version, write a new object.
+        """Replace an object whose ETag is still ``version``; without a version, create the object.
 
         Raises
         ------
         Conflict
-            If the object has another version, or exists already.
+            If the object has another ETag, or exists although ``version`` is None.
         """
         import obstore
         from obstore.exceptions import AlreadyExistsError, PreconditionError
@@ -207,7 +209,7 @@ class Bucket:
             self.write(name, content)
 
     def list(self, prefix: str = "") -> Iterator[Stored]:
-        """Yield the objects whose names begin with a folder."""
+        """Yield the objects in a folder and its subfolders; without a prefix, all objects."""
         import obstore
 
         with self._reading(prefix):
@@ -217,7 +219,7 @@ class Bucket:
                     yield Stored(one["path"], one["size"], modified_at)
 
     def delete(self, names: Sequence[str]) -> None:
-        """Delete objects; names of objects that do not exist are ignored."""
+        """Delete objects by their names; ignore names for which there is no object."""
         import obstore
 
         for name in names:
@@ -229,7 +231,7 @@ class Bucket:
 
     @cached_property
     def _shared_store(self) -> Any:
-        """One client for many reads, because each has connections of its own."""
+        """The obstore client of all reads of byte ranges, so that they share connections."""
         return self._store()
 
     def _store(self) -> Any:
@@ -257,7 +259,10 @@ class Bucket:
 
     @contextmanager
     def _reading(self, name: str, done: str = "read") -> Iterator[None]:
-        """Convert errors of obstore to errors of runlake, without the URLs in their texts."""
+        """Convert obstore's errors to `FileTransferError`, whose message omits obstore's text.
+
+        The texts of obstore's errors have the URLs of requests.
+        """
         try:
             yield
         except Conflict:
@@ -276,7 +281,7 @@ class Bucket:
 
 
 class ObjectFile(io.RawIOBase):
-    """An object of a bucket as a file to read; see `Bucket.open`."""
+    """A read-only file object over an object of a bucket, as `Bucket.open` returns it."""
 
     def __init__(self, bucket: Bucket, name: str, n_bytes: int) -> None:
         super().__init__()
@@ -286,11 +291,11 @@ class ObjectFile(io.RawIOBase):
         self._at = 0
 
     def readable(self) -> bool:
-        """Return True."""
+        """Return True, because the file can be read."""
         return True
 
     def seekable(self) -> bool:
-        """Return True."""
+        """Return True, because a read can begin at any offset."""
         return True
 
     def tell(self) -> int:
@@ -304,7 +309,7 @@ class ObjectFile(io.RawIOBase):
         return self._at
 
     def read(self, size: int | None = -1) -> bytes:
-        """Return the next bytes, and all that are left if ``size`` is negative or None."""
+        """Return the next ``size`` bytes; all remaining bytes if ``size`` is negative or None."""
         left = max(0, self._n_bytes - self._at)
         length = left if size is None or size < 0 else min(size, left)
         if not length:
@@ -315,6 +320,6 @@ class ObjectFile(io.RawIOBase):
 
 
 def _is_of_storage(error: Exception) -> bool:
-    """Return whether obstore raised an error; some errors of obstore are built-in ones."""
+    """Return whether an exception may come from obstore, which also raises built-in ones."""
     names = {one.__name__ for one in type(error).__mro__}
     return BASE_ERROR in names or isinstance(error, (OSError, ValueError))

@@ -19,19 +19,19 @@ PackSubject: TypeAlias = str | Run | LakeRuns | Iterable[str | Run] | None
 
 
 def chosen_directories(settings: Settings, runs: PackSubject) -> frozenset[str] | None:
-    """Return the directories of runs, relative to the root of the cache; None means all runs.
+    """Return the directories of the runs to pack, relative to the cache root; None means all runs.
 
     Parameters
     ----------
     settings : Settings
         The settings of the lake.
-    runs : str, Run, LakeRuns, iterable of these, or None
-        See `Lake.pack`.
+    runs : str, Run, LakeRuns, iterable of str and Run, or None
+        Paths of runs or projects, or runs, as for `Lake.pack`. None means all runs.
 
     Raises
     ------
     InvalidType
-        If ``runs`` is none of these.
+        If ``runs``, or an item of it, has another type.
     NotCached
         If a run or a project is not in the lake.
     """

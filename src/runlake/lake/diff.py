@@ -27,21 +27,22 @@ A, B = "a", "b"
 
 @dataclass(frozen=True, slots=True)
 class RunDiff:
-    """How two runs differ. NaN equals NaN, and 1 equals 1.0; the order in an object is ignored.
+    """How two runs differ in config, summary and curves.
 
-    The text and the HTML of a difference shorten long values; the frames have them whole.
+    NaN equals NaN, 1 equals 1.0, and the order of the entries of a JSON object is ignored. The
+    frames have whole values, while ``str()`` and the HTML shorten long ones.
 
     Parameters
     ----------
     a, b : str
         The names of the runs.
     config, summary : polars.DataFrame
-        The values that differ: ``path``, ``a`` and ``b``, the values as JSON text; null if the run
-        does not have the value.
+        A row per value that differs: ``path``, and the value of each run as JSON text in ``a`` and
+        ``b``, which is null if the run does not have the value.
     curves : polars.DataFrame
-        The keys whose histories differ: ``key``, ``_step`` (the first step at which they differ),
-        ``a`` and ``b``, the values at this step as JSON text; null if the run has none. Ascending
-        by step.
+        A row per key whose histories differ, ascending by step: ``key``, ``_step`` (the first step
+        at which the histories differ), and the value of each run at this step as JSON text in ``a``
+        and ``b``, which is null if the run has no value at this step.
     """
 
     a: str
@@ -52,7 +53,7 @@ class RunDiff:
 
     @property
     def is_equal(self) -> bool:
-        """True if nothing differs."""
+        """True if the two runs have no difference."""
         return all(table.is_empty() for _, table in self._parts)
 
     @property
@@ -60,7 +61,11 @@ class RunDiff:
         return [("config", self.config), ("summary", self.summary), ("history", self.curves)]
 
     def frame(self) -> pl.DataFrame:
-        """Return all differences as one frame: ``part``, ``name``, ``_step``, ``a`` and ``b``."""
+        """Return all differences as one frame, a row per difference.
+
+        The columns are ``part`` ("config", "summary" or "history"), ``name`` (a path or a key),
+        ``_step`` (null for config and summary), ``a`` and ``b``.
+        """
         parts = []
         for part, table in self._parts:
             step = pl.col(STEP) if STEP in table.columns else pl.lit(None, pl.Int64)
@@ -69,7 +74,7 @@ class RunDiff:
         return pl.concat(parts)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the differences as JSON values."""
+        """Return the differences as a dict of JSON values."""
         return {"a": self.a, "b": self.b} | {name: table.to_dicts() for name, table in self._parts}
 
     def __str__(self) -> str:
@@ -100,14 +105,14 @@ class RunDiff:
 
 
 def diff_runs(runs: FixedRuns, keys: Sequence[str] | None) -> RunDiff:
-    """Compare two runs.
+    """Return the differences between two runs.
 
     Parameters
     ----------
     runs : FixedRuns
-        Exactly two runs.
+        Exactly two runs, ``a`` and then ``b``.
     keys : sequence of str or None
-        Keys whose histories to compare; None means all.
+        Keys whose histories to compare; None means all keys.
     """
     a, b = (runs.open(run) for run in runs.runs)
     listed = runs.listed()
@@ -169,7 +174,7 @@ def _first_difference(
 
 
 def _is_same_text(a: object, b: object) -> bool:
-    """Return whether two different cells are texts of the same JSON list or object."""
+    """Return whether two different cells are strings with the same JSON list or object."""
     if not isinstance(a, str) or not isinstance(b, str) or {a[:1], b[:1]} - {"{", "["}:
         return False
     try:

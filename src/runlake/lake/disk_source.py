@@ -1,4 +1,4 @@
-"""Read runs of a lake from disk, without requests, and note which keys and steps are missing."""
+"""Read runs of a lake from disk, without requests, and record which keys and steps are missing."""
 
 from __future__ import annotations
 
@@ -33,12 +33,14 @@ SHOWN_RUNS = 3
 
 
 class Lacking(Exception):
-    """Runs lack keys or steps on disk and are to be skipped: the caller reads again without them.
+    """Runs lack keys or steps on disk, and the policy is "skip".
+
+    The caller catches this exception, and reads the other runs again.
 
     Parameters
     ----------
     run_ids : frozenset of str
-        Their names in the column ``run_id``.
+        The names that the runs have in the column ``run_id``.
     """
 
     def __init__(self, run_ids: frozenset[str]) -> None:
@@ -47,18 +49,20 @@ class Lacking(Exception):
 
 
 class DiskSource:
-    """Reads listed runs from disk; see `runlake.history.runs.open.RunSource`.
+    """Opens the histories of listed runs on disk, without requests.
+
+    It implements the protocol `runlake.history.runs.open.RunSource`.
 
     Parameters
     ----------
     settings : Settings
         The settings of the lake.
     directories : mapping of str to RunDirectory
-        The directory of each run, by its name in the column ``run_id``.
+        The directory of each run; the keys are the runs' names in the column ``run_id``.
     policy : {"warn", "raise", "skip"}
         What to do with a run that lacks keys or steps on disk.
     packed : PackedChoice, optional
-        The runs that can be read from packed tables.
+        The runs that can be read from packed tables. If omitted, only exports are read.
     """
 
     def __init__(
@@ -81,7 +85,7 @@ class DiskSource:
         question: Question,
         progress: Progress | None = None,
     ) -> list[Reading]:
-        """Plan a read of the part of each run that is on disk.
+        """Return a planned read of each run's rows on disk, in the order of ``runs``.
 
         Raises
         ------
@@ -113,7 +117,11 @@ class DiskSource:
         question: Question,
         progress: Progress | None = None,
     ) -> list[AnyReading]:
-        """Plan a read of each run: from packed rows if they are current, else as `open` does."""
+        """Return a planned read of each run, in the order of ``runs``.
+
+        A run is read from packed tables if these have its current rows, and otherwise from exports,
+        as in `open`, which also describes the errors.
+        """
         chosen = {} if self.packed is None else self.packed.readings(runs, question)
         others = [run for run in runs if run.run_id not in chosen]
         opened = iter(self.open(others, question, progress))
@@ -130,7 +138,18 @@ class DiskSource:
         self.lacking |= lacking
 
     def open_parent(self, fork: Reading, run: RunPath, question: Question) -> tuple[Reading, Any]:
-        """Plan a read of the part of a fork's parent that is on disk; also return its config.
+        """Return a planned read of the rows of a fork's parent, and the parent's config.
+
+        Only the rows on disk are read.
+
+        Parameters
+        ----------
+        fork : Reading
+            The planned read of the fork.
+        run : RunPath
+            The parent.
+        question : Question
+            Keys and steps to read from the parent.
 
         Raises
         ------
@@ -146,7 +165,8 @@ class DiskSource:
             lacking = "it was not published" if is_published(path) else "it was not pulled"
         pulled = part.pulled
         if lacking is not None and self.packed is not None:
-            # As in `open`; and a published lake has nothing but packed rows.
+            # The parent's exports may have been dropped when it was packed. A published lake has
+            # packed rows only.
             restored = self.packed.restored(run, directory.relative, pulled)
             lacking, pulled = (lacking, pulled) if restored is None else (None, restored)
         if lacking is not None and (stored.offer is None or self._policy == RAISE):
@@ -166,14 +186,18 @@ class DiskSource:
         return reading, stored.attrs.get("config")
 
     def client_of(self, directory: RunDirectory) -> Client:
-        """Return an offline client of a run's backend."""
+        """Return an offline client for the backend of a run."""
         backend = directory.base_url
         if backend not in self._clients:
             self._clients[backend] = Client(settings_of(backend, self.client.settings.cache_dir))
         return self._clients[backend]
 
     def system_rows(self, run: ListedRun, n_rows: int) -> list[Row]:
-        """Return the system metrics of a run, if they were pulled, evenly spaced over the run."""
+        """Return at most ``n_rows`` evenly spaced rows of a run's system metrics.
+
+        If the system metrics are not on disk, the policy decides: return no rows, or raise an
+        error as `open` does.
+        """
         directory = self._directories[run.run_id]
         if read_system_rows(directory) is None:
             self._note({run.run_id: "its system metrics are not on disk"})
@@ -181,7 +205,7 @@ class DiskSource:
         return fetch_system_rows(self.client_of(directory), directory.run, n_rows)
 
     def warn_of_lacking(self) -> None:
-        """Warn of the runs that lacked keys or steps in the reads so far."""
+        """Issue one `IncompleteWarning` that names all runs that lacked keys or steps so far."""
         if self.lacking:
             warn(
                 f"{describe_lacking(self.lacking)} The answer has what is on disk; with "
@@ -191,7 +215,7 @@ class DiskSource:
 
 
 def describe_lacking(lacking: Mapping[str, str]) -> str:
-    """Return a sentence that names runs and what they lack."""
+    """Return a sentence that names incomplete runs, and what each of them lacks."""
     shown = ", ".join(f"{run!r} ({why})" for run, why in list(lacking.items())[:SHOWN_RUNS])
     more = f" and {len(lacking) - SHOWN_RUNS:,} more" if len(lacking) > SHOWN_RUNS else ""
     n_runs = len(lacking)

@@ -1,4 +1,4 @@
-"""`FixedRuns`: the runs of a lake for one read, listed once."""
+"""`FixedRuns`: a list of runs of a lake that stays the same during one read."""
 
 from __future__ import annotations
 
@@ -35,18 +35,20 @@ if TYPE_CHECKING:
 
 
 class FixedRuns(RunHistories, RunsPlots, RunAttachments):
-    """The runs of a lake for one read; they are listed once, at their first use.
+    """A list of runs of a lake that stays the same during one read.
+
+    The catalog is queried for the runs once, at their first use.
 
     Parameters
     ----------
     settings : Settings
         The settings of the lake.
     selection : Selection
-        The runs.
+        Which runs to list, and in which order.
     policy : {"warn", "raise", "skip"}
         What to do with a run that lacks keys or steps on disk.
     skipped : collection of str
-        Names of runs to leave out.
+        Runs to leave out, by their names in the column ``run_id``.
     """
 
     def __init__(
@@ -63,12 +65,15 @@ class FixedRuns(RunHistories, RunsPlots, RunAttachments):
 
     @cached_property
     def runs(self) -> list[LakeRun]:
-        """The runs, in order."""
+        """The runs, in the order of the selection."""
         return [self._selection.run_of(row) for row in self._rows]
 
     @cached_property
     def relative(self) -> dict[str, str]:
-        """The directory of each run relative to the root, by its name in the column ``run_id``."""
+        """The directory of each run, relative to the cache root.
+
+        The keys are the runs' names in the column ``run_id``.
+        """
         return {label: row[-1] for label, row in self._rows}
 
     @cached_property
@@ -78,13 +83,13 @@ class FixedRuns(RunHistories, RunsPlots, RunAttachments):
 
     @cached_property
     def source(self) -> DiskSource:
-        """Reads the runs from disk."""
+        """The source that opens the histories of the runs on disk."""
         directories = {run.run_id: run.directory for run in self.runs}
         return DiskSource(self._settings, directories, self._policy, self.packed)
 
     @cached_property
     def packed(self) -> PackedChoice | None:
-        """The runs that can be read from packed tables."""
+        """The runs that can be read from packed tables; None if there are no packed tables."""
         from runlake.lake.packed.choice import choose_packed
 
         return choose_packed(self._settings.cache_dir, self.relative)
@@ -103,15 +108,15 @@ class FixedRuns(RunHistories, RunsPlots, RunAttachments):
         *,
         with_parents: bool = False,
     ) -> Sequence[AnyReading]:
-        # A lineage is cut out of the steps of exports.
+        # The code for lineages takes `Reading` objects only, and ignores packed readings.
         source = self.source
         read = source.open if with_parents else source.open_any
         return read(listed, question, progress)
 
     def without(self, run_ids: Collection[str]) -> FixedRuns:
-        """Return the same runs without some of them."""
+        """Return a `FixedRuns` without the given runs, named as in the column ``run_id``."""
         skipped = self._skipped.union(run_ids)
-        # Not listed again: runs keep their names.
+        # Not listed again: with fewer runs, ``run_id`` could become the id alone.
         return self._of([run for run in self.runs if run.run_id not in skipped], skipped)
 
     def chosen(self, paths: Sequence[str]) -> FixedRuns:
@@ -119,7 +124,7 @@ class FixedRuns(RunHistories, RunsPlots, RunAttachments):
         return self.only([find_one(self.runs, path, self._settings.cache_dir) for path in paths])
 
     def only(self, runs: list[LakeRun]) -> FixedRuns:
-        """Return some of the runs, in the given order."""
+        """Return a `FixedRuns` of only the given runs, in the given order."""
         return self._of(runs)
 
     def _of(self, runs: list[LakeRun], skipped: Collection[str] = frozenset()) -> FixedRuns:
@@ -129,7 +134,7 @@ class FixedRuns(RunHistories, RunsPlots, RunAttachments):
         return some
 
     def warn_of_lacking(self) -> None:
-        """Warn of the runs that lacked keys or steps in the reads so far."""
+        """Issue one `IncompleteWarning` that names all runs that lacked keys or steps so far."""
         # An answer from statistics alone has opened no run.
         if "source" in vars(self):
             self.source.warn_of_lacking()
@@ -140,7 +145,7 @@ class FixedRuns(RunHistories, RunsPlots, RunAttachments):
 
     @property
     def place(self) -> str:
-        """Where the runs are, as it is shown in messages."""
+        """The path or URL of the lake, for messages."""
         return shown_place(self._settings.cache_dir)
 
     @property
@@ -152,13 +157,14 @@ class FixedRuns(RunHistories, RunsPlots, RunAttachments):
         return self.source
 
     def listed(self) -> list[ListedRun]:
-        """Return the runs as `ListedRun` objects, as the code that reads many runs needs them."""
+        """Return the runs as `ListedRun` objects, for the functions that read many runs."""
         return [ListedRun(run.path, None, run.run_id) for run in self.runs]
 
     def prepared(self, asked: RowRequest) -> tuple[list[ListedRun], RowRequest, pl.DataFrame]:
-        """Return the runs, a request in which all keys are named, and the columns of each run.
+        """Return the runs, the request with every key named, and a frame of the requested columns.
 
-        The columns begin with ``run_id``.
+        In the returned request, a pattern or kind of keys is replaced by the matching keys. The
+        frame has one row per run; its first column is ``run_id``.
         """
         import polars as pl
 
@@ -172,7 +178,7 @@ class FixedRuns(RunHistories, RunsPlots, RunAttachments):
         return listed, asked, table
 
     def columns(self, names: Sequence[str]) -> pl.DataFrame:
-        """Return some columns of the runs, one row per run."""
+        """Return the named columns of the runs as a frame, one row per run."""
         return self._columns(names)
 
     def flat_table(self) -> pl.DataFrame:
@@ -195,7 +201,7 @@ class FixedRuns(RunHistories, RunsPlots, RunAttachments):
         return self._runs()
 
     def open(self, run: LakeRun) -> Run:
-        """Return a run as it was when it was last pulled; it makes no request."""
+        """Return a run as it was when it was last pulled, without a request."""
         client = self.source.client_of(run.directory)
         if not self.is_published:
             return open_run(client, run.directory)
@@ -207,7 +213,7 @@ class FixedRuns(RunHistories, RunsPlots, RunAttachments):
 
     @cached_property
     def is_published(self) -> bool:
-        """True if the runs are read from a published lake, without manifests on this machine."""
+        """True if the lake is a published lake, whose manifests are not on this machine."""
         return is_published(self._settings.cache_dir)
 
     def refuse_if_published(self, what: str) -> None:
@@ -216,7 +222,7 @@ class FixedRuns(RunHistories, RunsPlots, RunAttachments):
         Parameters
         ----------
         what : str
-            What a published lake does not have, such as "files".
+            What a published lake does not have, for the message, such as "files".
         """
         if self.is_published:
             raise NotCached(
@@ -294,7 +300,7 @@ NOT_OF_RUN = ("backend", "directory", "entity", "project", "label", "url")
 def published_run(
     client: Client, directory: RunDirectory, fields: dict[str, Any], internal: dict[str, Any]
 ) -> Run:
-    """Return a run of a published lake: it has fields, config and summary.
+    """Return a run of a published lake, with its fields, config and summary.
 
     Parameters
     ----------
@@ -303,9 +309,9 @@ def published_run(
     directory : RunDirectory
         The run's directory.
     fields : dict
-        Its fields by the backend's names, with config and summary as dicts.
+        The run's fields by the backend's names, with config and summary as dicts.
     internal : dict
-        W&B's own entries in the config of the run.
+        The entries that W&B itself writes into the run's config.
     """
     path = directory.run
     config = {name: {"value": value} for name, value in (fields["config"] | internal).items()}

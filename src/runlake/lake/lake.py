@@ -1,4 +1,4 @@
-"""`Lake`, all runs in a cache directory."""
+"""`Lake`: all runs in a cache directory."""
 
 from __future__ import annotations
 
@@ -42,18 +42,18 @@ Pushable: TypeAlias = str | Run | LakeRuns | Mapping[str, Any] | Sequence[str | 
 class Lake(Snapshots, LakeRuns):
     """All runs in a cache directory: runs that were pulled, and runs that a read has cached.
 
-    Its methods over many runs are those of `Runs`, see `LakeRuns`. No read makes a request to a
-    backend.
+    It has the methods of `Runs` over many runs, which `LakeRuns` describes. No read makes a request
+    to a backend.
 
     Parameters
     ----------
     path : path or str, optional
         The cache directory, as ``WANDB_CACHE_DIR`` names it, or the folder ``runlake`` in it. If
-        omitted, the settings name the directory. Or a published lake: its directory, or its URL in
-        object storage, such as ``s3://bucket/prefix``; it is read as it is now.
+        omitted, the settings name the directory. Or the directory of a published lake, or its URL
+        in object storage, such as ``s3://bucket/prefix``: its state at this moment is read.
     at : str, optional
-        Read the snapshot of this name, see `snapshot`: the same bytes for as long as it exists.
-        Such a lake cannot be changed.
+        Read the snapshot of this name, which `snapshot` has taken. All its bytes stay the same
+        until it is deleted. A lake that is opened at a snapshot cannot be changed.
     offline : bool, optional
         Refuse `pull`. If omitted, the setting ``RUNLAKE_OFFLINE`` decides. Reads never need a
         network, except those of a lake in object storage.
@@ -105,7 +105,7 @@ class Lake(Snapshots, LakeRuns):
         *,
         artifacts: bool | str | Sequence[str] = False,
     ) -> PullReport:
-        """Download runs with all that belongs to them; what has not changed costs no request.
+        """Download runs with all that belongs to them; runs that have not changed are skipped.
 
         Each run is stored with its history, config, summary, system metrics and metadata, and
         pinned: it is never evicted from the cache. Nothing is deleted. A run that fails does not
@@ -124,29 +124,30 @@ class Lake(Snapshots, LakeRuns):
         since : str, datetime, date or timedelta, optional
             Pull only runs that were active after this time: ``"7d"``, ``"2026-01-31"``.
         files : bool, str or list of str
-            True pulls all files of the runs, also media and tables; or names, and patterns such as
-            ``"media/*"``.
+            The files of the runs to pull: True for all, media and tables included; or file names,
+            and patterns such as ``"media/*"``.
         dry_run : bool
-            Download and store nothing, and only report runs, bytes and requests.
+            Download and store nothing; report the runs, bytes and requests of a real pull.
         workers : int, optional
             Maximum number of runs that are pulled at the same time.
         executor : concurrent.futures.Executor, optional
-            Pulls the runs in place of threads, for example on several machines: a pool of threads,
-            a client of Dask, or its ``client.get_executor()``. All workers need the lake's
-            directory under the same path, and an API key of their own, which is never sent. Not
-            `ProcessPoolExecutor`: it loses all tasks with one process.
+            Pulls the runs in place of threads of this process, for example on several machines. It
+            is a pool of threads, a client of Dask, or the client's ``get_executor()``. All workers
+            need the lake's directory under the same path, and an API key of their own, because keys
+            are never sent to workers. A `ProcessPoolExecutor` is refused: if one of its processes
+            is killed, it loses all tasks.
         progress : bool, callable or None
             As for `Run.pull`; the units are the bytes of all runs.
         artifacts : bool, str or list of str
-            True pulls the files of all artifacts that the runs logged or used; or names of
-            collections, names with versions such as ``"model:v3"``, and patterns such as
-            ``"model-*"``. Each content is downloaded once, whichever artifacts have it. References
-            to files elsewhere stay references.
+            The artifacts whose files to pull, among those that the runs logged or used: True for
+            all; or names of collections, names with versions such as ``"model:v3"``, and patterns
+            such as ``"model-*"``. A content that several artifacts share is downloaded once.
+            References to files elsewhere stay references.
 
         Returns
         -------
         PullReport
-            What was done; it prints as text.
+            What was done, or with ``dry_run``, what would be done. `print` shows it as text.
 
         Raises
         ------
@@ -157,8 +158,9 @@ class Lake(Snapshots, LakeRuns):
         BackendError
             If the runs cannot be listed.
         CacheFull
-            If a run fits neither on the disk nor into the size limit of the cache; ``report`` is
-            what was pulled before. No run of the lake is evicted to make room.
+            If the disk, or the size limit of the cache, has no room for a run. The attribute
+            ``report`` of the error says what was pulled before. No run of the lake is evicted to
+            make room.
         CacheError
             If the cache directory cannot be written.
         """
@@ -187,16 +189,17 @@ class Lake(Snapshots, LakeRuns):
         return report
 
     def add(self, path: PathLike) -> PullReport:
-        """Read runs that the W&B SDK has on this machine; needs no account, server or network.
+        """Add runs to the lake from the files that the W&B SDK has written on this machine.
 
-        Offline, finished and running runs become runs of the lake, with history, config, summary,
-        system metrics and files. Nothing in the directory is changed. Runs whose files have not
-        changed are skipped; a running run is followed by adding it again.
+        This needs no account, server or network.
+        Each run becomes a run of the lake, with history, config, summary, system metrics and files,
+        whether it was logged online or offline. Nothing in the directory is changed. Runs whose
+        files have not changed are skipped. To get the new rows of a running run, add it again.
 
         Parameters
         ----------
         path : path
-            A directory ``wandb`` of the SDK, the directory that has it, the directory of one run
+            A directory ``wandb`` of the SDK, the parent of this directory, the directory of one run
             in it, or a ``.wandb`` file.
 
         Returns
@@ -228,10 +231,10 @@ class Lake(Snapshots, LakeRuns):
     ) -> PackReport:
         """Write the histories of runs into packed tables, sorted by key, then by run.
 
-        A read of few keys of many packed runs then costs little more than these keys. The answers
-        are the same. Runs that have not changed since they were packed are skipped; runs that are
-        not complete on disk are not packed. `pull` packs the lake by itself if enough runs were
-        pulled since the last pack, see ``RUNLAKE_PACK_RUNS``.
+        A read of few keys of many packed runs then reads little more than the bytes of these keys.
+        Reads return the same rows as before. Runs that have not changed since they were packed are
+        skipped; runs that are not complete on disk are not packed. `pull` packs the lake by itself
+        if enough runs were pulled since the last pack, as the setting ``RUNLAKE_PACK_RUNS`` says.
 
         Parameters
         ----------
@@ -239,17 +242,18 @@ class Lake(Snapshots, LakeRuns):
             A project, a run, runs of the lake from `where`, or a list of these; all runs if
             omitted.
         drop_exports : bool
-            Delete the exports of packed runs, after comparing the packed rows with them. Their rows
-            are then read by `Lake` only; `Run` downloads the exports again.
+            Delete the exports of packed runs, after comparing the packed rows with the exports.
+            `Lake` then reads the rows of these runs from the packed tables, while `Run` downloads
+            the exports again.
         executor : concurrent.futures.Executor, optional
-            Reads the runs and writes the files of the tables, as for `pull`. Then this process
-            makes the files visible to readers. Runs whose workers end each time are left out, and
-            reported.
+            Reads the runs and writes the files of the tables; `pull` describes the executors that
+            are accepted. Then this process makes the files visible to readers. A run whose worker
+            ends at every attempt is left out, and reported.
 
         Returns
         -------
         PackReport
-            What was done; it prints as text.
+            What was done. `print` shows it as text.
 
         Raises
         ------
@@ -272,33 +276,36 @@ class Lake(Snapshots, LakeRuns):
         return pack(self._settings, chosen, drop_exports=drop_exports, write=write)
 
     def verify(self, against: Api | str | None = None) -> pl.DataFrame:
-        """Compare the runs of the lake with the runs of a backend, before they are deleted there.
+        """Compare the runs of the lake with the runs of a backend.
 
-        With the name of a snapshot, compare the files of the snapshot with their digests.
+        Use it before you delete runs at the backend. With the name of a snapshot, compare the files
+        of the snapshot with their recorded digests instead.
 
         Parameters
         ----------
         against : Api or str, optional
-            The backend; if omitted, the backend of the settings. Or the name of a snapshot, which
-            is the default if the lake was opened ``at`` a snapshot.
+            The backend, or the name of a snapshot. If omitted: the snapshot ``at`` which the lake
+            was opened, or else the backend of the settings.
 
         Returns
         -------
         polars.DataFrame
             A row per run: ``entity``, ``project``, ``run_id``, ``status``, ``reason``,
-            ``has_all_files``, ``pulled_at``, ``n_artifacts`` (artifacts that the run has logged at
-            the backend) and ``n_missing_artifacts`` (those of them whose files are not here, whole
-            and intact; pull with ``artifacts=True``). The status is "complete" (all rows and fields
-            are here as they are there), "incomplete" (rows, keys or files are missing here),
-            "changed" (since the pull), "gone" (deleted there), "only here" (from another backend)
-            or "only there" (not pulled, in a project of which the lake has runs). Exports that may
-            have been changed on disk are compared with their checksums. For a snapshot, the status
-            is "intact" (no byte has changed since the snapshot was taken) or "damaged".
+            ``has_all_files`` (whether all files of the run were requested), ``pulled_at``,
+            ``n_artifacts`` (how many artifacts the run has logged at the backend) and
+            ``n_missing_artifacts`` (how many of these have files that are missing or damaged in the
+            lake; pull with ``artifacts=True``). The status is "complete" (the lake has all rows and
+            fields as the backend has them), "incomplete" (rows, keys or files are missing in the
+            lake), "changed" (at the backend, since the pull), "gone" (deleted at the backend),
+            "only here" (the run is from another backend) or "only there" (the run was not pulled,
+            but other runs of its project were). Exports that may have been changed on disk are
+            compared with their checksums. For a snapshot, the status is "intact" (no byte has
+            changed since the snapshot was taken) or "damaged".
 
         Raises
         ------
         InvalidType
-            If ``against`` is neither an `Api` nor text.
+            If ``against`` is neither an `Api` nor a string.
         NotCached
             If there is no snapshot of this name.
         BackendError
@@ -330,47 +337,50 @@ class Lake(Snapshots, LakeRuns):
         incomplete: str = WARN,
         artifacts: bool = True,
     ) -> PushReport:
-        """Copy runs of the lake to a W&B backend, and check each by reading it back.
+        """Copy runs of the lake to a W&B backend, and check each copy by reading it back.
 
         A run keeps its id, name, config, summary, tags, notes, group, job type, state, history with
-        steps and times, system metrics, and all of its files that are in the lake, also media and
-        tables. The artifacts that it logged are sent with the W&B SDK, version by version; those
-        that it used are linked. The report lists for each run what cannot be sent to a backend. A
-        run is refused if the backend already has a run with its id. A run that fails does not stop
-        the others. If only a part of a run was sent, the push tries to delete it on the backend.
+        steps and times, system metrics, and all of its files that are in the lake, media and tables
+        included. Artifacts that the run logged are sent with the W&B SDK, version by version;
+        artifacts that the run used are linked. The report lists for each run what cannot be sent to
+        a backend. A run is refused if the backend already has a run with its id. A run that fails
+        does not stop the others. If only a part of a run was sent, the push tries to delete this
+        part on the backend.
 
         Parameters
         ----------
         base_url : str or Api
-            The backend: the root of its API, or an `Api`, whose API key is then used.
+            The backend: the root URL of its API, or an `Api`, whose API key is then used.
         runs : str, Run, LakeRuns, mapping or list, optional
             Paths of runs or projects, `Run` objects, the result of `where`, or a filter; all runs
             if omitted.
         entity, project : str, optional
-            Owner and project of the copies. If omitted, a copy has the project that the run has in
-            the lake. It also has the run's entity, if this is the name of the API key's user or of
-            a team of this user; otherwise it has the user's default entity.
+            Owner and project of the copies. If ``project`` is omitted, each copy gets the project
+            of its run in the lake. If ``entity`` is omitted, each copy gets its run's entity, if
+            this is the name of the API key's user or of a team of this user; otherwise it gets the
+            user's default entity.
         api_key : str, optional
-            If omitted, the settings name the key for this backend.
+            The API key for the backend. If omitted, the settings name the key.
         dry_run : bool
-            Send nothing, and only report what would be done.
+            Send nothing, and report what would be done.
         incomplete : {"warn", "raise", "skip"}
             What to do with runs that lack keys or steps on disk; see the class.
         artifacts : bool
-            Also send artifacts that were pulled with their files. The extra ``local`` is needed,
-            if there are any.
+            Also send artifacts that were pulled with their files. If there are such artifacts, the
+            extra ``local`` must be installed.
 
         Returns
         -------
         PushReport
-            What was done; it prints as text.
+            What was done. `print` shows it as text.
 
         Raises
         ------
         InvalidArgument
             If an argument is wrong; no request has been made then.
         NotCached
-            If the lake does not have a run; or if ``incomplete`` is "raise", and a run lacks rows.
+            If a named run is not in the lake; or if ``incomplete`` is "raise", and a run lacks
+            rows.
         MissingExtra
             If there are artifacts to send, and the SDK is not installed; nothing was sent then.
         OfflineError
@@ -391,6 +401,7 @@ class Lake(Snapshots, LakeRuns):
             try:
                 base_url = Api({"base_url": base_url}, api_key=api_key, offline=is_offline)
             except SettingsError as error:
+                # Other settings are from files and the environment, and are no argument of `push`.
                 if error.facts.get("setting") != "base_url":
                     raise
                 raise InvalidArgument(str(error)) from error
@@ -420,7 +431,7 @@ class Lake(Snapshots, LakeRuns):
 
     @property
     def _catalog(self) -> Catalog:
-        """The catalog, which has every run whose manifest is on disk."""
+        """The catalog, updated with all runs whose manifests are on disk."""
         catch_up(self._settings.cache_dir)
         return Catalog(self._settings.cache_dir)
 
@@ -435,8 +446,8 @@ class Lake(Snapshots, LakeRuns):
         Returns
         -------
         Run
-            Its histories are read from disk. What is not on disk raises `OfflineError` or
-            `NotCached`.
+            The run. Its history is read from disk. A read of something that is not on disk raises
+            `OfflineError` or `NotCached`.
 
         Raises
         ------
@@ -461,16 +472,16 @@ class Lake(Snapshots, LakeRuns):
         Parameters
         ----------
         a, b : str or Run
-            The runs; see `run`.
+            The runs, named as for `run`.
         keys : list of str, optional
-            Keys whose curves to compare; all if omitted.
+            Keys whose curves to compare; all keys if omitted.
         incomplete : {"warn", "raise", "skip"}
-            What to do if a run lacks keys or steps on disk; "skip" is "raise" here.
+            What to do if a run lacks keys or steps on disk. Here, "skip" has the effect of "raise".
 
         Returns
         -------
         RunDiff
-            The differences; ``str()`` makes a readable description of them.
+            The differences. `print` shows them as text.
         """
         from runlake.lake.diff import diff_runs
 
@@ -496,6 +507,7 @@ def _settings(path: Any, offline: bool | None) -> Settings:
     if not isinstance(named, (str, os.PathLike)) or not str(named):
         raise InvalidType(f"path must be a directory, not {path!r}.")
     settings = load_settings({"cache_dir": path}, offline=offline)
+    # `path` may be the folder `runlake` itself, to which the settings append another `runlake`.
     root = settings.cache_dir.parent
     is_root = any((root / name).exists() for name in (DATABASE, LAYOUT_VERSION))
     return replace(settings, cache_dir=root) if is_root else settings

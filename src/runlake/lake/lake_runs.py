@@ -1,4 +1,4 @@
-"""`LakeRuns`: runs of a lake, with the methods of a list of runs."""
+"""`LakeRuns`: a list of runs of a lake, with the methods of `Runs`."""
 
 from __future__ import annotations
 
@@ -39,27 +39,27 @@ PARQUET = "parquet"
 
 
 class LakeRuns(Publishing, LakeDatasets):
-    """Runs of a lake; `Lake` is all of them, and `where` returns some of them.
+    """A list of runs of a lake: `Lake` has all runs, and `where` returns some of them.
 
-    The methods are those of `Runs`, with the same answers, but no method makes a request. The
-    runs are listed when a method is called, so that it finds runs that were pulled meanwhile.
+    The methods and their results are those of `Runs`, but no method makes a request. Each method
+    lists the runs when it is called, so that it finds runs that were pulled meanwhile.
 
-    In an answer, ``run_id`` is the id of a run if no other run of the answer has this id. Otherwise
-    it is ``entity/project/id``, and if runs of two backends have that in common, it begins with the
-    host of the backend. ``id`` is always the id alone. ``entity`` and ``project`` can be named in
-    ``columns``, ``by`` and filters.
+    In a result, ``run_id`` is the id of a run if no other run of the result has this id. Otherwise
+    it is ``entity/project/id``. If runs of two backends have the same path, ``run_id`` begins with
+    the host of the backend. ``id`` is always the id alone. ``entity`` and ``project`` can be named
+    in ``columns``, ``by`` and filters.
 
     Every method that reads histories has the argument ``incomplete``, for runs that lack keys or
-    steps on disk: those that were pulled with ``keys``, that had rows in no export, or whose files
-    are damaged or gone. "warn" reads what is on disk, and an `IncompleteWarning` names the runs;
-    "skip" leaves these runs out of the answer; "raise" raises `NotCached`.
+    steps on disk. Such a run was pulled with ``keys``, had rows in no export, or has files that are
+    damaged or gone. "warn" reads what is on disk, and an `IncompleteWarning` names the runs; "skip"
+    leaves these runs out of the result; "raise" raises `NotCached`.
 
     Parameters
     ----------
     settings : Settings
         The settings of the lake.
     selection : Selection
-        The runs.
+        Which runs to list, and in which order.
     """
 
     def __init__(self, settings: Settings, selection: Selection) -> None:
@@ -74,7 +74,7 @@ class LakeRuns(Publishing, LakeDatasets):
         condition : mapping, polars.Expr or callable
             A filter, as for `runs`; an expression over the columns of `runs` with ``flat=True``; or
             a function that takes a `Run` and returns a bool. A filter is evaluated at each use of
-            the result, the other two now.
+            the result; an expression or a function is evaluated once, by this call.
 
         Raises
         ------
@@ -110,11 +110,11 @@ class LakeRuns(Publishing, LakeDatasets):
         Parameters
         ----------
         filters : mapping, polars.Expr or callable, optional
-            Conditions in the language of `Api.runs`: ``{"config.lr": {"$gt": 0.01}}``. Patterns of
-            ``$regex`` are Python's. Or an expression or a function, as for `where`.
+            Conditions in the language of `Api.runs`, such as ``{"config.lr": {"$gt": 0.01}}``;
+            patterns of ``$regex`` are Python's. Or an expression or a function, as for `where`.
         order : str, optional
-            ``+`` (ascending) or ``-`` (descending) and a field; runs without the field come last.
-            The default is ``+created_at``.
+            ``+`` (ascending) or ``-`` (descending), followed by the name of a field, such as
+            ``+created_at``, the default. Runs without the field come last.
         columns : list of str, optional
             Columns to return, such as ``name``, ``project``, ``config.lr`` and ``summary.loss``. If
             omitted, all fields, config and summary.
@@ -122,12 +122,13 @@ class LakeRuns(Publishing, LakeDatasets):
             Return a column per path of config and summary instead of structs; all columns are then
             scalars.
         limit, offset : int
-            Maximum number of runs, and number of runs to leave out before them.
+            Maximum number of runs to return, and number of runs to leave out before the first one.
 
         Returns
         -------
         polars.DataFrame
-            ``entity``, ``project`` and the columns of `Runs.frame`; or the named columns.
+            The named columns; if ``columns`` is omitted, ``entity``, ``project`` and the columns of
+            `Runs.frame`.
 
         Raises
         ------
@@ -152,7 +153,10 @@ class LakeRuns(Publishing, LakeDatasets):
         return lake_table(selection, columns, flat=flat)
 
     def frame(self, *, flat: bool = False) -> pl.DataFrame:
-        """Return the fields, config and summary of the runs as a frame; as `Runs.frame`."""
+        """Return the fields, config and summary of the runs as a frame.
+
+        The argument and the result are those of `Runs.frame`.
+        """
         return self._fixed(WARN).frame(flat=flat)
 
     def pandas(self) -> pd.DataFrame:
@@ -186,14 +190,14 @@ class LakeRuns(Publishing, LakeDatasets):
         Returns
         -------
         polars.LazyFrame
-            As from `Runs.scan`.
+            The rows and columns that `Runs.scan` returns.
 
         Raises
         ------
         InvalidArgument
             If an argument is wrong; nothing has been read then.
         NotCached
-            If ``incomplete`` is "raise", and a run lacks keys or steps; with ``lineage`` also if a
+            If ``incomplete`` is "raise", and a run lacks keys or steps. With ``lineage``, also if a
             parent whose rows are needed was not pulled.
         """
         return self._read(
@@ -220,7 +224,7 @@ class LakeRuns(Publishing, LakeDatasets):
         max_step: int | None = None,
         incomplete: str = WARN,
     ) -> pl.LazyFrame:
-        """Read the histories of the runs as one lazy frame; an alias of `scan`."""
+        """Read the histories of the runs as one lazy frame, as `scan` does."""
         return self.scan(keys, min_step=min_step, max_step=max_step, incomplete=incomplete)
 
     def best(
@@ -232,7 +236,10 @@ class LakeRuns(Publishing, LakeDatasets):
         columns: Sequence[str] = (),
         incomplete: str = WARN,
     ) -> pl.DataFrame:
-        """Return the best value of a key for each run, and its step; as `Runs.best`."""
+        """Return the best value of a key for each run, and its step.
+
+        The arguments and the result are those of `Runs.best`.
+        """
         return self._read(incomplete, lambda runs: runs.best(key, mode, x=x, columns=columns))
 
     def last(
@@ -243,7 +250,10 @@ class LakeRuns(Publishing, LakeDatasets):
         columns: Sequence[str] = (),
         incomplete: str = WARN,
     ) -> pl.DataFrame:
-        """Return the last value of a key for each run, and its step; as `Runs.last`."""
+        """Return the last value of a key for each run, and its step.
+
+        The arguments and the result are those of `Runs.last`.
+        """
         return self._read(incomplete, lambda runs: runs.last(key, x=x, columns=columns))
 
     def at(
@@ -280,7 +290,10 @@ class LakeRuns(Publishing, LakeDatasets):
         lineage: bool = False,
         incomplete: str = WARN,
     ) -> pl.DataFrame:
-        """Return statistics of keys over runs, at the points of one x axis; as `Runs.align`."""
+        """Return statistics over the runs for each key, at the points of a common x axis.
+
+        The arguments and the result are those of `Runs.align`.
+        """
         return self._read(
             incomplete,
             lambda runs: runs.align(
@@ -311,7 +324,10 @@ class LakeRuns(Publishing, LakeDatasets):
         points: int = N_POINTS,
         incomplete: str = WARN,
     ) -> Chart:
-        """Return a chart of keys of all runs; as `Runs.plot`."""
+        """Return a chart of keys, with the curves of all runs.
+
+        The arguments and the result are those of `Runs.plot`.
+        """
         return self._read(
             incomplete,
             lambda runs: runs.plot(
@@ -330,23 +346,28 @@ class LakeRuns(Publishing, LakeDatasets):
     def keys(
         self, pattern: str | None = None, kind: str | None = None, *, incomplete: str = WARN
     ) -> pl.DataFrame:
-        """Return a table of the keys of each run, from statistics; as `Runs.keys`.
+        """Return a table of the keys of each run, from the statistics of its files.
 
-        A key is listed even if only its statistics are on disk.
+        The arguments and the result are those of `Runs.keys`. A key is listed even if only its
+        statistics are on disk.
         """
         return self._read(incomplete, lambda runs: runs.keys(pattern, kind))
 
     def sql(self, query: str, *, incomplete: str = WARN) -> duckdb.DuckDBPyRelation:
-        """Query the runs and their histories with SQL; as `Runs.sql`.
+        """Query the runs and their histories with SQL.
 
-        The view ``runs`` also has the columns ``entity`` and ``project``.
+        The views are those of `Runs.sql`; the view ``runs`` also has the columns ``entity`` and
+        ``project``.
         """
         return self._read(incomplete, lambda runs: runs.sql(query))
 
     def system(
         self, keys: list[str] | None = None, *, samples: int = 200_000, incomplete: str = WARN
     ) -> pl.DataFrame:
-        """Return the system metrics of each run, as they were pulled; as `Runs.system`."""
+        """Return the system metrics of each run, as `Lake.pull` has stored them.
+
+        The arguments and the result are those of `Runs.system`.
+        """
         return self._read(incomplete, lambda runs: runs.system(keys, samples=samples))
 
     @overload
@@ -392,7 +413,10 @@ class LakeRuns(Publishing, LakeDatasets):
         *,
         incomplete: str = WARN,
     ) -> list[dict[str, Any]] | pd.DataFrame | pl.DataFrame:
-        """Return a sample of the history of every run; as `Runs.histories`."""
+        """Return a sample of the history of every run.
+
+        The arguments and the result are those of `Runs.histories`.
+        """
         return self._read(
             incomplete, lambda runs: runs.histories(samples, keys, x_axis, format, stream)
         )
@@ -405,7 +429,7 @@ class LakeRuns(Publishing, LakeDatasets):
         max_step: int | None = None,
         how: str = "all",
     ) -> LakePlan:
-        """Return the plan of a scan: runs, files, bytes, and what is not complete on disk.
+        """Return the plan of a scan: its runs, files and bytes, and what is missing on disk.
 
         Parameters
         ----------
@@ -415,7 +439,7 @@ class LakeRuns(Publishing, LakeDatasets):
         Returns
         -------
         LakePlan
-            The plan; ``str()`` makes a readable description of it. No history has been read.
+            The plan. `print` shows it as text. No history has been read.
         """
         from runlake.lake.plan import plan_lake
         from runlake.values import Question
@@ -424,7 +448,10 @@ class LakeRuns(Publishing, LakeDatasets):
         return plan_lake(self._fixed(WARN), question)
 
     def tables(self, key: str, step: int | None = None) -> pl.DataFrame:
-        """Read the tables that the runs logged under one key; as `Runs.tables`."""
+        """Read the tables that the runs logged under one key.
+
+        The arguments and the result are those of `Runs.tables`.
+        """
         runs = self._fixed(WARN)
         runs.refuse_if_published("tables")
         return runs.tables(key, step)
@@ -449,14 +476,14 @@ class LakeRuns(Publishing, LakeDatasets):
         ----------
         dest : path or str
             A directory, or the URL of one in object storage (``s3://bucket/prefix``); for "duckdb",
-            a file. What an earlier export with the same arguments wrote there is kept if it is up
-            to date, so an interrupted export continues.
+            a file. Files that an earlier export with the same arguments wrote to ``dest`` are kept
+            if they are up to date, so an interrupted export continues.
         format : {"parquet", "csv", "jsonl", "duckdb"}
             The directory gets ``runs`` with a row per run, and ``history`` with a file per run; the
             database gets two tables of these names.
         partition_by : list of str, optional
-            Columns of the runs, such as ``project`` or ``config.lr``: ``history`` is divided into
-            folders such as ``project=mnist``, and these columns are left out of the files.
+            Columns of the runs, such as ``project`` or ``config.lr``, that divide ``history`` into
+            folders such as ``project=mnist``. These columns are left out of the files.
         columns : list of str, optional
             Columns of the runs to repeat in every row.
         keys, how, min_step, max_step
@@ -481,8 +508,8 @@ class LakeRuns(Publishing, LakeDatasets):
         -----
         Each key has one type in all files. Parquet keeps NaN and nested values. In CSV, nested
         values are JSON text, and a null is an empty cell. A line of JSON has only the keys of its
-        row, and NaN and infinities are the texts "NaN", "Infinity" and "-Infinity". A file gets its
-        name when it is complete; memory is bounded by the rows of a batch.
+        row, and NaN and infinities are the strings "NaN", "Infinity" and "-Infinity". A file gets
+        its final name when it is complete. Memory use is bounded by the rows of one batch.
         """
         from runlake.lake.copies.copying import copy_out
 
@@ -502,7 +529,7 @@ class LakeRuns(Publishing, LakeDatasets):
     @overload
     def __getitem__(self, index: slice) -> list[Run]: ...
     def __getitem__(self, index: int | str | slice) -> Run | list[Run]:
-        """Return a run by its position, or by its path as `Lake.run` does."""
+        """Return a run by its index, or by its path as `Lake.run` does; a slice returns a list."""
         fixed = self._fixed(WARN)
         if isinstance(index, str):
             return fixed.open(find_one(fixed.runs, index, self._selection.root))
@@ -513,6 +540,7 @@ class LakeRuns(Publishing, LakeDatasets):
     def _read(self, incomplete: str, read: Callable[[FixedRuns], T]) -> T:
         check_word(incomplete, "incomplete", POLICIES)
         runs = self._fixed(incomplete)
+        # More than once: a read of system metrics finds only one incomplete run at a time.
         while True:
             try:
                 found = read(runs)

@@ -1,4 +1,4 @@
-"""Find one run of a lake by its path, its id, or the address of its page."""
+"""Find one run of a lake by its path, its id, or the URL of its web page."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SHOWN_PATHS = 5
 
 
 def find_one(runs: Sequence[LakeRun], path: str, root: Path) -> LakeRun:
-    """Return the run that a path names.
+    """Return the run that a path, an id or a URL names.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def find_one(runs: Sequence[LakeRun], path: str, root: Path) -> LakeRun:
         ``entity/project/run_id``, ``run_id``, the name of a run in the column ``run_id``, or the
         URL of the run's page.
     root : Path
-        Root of the cache, for messages.
+        Root of the cache, which error messages name.
 
     Raises
     ------
@@ -50,6 +50,8 @@ def find_one(runs: Sequence[LakeRun], path: str, root: Path) -> LakeRun:
         or ("/" in wanted and wanted in all_names(run.directory.base_url, *_parts(run)))
     ]
     if is_url(path):
+        # Runs of two backends may have the same path. A backend may show its pages at another host
+        # than that of its API.
         host = urlsplit(path).netloc
         pages = (run.directory.base_url for run in named)
         hosts = [{urlsplit(page).netloc, urlsplit(app_url(page)).netloc} for page in pages]

@@ -20,22 +20,22 @@ SHOWN_RUNS = 20
 
 @dataclass(frozen=True, slots=True)
 class LakePlan:
-    """What a scan of a lake would read.
+    """What a scan of a lake would read, and what is missing on disk.
 
     Parameters
     ----------
     question : str
-        Keys and steps.
+        The requested keys and steps, in words.
     n_runs : int
-        Number of runs.
+        Number of runs to read.
     n_files, n_bytes : int
-        Number of files to open, and their bytes on disk. Of these, a scan reads only the columns of
-        its keys.
+        Number of files to open, and their size on disk in bytes. A scan reads only the columns of
+        its keys from these files.
     n_rows : int
-        Rows in the row groups to read.
+        Number of rows in the row groups to read.
     incomplete : mapping of str to str
-        What each run lacks on disk; the keys are the names of the column ``run_id``. Runs that lack
-        nothing are not in it.
+        For each run that lacks something on disk, what it lacks. The keys are the runs' names in
+        the column ``run_id``.
     n_packed : int
         Number of runs that are read from packed tables; the others are read from their exports.
     """
@@ -74,7 +74,7 @@ class LakePlan:
 
 
 def packed_files(packed: Sequence[PackedReading]) -> dict[str, int]:
-    """Return the bytes of the files of packed tables to open, by their paths."""
+    """Return the packed data files to open: a dict from each file's path to its size in bytes."""
     found: dict[str, int] = {}
     for rows in {id(one.rows): one.rows for one in packed}.values():
         found |= rows.files()
@@ -82,7 +82,7 @@ def packed_files(packed: Sequence[PackedReading]) -> dict[str, int]:
 
 
 def plan_lake(runs: FixedRuns, question: Question) -> LakePlan:
-    """Plan a scan of runs, without reading a history."""
+    """Return the plan of a scan of runs, without reading a history."""
     listed = runs.listed()
     readings = runs.source.open_any(listed, question)
     plans = [one.plan for one in readings if not isinstance(one, PackedReading)]

@@ -11,12 +11,12 @@ from typing import Any
 from runlake.errors.screen import for_screen, line_for_screen
 from runlake.values.counted import counted
 
-# How many runs of a kind the text and the card name.
+# Maximum number of runs that ``str()`` and the HTML card of a report name.
 SHOWN_RUNS = 20
 
 
 def with_retry(reason: str, retry: str) -> str:
-    """Return why a run is not whole in the lake, and what the next pull will do, as sentences.
+    """Return two sentences: why a run is incomplete, and what the next pull will do about it.
 
     Examples
     --------
@@ -37,7 +37,7 @@ class Failure:
     error : str
         Name of the error's class, such as ``ExportCorrupt``.
     retry : str
-        What the next pull will do about the run, or the next `Lake.add`.
+        What the next `Lake.pull` or `Lake.add` will do about the run.
     """
 
     reason: str
@@ -50,35 +50,38 @@ class Failure:
 
 @dataclass(frozen=True)
 class PullReport:
-    """What a pull did; with ``dry_run``, what it would do. Every run is in one of five groups.
+    """What a pull did, or with ``dry_run``, what it would do.
+
+    Each run is in one of five groups: `new`, `changed`, `unchanged`, `incomplete` or `failed`. Runs
+    are named by their paths.
 
     Parameters
     ----------
     new : tuple of str
-        Runs that were not in the lake, by path; with all that was requested.
+        Runs that were not in the lake before, and were pulled completely.
     changed : tuple of str
         Runs that had changed since the last pull, or of which more was requested.
     unchanged : tuple of str
-        Runs for which no request was needed.
+        Runs whose current state was already in the lake, with all that was requested.
     incomplete : mapping of str to str
-        Runs that were pulled, but lack something, with the reason, and what the next pull will do.
+        Runs that were pulled, but lack something: why, and what the next pull will do.
     failed : mapping of str to Failure
-        Runs that could not be pulled. What was on disk before is still there.
+        Runs that could not be pulled. Their files from earlier pulls are still in the lake.
     n_bytes : int or None
-        Bytes of exports and files that were downloaded; with ``dry_run``, that would be
+        Bytes of exports and files that were downloaded. With ``dry_run``, the bytes that would be
         downloaded, or None if a host does not state lengths.
     n_requests : int
-        Requests to the backend and to storage hosts, with retries; with ``dry_run``, those that a
-        pull would send.
+        Number of requests to the backend and to storage hosts, retries included. With ``dry_run``,
+        the number of requests that a pull would send.
     seconds : float
-        Duration.
+        Duration of the pull in seconds.
     is_dry_run : bool
         True if nothing was downloaded.
     is_interrupted : bool
         True if the pull did not reach the last run.
     n_artifacts : int
-        Versions of artifacts whose files are in the lake now, and were not before; with
-        ``dry_run``, those to download.
+        Number of artifact versions whose files this pull has added to the lake; with ``dry_run``,
+        the number of versions to download.
     """
 
     new: tuple[str, ...] = ()
@@ -95,11 +98,11 @@ class PullReport:
 
     @property
     def n_runs(self) -> int:
-        """Number of runs."""
+        """Number of runs in all five groups."""
         return sum(n for _, n in self._counts())
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the report as plain JSON values."""
+        """Return the report as a dict of plain JSON values."""
         return {
             "new": list(self.new),
             "changed": list(self.changed),
@@ -119,7 +122,7 @@ class PullReport:
         }
 
     def to_json(self) -> str:
-        """Return the report as JSON."""
+        """Return the report as a JSON string."""
         return json.dumps(self.to_dict())
 
     def _counts(self) -> list[tuple[str, int]]:

@@ -1,4 +1,4 @@
-"""Compare the runs of a lake with those of a backend: which could be deleted there."""
+"""Compare the runs of a lake with a backend, to find runs that can be deleted at the backend."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ class Verdict:
     Parameters
     ----------
     run : RunPath
-        The run.
+        The path of the run.
     status : str
         "complete", "incomplete", "changed", "gone", "only here" or "only there".
     reason : str
-        Why, in words.
+        Why the run has this status, in words.
     has_all_files : bool
         True if all files of the run were pulled.
     pulled_at : float or None
@@ -69,7 +69,15 @@ class Verdict:
 
 
 def verify(root: Path, client: Client) -> pl.DataFrame:
-    """Compare all runs of a lake with a backend; see `Lake.verify`."""
+    """Compare all runs of a lake with a backend, and return the frame that `Lake.verify` describes.
+
+    Parameters
+    ----------
+    root : Path
+        Root of the cache.
+    client : Client
+        The backend.
+    """
     import polars as pl
 
     verdicts = sorted(_verdicts(root, client), key=lambda one: str(one.run))
@@ -136,7 +144,7 @@ def _list(client: Client, entity: str, project: str) -> dict[str, Listed]:
 
 
 def _count_artifacts(client: Client, entity: str, project: str) -> dict[str, int]:
-    """Return how many artifacts each run of a project has logged; empty if it cannot be known."""
+    """Return the number of artifacts that each run has logged, by run id; empty if unknown."""
     found: dict[str, int] = {}
     cursor = None
     try:
@@ -161,14 +169,17 @@ def _count_artifacts(client: Client, entity: str, project: str) -> dict[str, int
             if not info.get("hasNextPage") or cursor is None:
                 return found
     except BackendError:
-        # An older backend.
+        # An older backend may not have these fields.
         return {}
 
 
 def _with_artifacts(
     cached: CachedRun, verdict: Verdict, n_logged: int | None, damages: Damages
 ) -> Verdict:
-    """Return a verdict with the numbers of artifacts; the files of those on disk are read."""
+    """Return a verdict with its two counts of artifacts filled in.
+
+    The artifact files on disk are read, because damaged files count as missing.
+    """
     if n_logged is None:
         return verdict
     n_whole = 0
@@ -209,7 +220,7 @@ def _differing(stored: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 def _lack(
     directory: RunDirectory, manifest: StoredManifest, listed: Listed, damages: Damages
 ) -> str | None:
-    """Return what is missing on disk; None if all that was noted is there and intact."""
+    """Describe what the lake lacks of a run; None if all recorded files are there and intact."""
     reason = incomplete_reason(manifest)
     if reason is None and manifest.attrs is None:
         reason = "its config and summary were never pulled"
@@ -218,6 +229,7 @@ def _lack(
     if reason is None and not all(one.is_whole for one in manifest.beside.values()):
         reason = "some of its files, artifacts or system metrics could not be downloaded"
     if reason is None:
+        # After the checks above, because this one reads files for their digests.
         damaged = next(_damaged(directory, manifest), None)
         reason = None if damaged is None else f"the file {damaged!r} is damaged or gone"
     return reason or _damaged_artifact(directory, manifest, damages)
@@ -226,7 +238,7 @@ def _lack(
 def _damaged_artifact(
     directory: RunDirectory, manifest: StoredManifest, damages: Damages
 ) -> str | None:
-    """Return which requested artifact is damaged on disk, in words; None if none is."""
+    """Describe the first requested artifact that is damaged on disk; None if all are intact."""
     companion = manifest.beside.get(ARTIFACTS)
     if companion is None:
         return None
@@ -239,8 +251,9 @@ def _damaged_artifact(
 
 
 def _damaged(directory: RunDirectory, manifest: StoredManifest) -> Iterator[str]:
-    """Yield the names of files that are damaged or gone."""
+    """Yield the names of the run's files that are damaged or gone."""
     gone = [one.file for one in manifest.offered_exports or () if not one.is_usable]
+    # `Lake.pack` may have deleted the exports on purpose; their packed rows then count.
     if gone and not has_packed_rows(directory):
         yield from gone
     for kind, companion in manifest.beside.items():

@@ -1,4 +1,4 @@
-"""Check the packed rows of runs whose exports were dropped: they are the only copy here."""
+"""Check the packed rows of runs whose exports were deleted: these rows are the only local copy."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from runlake.lake.packed.place import PackedPlace
 
 
 def has_packed_rows(directory: RunDirectory) -> bool:
-    """Return whether the packed tables have all rows of a run whose exports were dropped.
+    """Return whether the packed tables have all rows of a run whose exports were deleted.
 
-    The rows are read, so that damaged data files are found.
+    All rows are read, so that damaged data files are found.
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ def has_packed_rows(directory: RunDirectory) -> bool:
     Returns
     -------
     bool
-        False also if the exports were not dropped: then they are the copy that counts.
+        False also if `Lake.pack` has not deleted the exports, because then only the exports count.
     """
     root, relative = directory.root, directory.relative
     if relative not in read_dropped(root) or not PackedPlace(root).is_there:
