@@ -1,4 +1,4 @@
-"""Find the best value of a key by reading all of its values: a file's statistics may be wrong."""
+"""Find the best value of a key. All values are read, because a file's statistics may be wrong."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ Mode = Literal["min", "max"]
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """The best value of a key.
+    """The best value of a key, and the first step at which it was logged.
 
     Parameters
     ----------
     value : int or float
-        The value; never NaN.
+        The lowest or highest value; never NaN.
     step : int
-        The first step that has the value.
+        First step at which the key has this value.
     """
 
     value: float
@@ -40,12 +40,12 @@ class Best:
 
 
 def find_best(reading: Reading, mode: Mode) -> Best:
-    """Return the best value of the only key of a reading.
+    """Return the best value of the key that ``reading`` reads.
 
     Parameters
     ----------
     reading : Reading
-        A reading with exactly one key.
+        A planned read of exactly one key.
     mode : {"min", "max"}
         Whether the lowest or the highest value is best.
 

@@ -1,4 +1,4 @@
-"""Sample the curves of many keys of one run, for small pictures, if the read is cheap."""
+"""Sample many keys of one run for small charts, without expensive reads."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ class Curves:
     Parameters
     ----------
     points : mapping of str to tuple of list and list
-        Steps and values of each key that has numbers.
+        By key: a list of steps, and a list of equally many values. Keys without numbers are left
+        out.
     source : str
         A sentence that says where the points come from and what they cost, or why there are none.
     """
@@ -52,7 +53,7 @@ def read_curves(
     *,
     may_ask: bool = True,
 ) -> Curves:
-    """Sample some keys of a run: from the cache without a request, else by one request.
+    """Return sampled curves of a run, from the cache if possible, else by one request.
 
     Parameters
     ----------
@@ -61,11 +62,12 @@ def read_curves(
     run : RunPath
         The run.
     freshness : tuple or None
-        The run's present freshness; cached exports with the same freshness are up to date.
+        Facts from the backend that change whenever rows are added to the run. Cached exports with
+        equal facts are up to date. None if the facts are unknown.
     keys : sequence of str
         The keys, at least one.
     may_ask : bool
-        Request the backend's sample if the history is not in the cache.
+        Whether to request the backend's sample if the history is not in the cache.
     """
     question = Question.from_arguments(list(keys), "any")
     pulled = None

@@ -29,7 +29,7 @@ def follow_run(
     note: Callable[[Manifest], None],
     is_wanted: Callable[[], bool] = lambda: True,
 ) -> Iterator[Row]:
-    """Yield the rows of a run: the existing ones, then new ones until the run ends.
+    """Yield the existing rows of a run, then each new row until the run ends.
 
     Parameters
     ----------
@@ -42,16 +42,17 @@ def follow_run(
     poll : float
         Seconds between two polls.
     note : callable
-        Called with the manifest of each poll.
+        Called with the manifest that each poll fetched.
     is_wanted : callable
-        Called before each poll, also after one that failed; False ends the iterator.
+        Called before each poll, also if the previous poll failed. If it returns False, the iterator
+        ends.
 
     Yields
     ------
     dict
-        Ascending by ``_step``, each step once, with the values of the first poll that found it. If
-        the run is rewound to a step and continues from there, the new rows after that step are
-        yielded too.
+        The rows, ascending by ``_step``. Each step is yielded once, as the first poll that found
+        this step read it. If the run is rewound to a step and continues from there, the new rows
+        after that step are yielded too.
 
     Raises
     ------
@@ -75,7 +76,7 @@ def follow_run(
 
 @dataclass(slots=True)
 class _Following:
-    """State of following a run: how far it has been read.
+    """State of `follow_run`: how far the run has been read.
 
     Parameters
     ----------
@@ -101,7 +102,7 @@ class _Following:
     has_fallen: bool = field(default=False, init=False)
 
     def iter_news(self) -> Iterator[Row]:
-        """Poll once, and yield new rows."""
+        """Fetch the manifest once, and yield the rows that have not been yielded yet."""
         now = fetch_manifest(self.client, self.run, is_silent=True)
         self.note(now)
         self._mind_rewinding(now)
@@ -142,7 +143,7 @@ class _Following:
         return has_other_lines or not _objects(now) <= _objects(self.seen)
 
     def _mind_rewinding(self, now: Manifest) -> None:
-        """Set the position back if the run was rewound: two polls in a row found it shorter.
+        """Lower ``position`` if the run was rewound: if two polls in a row found the run shorter.
 
         A single poll may find the run shorter because a replica with old data answered it.
         """
@@ -183,9 +184,9 @@ def _end(manifest: Manifest) -> int:
 
 
 def _readable_end(reading: Reading) -> int:
-    """Return the step after the highest step of the rows that ``reading`` can have returned.
+    """Return the step after the highest step that ``reading`` can have returned.
 
-    It is computed from the exports and live steps of the reading.
+    The highest step is that of the exports and live steps of the reading.
     """
     manifest = reading.pulled.manifest
     if reading.plan.is_walk:

@@ -1,4 +1,7 @@
-"""Decode first rows while a request checks whether the run has changed; use them if it has not."""
+"""Decode a run's first rows during the request that checks whether the run has changed.
+
+The rows are used if the run has not changed.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ Begun = tuple[SliceQuery, "pl.DataFrame"]
 
 
 class HeadStart:
-    """Decodes the first slice of a read in a thread, from the cache.
+    """Decodes a run's first rows from the cache, in a background thread.
 
     Parameters
     ----------
@@ -55,7 +58,10 @@ class HeadStart:
         return type(None), ()
 
     def take(self, query: SliceQuery) -> pl.DataFrame | None:
-        """Return the rows of ``query`` if they were decoded, else None; later calls return None."""
+        """Return the rows of ``query`` if they were decoded, else None.
+
+        The rows are not kept: every later call returns None.
+        """
         future, self._begun = self._begun, None
         begun = None if future is None or self._pid != os.getpid() else future.result()
         return begun[1] if begun is not None and begun[0] == query else None

@@ -1,4 +1,4 @@
-"""One value that a run logged: the last one from its summary, or the one at a step."""
+"""Find one value that a run logged: the last value, from its summary, or the value at a step."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from runlake.values import Question, RunPath, check_whole
 def logged_value(
     client: Client, run: RunPath, key: str, step: int | None, summary: Mapping[str, Any]
 ) -> Any:
-    """Return a value that a run logged; None if there is none.
+    """Return the value that a run logged under a key; None if there is no such value.
 
     Parameters
     ----------

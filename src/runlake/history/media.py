@@ -1,6 +1,6 @@
-"""Media that a run logged: which files a cell describes, and the files themselves.
+"""Find the media files that a cell of a run's history describes, and download these files.
 
-The cells are those of the wandb SDK: one file, or a list of files of one kind.
+A cell has the wandb SDK's format: a dict that describes one file, or a list of files of one kind.
 """
 
 from __future__ import annotations
@@ -47,18 +47,19 @@ FILES_PER_REQUEST = 100
 
 @dataclass(frozen=True, slots=True)
 class MediaItem:
-    """One file of media, as a cell describes it.
+    """One media file, as a cell of the history describes it.
 
     Parameters
     ----------
     kind : str
         "image", "audio", "video", "html", "object3D", "molecule", "plotly" or "bokeh".
     name : str
-        Name of the file in the run; empty if only an artifact has the file.
+        Name of the file among the run's files; empty if only an artifact has the file.
     sha256 : str
         The logged SHA-256 in hex, or its beginning; empty if none was logged.
     facts : mapping
-        The fields of the cell, such as ``width``, ``height``, ``caption`` and ``size``.
+        The fields of the cell that apply to this file, such as ``width``, ``height``, ``caption``
+        and ``size``.
     """
 
     kind: str
@@ -68,18 +69,18 @@ class MediaItem:
 
 
 def is_media_cell(cell: object) -> bool:
-    """Return whether a cell describes files of media, other than tables."""
+    """Return whether a cell of the history describes media files. Tables are not media."""
     kind = cell.get("_type") if isinstance(cell, Mapping) else None
     return isinstance(kind, str) and (kind in KINDS or kind in LISTS)
 
 
 def is_list_cell(cell: Mapping[str, Any]) -> bool:
-    """Return whether a cell of media describes a list of files."""
+    """Return whether a cell describes a list of media files."""
     return is_media_cell(cell) and cell["_type"] in LISTS
 
 
 def media_items(cell: Mapping[str, Any]) -> list[MediaItem]:
-    """Return the files that a cell describes.
+    """Return the media files that a cell of the history describes, in the order of the cell.
 
     Raises
     ------
@@ -136,25 +137,25 @@ def _item(kind: str, one: Mapping[str, Any], shared: Mapping[str, Any]) -> Media
 def fetch_media(
     client: Client, run: RunPath, items: Sequence[MediaItem], *, max_bytes: int | None = None
 ) -> list[Path]:
-    """Return the files of media, from the cache or downloaded to it.
+    """Return the local paths of media files; download the files that are not in the cache.
 
     Parameters
     ----------
     client : Client
-        The backend. Files in the cache cost no request. Other files cost one request for all of
-        them, and one download each.
+        The backend. Files in the cache cost no request. Other files of the run cost one request per
+        100 files, and one download each.
     run : RunPath
         The run.
     items : sequence of MediaItem
         The files.
     max_bytes : int, optional
-        Maximum length of a downloaded file, for cells that log no length or no SHA-256. For other
-        cells, the logged length is the maximum.
+        Maximum length in bytes of a downloaded file, for cells that log no length or no SHA-256.
+        For other cells, the logged length is the maximum.
 
     Returns
     -------
     list of Path
-        One per item; the files must not be changed.
+        One path per item, in order. The files belong to the cache and must not be changed.
 
     Raises
     ------
@@ -183,7 +184,7 @@ def fetch_media(
 
 
 def _list_files(client: Client, run: RunPath, names: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return the backend's description of files, by name."""
+    """Return the backend's description of each file, by file name."""
     nodes: dict[str, dict[str, Any]] = {}
     for start in range(0, len(names), FILES_PER_REQUEST):
         some = names[start : start + FILES_PER_REQUEST]

@@ -19,7 +19,7 @@ from runlake.values import STEP, Question, RunPath
 
 
 class PullOptions(TypedDict, total=False):
-    """Options of `runlake.cache.pull.pull_run`."""
+    """Keyword arguments that are passed on to `runlake.cache.pull.pull_run`."""
 
     use_cache: bool
     distrusted: Collection[Path]
@@ -48,9 +48,10 @@ def open_plan(
     question : Question
         Keys and steps to read.
     pulled : PullResult, optional
-        The result of an earlier pull, which is read without another pull.
+        The result of an earlier pull. If it is given, its files are read, and the run is not pulled
+        again.
     **options
-        As for `runlake.cache.pull.pull_run`.
+        Passed on to `runlake.cache.pull.pull_run`.
 
     Returns
     -------
@@ -84,7 +85,10 @@ def _plan_again(_: LoadedExports, pulled: PullResult, question: Question) -> Pla
 
 
 def _check_steps(pulled: PullResult) -> None:
-    """Raise `ExportCorrupt` if no export has steps; warn about rows that no read returns."""
+    """Raise `ExportCorrupt` if none of the exports with rows has a column ``_step``.
+
+    Warn about rows that no read returns.
+    """
     stepless, below, n_filled = pulled.exports.once(_find_unreadable)
     if stepless:
         problem = (
@@ -107,7 +111,10 @@ def _check_steps(pulled: PullResult) -> None:
 def _find_unreadable(
     exports: LoadedExports,
 ) -> tuple[list[StoredExport], list[StoredExport], int]:
-    """Return exports without steps, exports with negative steps, and the number with rows."""
+    """Find exports whose steps are missing or negative.
+
+    Return a list of each kind, and the number of exports that have rows.
+    """
     filled = [export for export in exports if export.facts.n_rows]
     stepless = [export for export in filled if STEP not in export.facts.columns]
     # Steps of more than 63 bits wrap around to negative ones.

@@ -1,4 +1,4 @@
-"""`Reading`: an opened history of one run, with a method for each output."""
+"""`Reading`: the opened history of one run, with a method for each output format."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A planned read, with a method for each output.
+    """A planned read of one run's history, with a method for each output format.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class Reading:
     live : LiveSource
         Source of the plan's live rows.
     head_start : HeadStart or None
-        Has the first rows, if they were decoded in advance.
+        Contains the first rows if they are decoded in advance; else None.
     """
 
     client: Client
@@ -73,11 +73,11 @@ class Reading:
 
     @property
     def pulled(self) -> PullResult:
-        """The manifest and the cached exports at one moment."""
+        """The result of the pull: the run's manifest and its cached exports."""
         return self.plan.pulled
 
     def iter_rows(self, page_size: int) -> Iterator[Row]:
-        """Return the rows as dicts; warn if there are none although the run has rows."""
+        """Return an iterator over rows as dicts; warn if it is empty although the run has rows."""
         # Not a generator, because it would be resumed for each row.
         return chain.from_iterable(self._warned_batches(page_size))
 
@@ -101,7 +101,7 @@ class Reading:
         return frame if self.pulled.keeper is None else frame.collect().lazy()
 
     def frame(self) -> pl.DataFrame:
-        """Return the rows as a frame; warn if there are none although the run has rows."""
+        """Return the rows as a frame; warn if there are no rows although the run has rows."""
         from runlake.history.frames.scan import warn_of_json
 
         collected, json_keys = self.healing(lambda reading: reading.collected())
@@ -111,7 +111,7 @@ class Reading:
         return collected
 
     def tried(self) -> Reading:
-        """Decode each unverified export once, to find broken files; return the reading to use."""
+        """Decode unverified exports once, and mend broken files; return the mended reading."""
         if all(read.is_promised for read in self.plan.exports):
             return self
         return self.healing(lambda reading: reading._try_exports())  # noqa: SLF001
@@ -172,7 +172,7 @@ class Reading:
             self.warn_no_rows()
 
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
-        """Return the relation of a SQL query over the views ``history`` and ``system``."""
+        """Return a SQL query over the views ``history`` and ``system`` as a DuckDB relation."""
         from runlake.history.sql.mentions import find_mentions
 
         mentions = find_mentions(query)
@@ -208,7 +208,7 @@ class Reading:
         return relation
 
     def last(self, n_rows: int) -> Reading:
-        """Return a reading of the last ``n_rows`` rows of this reading."""
+        """Return a reading of only the last ``n_rows`` rows."""
         start = self.healing(lambda reading: reading._tail_start(n_rows))  # noqa: SLF001
         if start is None:
             return self
@@ -228,7 +228,7 @@ class Reading:
     def sample(
         self, n_rows: int, keys: Sequence[str] | None = None, *, is_silent: bool = False
     ) -> Sample:
-        """Return rows that keep the shape of each key.
+        """Return a sample of the rows that shows the shape of each key's curve.
 
         Parameters
         ----------
@@ -238,13 +238,13 @@ class Reading:
             Keys of the returned rows, the x axis first. Each one is a key of the plan or ``_step``.
             If omitted, ``_step`` and all keys of the plan.
         is_silent : bool
-            Do not warn if there are no rows although the run has rows.
+            True suppresses the warning that no rows were found.
 
         Returns
         -------
         Sample
-            The backend's own sample if the run has no exports and the backend does not list its
-            live steps; else runlake chooses the rows.
+            The backend's own sample if the run has no exports and the backend does not list the
+            run's live steps. In all other cases runlake chooses the rows.
         """
         from runlake.history.sample.downsample import rows_of
 
@@ -260,9 +260,9 @@ class Reading:
     def sampled_frame(
         self, n_rows: int, keys: Sequence[str] | None = None
     ) -> tuple[pl.DataFrame, int, tuple[str, ...]]:
-        """Return the rows of `sample` as a frame, as `picked` does.
+        """Return sampled rows, the number of rows before sampling, and keys with JSON text.
 
-        There is no warning if there are no rows.
+        The rows are those of `sample`, as a frame. If there are no rows, this method does not warn.
         """
         if self._is_backends_choice:
             from runlake.history.frames.json_columns import frame_of, json_columns_of
@@ -276,20 +276,20 @@ class Reading:
     def frame_or_sample(
         self, n_rows: int, keys: Sequence[str], *, needs_all: bool = False
     ) -> tuple[pl.DataFrame, int]:
-        """Return all rows as a frame; if they are too many for a frame, the rows of `sample`.
+        """Return all rows as a frame; if there are too many rows for one frame, return a sample.
 
         Parameters
         ----------
         n_rows, keys
             As for `sample`.
         needs_all : bool
-            Return all rows in any case.
+            Return all rows, however many there are.
 
         Returns
         -------
         tuple of DataFrame and int
-            The rows, and the number of rows before sampling. There is no warning if there are no
-            rows.
+            The rows, and the number of rows before sampling. If there are no rows, this method does
+            not warn.
         """
         from runlake.history.sample.candidates import is_divided
 
@@ -304,7 +304,7 @@ class Reading:
     def picked(
         self, n_rows: int, keys: Sequence[str] | None
     ) -> tuple[pl.DataFrame, int, tuple[str, ...]]:
-        """Return sampled rows, the number of rows before sampling, and keys with JSON text."""
+        """Sample the rows without the backend; the result has the form of `sampled_frame`."""
         from runlake.history.sample.candidates import is_divided, pick_in_parts
         from runlake.history.sample.downsample import pick_rows
 
@@ -324,7 +324,7 @@ class Reading:
         return Sample(rows, max(len(rows), self.pulled.manifest.line_count or 0))
 
     def live_rows(self) -> LiveRows:
-        """Return the live rows of the plan; they are fetched once, at the first access."""
+        """Return the live rows of the plan; they are fetched when the object is first used."""
         from runlake.history.live.spool import LiveRows
 
         return LiveRows(self.live.iter_pages(self.plan))
@@ -335,7 +335,7 @@ class Reading:
         return scan_plan(self.plan, self.live_rows())
 
     def collected(self) -> tuple[pl.DataFrame, tuple[str, ...]]:
-        """Return the rows as a frame, and the names of those columns that are JSON text."""
+        """Return the rows as a frame, and the names of the columns that are JSON text."""
         scanned = self._scanned()
         return scanned.frame.collect(), scanned.json_keys
 
@@ -351,12 +351,12 @@ class Reading:
                 reading = reading.healed(mending, corrupt, self.plan.steps.start)
 
     def healed(self, mending: Mending, corrupt: CacheCorrupt, start: int) -> Reading:
-        """Mend broken files, and return a reading that starts at a step.
+        """Mend broken files, and return a reading of the rows from step ``start`` on.
 
         Parameters
         ----------
         mending : Mending
-            The state of this read.
+            Mends the files, and limits how often this read downloads a file again.
         corrupt : CacheCorrupt
             Names the files that may be broken.
         start : int
@@ -365,7 +365,7 @@ class Reading:
         return replace(self, plan=mending.mend(self.plan, corrupt, start))
 
     def warn_no_rows(self) -> None:
-        """Warn why a read returned no rows, unless the whole run has no rows."""
+        """Warn why a read returned no rows, unless the run or the range of steps is empty."""
         from runlake.history.plan.reasons import explain_no_rows
 
         reason = explain_no_rows(self.pulled.manifest, self.plan.question, self._every_column())
@@ -373,20 +373,20 @@ class Reading:
             warn(reason, NoRowsWarning)
 
     def explain(self) -> Plan:
-        """Return the plan with notes about its keys."""
+        """Return the plan, with notes about the requested keys."""
         from runlake.history.plan.reasons import describe_keys
 
         known = describe_keys(self.pulled.manifest, self.plan.question, self._every_column())
         return replace(self.plan, notes=(*self.plan.notes, *known))
 
     def key_facts(self) -> dict[str, KeyFacts]:
-        """Return kind, count, steps, minimum and maximum of each key, from statistics alone."""
+        """Return each key's kind, count, steps, minimum and maximum, without reading values."""
         from runlake.history.plan.key_facts import find_key_facts
 
         return find_key_facts(self.pulled.manifest, self._every_column())
 
     def logged_keys(self) -> dict[str, KeyFacts]:
-        """Return `key_facts`; if the backend names no keys, the keys of live rows are added."""
+        """Return `key_facts`, plus the keys of live rows if the backend does not list the keys."""
         facts = self.key_facts()
         if self.pulled.manifest.key_counts or not (self.plan.live_pages or self.plan.is_walk):
             return facts
@@ -403,13 +403,13 @@ class Reading:
         return recall_columns(Catalog(self.client.settings.cache_dir), export, None).facts
 
     def iter_batches(self, page_size: int) -> Iterator[list[Row]]:
-        """Yield the rows in non-empty batches, without a warning if there are none."""
+        """Yield the rows as dicts in non-empty lists; do not warn if there are no rows."""
         from runlake.history.rows.build_rows import lists_of
 
         return chain.from_iterable(map(lists_of, self._healed_rows(page_size)))
 
     def _healed_rows(self, page_size: int) -> Iterator[Rows]:
-        """Yield the rows; if a file is broken, mend it and continue."""
+        """Yield the rows in batches; if a file is broken, mend it and continue."""
         from runlake.history.rows.build_rows import last_step
         from runlake.history.rows.rows import read_rows
 
@@ -452,17 +452,18 @@ def open_reading(
     question : Question
         Keys and steps to read.
     pulled : PullResult, optional
-        The result of an earlier pull, which is read without another pull.
+        The result of an earlier pull. If it is given, its files are read, and the run is not pulled
+        again.
     as_rows : bool
-        True if rows will be read. The first rows are then decoded during the request to the
-        backend, provided that the run had ended at the last pull.
+        True if the caller will read rows as dicts. If the run had ended at the last pull, its first
+        rows are then decoded during the request to the backend.
     **options
-        As for `runlake.cache.pull.pull_run`.
+        Passed on to `runlake.cache.pull.pull_run`.
 
     Returns
     -------
     Reading
-        The run at this moment; rows that are logged later are not in it.
+        A read of the run at this moment, without rows that are logged later.
     """
     head_start = None
     is_far = client.round_trip >= FAR_SECONDS and not client.settings.offline

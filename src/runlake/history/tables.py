@@ -1,4 +1,4 @@
-"""Read tables that a run logged with ``wandb.Table``, as frames.
+"""Read the tables that a run logged with ``wandb.Table``, as polars frames.
 
 A table's value in the history names a file of the run and an entry of an artifact. The artifact is
 the better source: only the artifact has the file names of media cells, the types of columns, and
@@ -114,7 +114,7 @@ def read_table_cell(client: Client, run: RunPath, cell: Mapping[str, Any]) -> pl
 
 
 def check_table(key: str, step: int | None) -> None:
-    """Raise `InvalidArgument` if ``key`` is not a string, or ``step`` not an integer."""
+    """Raise `InvalidArgument` unless ``key`` is a string and ``step`` an integer or None."""
     if not isinstance(key, str):
         raise InvalidArgument(f"The key of a table must be a string, not {key!r}.")
     check_text(key, "The key")
@@ -143,7 +143,7 @@ class StoredTable:
         return next((list(part["columns"]) for part in self.parts if "columns" in part), [])
 
     def rows(self) -> list[list[Any]]:
-        """Return the rows, with times and arrays converted from their stored form."""
+        """Return the rows as lists of cells, with times and arrays decoded."""
         rows = [list(row) for part in self.parts for row in part.get("data", ())]
         types = _column_types(self.parts[0]) if self.parts else {}
         for at, column in enumerate(map(str, self.columns)):
@@ -155,12 +155,12 @@ class StoredTable:
         return rows
 
     def frame(self) -> pl.DataFrame:
-        """Return the table as a frame."""
+        """Return the table as a polars frame."""
         return _frame(self.parts, self.arrays)
 
 
 def open_table(client: Client, path: ArtifactPath, manifest: Manifest, name: str) -> StoredTable:
-    """Read a table from an artifact, with all its parts.
+    """Read a table from all of its files in an artifact.
 
     Parameters
     ----------
@@ -184,7 +184,7 @@ def open_table(client: Client, path: ArtifactPath, manifest: Manifest, name: str
 
 
 class TableSource:
-    """A file of an artifact that a value of the history refers to: a table, or media.
+    """A table or media file in an artifact, to which a cell of a run's history refers.
 
     Parameters
     ----------
@@ -205,15 +205,15 @@ class TableSource:
         self._name = name
 
     def own_file(self) -> Path:
-        """Return the cached file itself, downloaded if necessary."""
+        """Return the path of the file in the cache; download the file if it is not there."""
         return self._file(self._name)
 
     def frame(self, value: Mapping[str, Any]) -> pl.DataFrame:
-        """Return the table with all its parts, as a frame."""
+        """Read the table from all of its files, and return it as a polars frame."""
         return self.read(is_incremental=value.get("_type") == INCREMENTAL).frame()
 
     def read(self, *, is_incremental: bool | None = None) -> StoredTable:
-        """Return the table with all its parts.
+        """Read the table from all of its files.
 
         If ``is_incremental`` is None, the table's document says whether it is incremental.
         """
@@ -232,7 +232,7 @@ class TableSource:
         return StoredTable(parts, self._arrays(first))
 
     def _arrays(self, document: Mapping[str, Any]) -> dict[str, list[Any]]:
-        """Return the columns of arrays that the SDK stores in numpy files."""
+        """Return the columns that the SDK stores in numpy files, by column name."""
         arrays = {}
         for column, kind in _column_types(document).items():
             place = kind.get("params", {}).get("serialization_path")
@@ -259,13 +259,13 @@ def _tables_in(summary: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
 
 
 def _held_source(client: Client, run: RunPath, cell: Mapping[str, Any]) -> TableSource | None:
-    """Return the table of a cell from the artifacts that were pulled with the run.
+    """Find a cell's table in the artifacts that were pulled with the run, else return None.
 
-    A cell names its artifact by an id of the SDK that only a backend can look up. So the artifact
-    is found by the name of its file, among those that the run logged. The increments of a table are
-    in all versions after the one that they were logged with. If several versions have a file of
-    this name, and the table is not incremental, the files cannot be distinguished, and the result
-    is None.
+    A cell refers to its artifact by an id that only a backend can look up. So the artifact is found
+    by the name of the table's file, among the artifacts that the run logged. For an incremental
+    table, several versions have this file: the version with which it was logged, which is returned,
+    and all later versions. If several versions have the file of any other table, they cannot be
+    distinguished, and the result is None.
     """
     try:
         name = urlsplit(cell.get("artifact_path") or "").path.removeprefix("/")
@@ -289,7 +289,7 @@ def _held_source(client: Client, run: RunPath, cell: Mapping[str, Any]) -> Table
 
 
 def open_reference(client: Client, reference: str | None) -> TableSource | None:
-    """Return the file of an artifact that a value refers to; None if it was deleted."""
+    """Return the artifact file to which ``reference`` refers; None if there is no such file."""
     try:
         parts = urlsplit(reference or "")
     except ValueError:
@@ -362,7 +362,7 @@ def _parse(content: bytes, what: str) -> dict[str, Any]:
 
 
 def _is_table(document: Mapping[str, Any]) -> bool:
-    """Return whether a document is a table: its columns and rows have the expected shapes."""
+    """Return whether a JSON document is a table: its columns and rows have the expected shapes."""
     if isinstance(document.get("parts_path"), str):
         return True
     columns, rows = document.get("columns"), document.get("data")
@@ -384,7 +384,7 @@ def _increment_order(name: str) -> tuple[int, int]:
 
 
 def _column_types(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the type of each column that has exactly one type besides None."""
+    """Return the type of each column that allows exactly one type besides None."""
     types = {}
     try:
         declared = (document.get("column_types") or {}).get("params", {}).get("type_map", {})

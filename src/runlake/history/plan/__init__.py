@@ -2,5 +2,6 @@
 
 To understand this package, begin with `arrow_types` and `key_columns`; then read `segments` and
 `slices`, and `plan`, which uses all of them. `sizes` has the measured sizes of slices and batches,
-`key_facts` the statistics of keys, and `reasons` the texts that explain an empty answer.
+`key_facts` finds the kind and bounds of each key, and `reasons` writes the messages that say why a
+read returned no rows.
 """

@@ -1,4 +1,7 @@
-"""Find the common type of columns; without one they are JSON text (reading rule 6); no I/O."""
+"""Find the common Arrow type of a key's columns. Without a common type, the key is JSON text.
+
+This is reading rule 6. The functions do no I/O.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,12 @@ MAX_DECIMAL_DIGITS = 38
 
 
 def unify(dtypes: Sequence[pa.DataType]) -> pa.DataType | None:
-    """Return the common type of several types, for a column of a frame.
+    """Return the common type of a key's columns, for one column of a frame.
 
     Parameters
     ----------
     dtypes : sequence of pyarrow.DataType
-        Types of one key in several sources; at least one.
+        Types of the key in exports and live rows; at least one.
 
     Returns
     -------
@@ -38,18 +41,19 @@ def unify(dtypes: Sequence[pa.DataType]) -> pa.DataType | None:
 
 
 def join(dtypes: Sequence[pa.DataType | None]) -> pa.DataType | None:
-    """Return the common type of the cells of a column; it may be one that frames cannot hold.
+    """Return the common type of a column's cells, even if frames cannot hold this type.
 
     Parameters
     ----------
     dtypes : sequence of pyarrow.DataType or None
-        Types of parts of the cells, at least one; None is the type of parts that have no common
+        The common type of each part of the cells, at least one; None for a part without a common
         type.
 
     Returns
     -------
     pyarrow.DataType or None
-        The same type whichever parts the cells are divided into; None if there is no common type.
+        None if there is no common type. The result does not depend on how the cells are divided
+        into parts.
 
     Examples
     --------
@@ -60,7 +64,7 @@ def join(dtypes: Sequence[pa.DataType | None]) -> pa.DataType | None:
 
 
 def is_union(dtype: pa.DataType) -> bool:
-    """Return whether a type is the protocol's struct for a key with values of several types."""
+    """Return whether a type is the struct that exports use for a key with values of mixed types."""
     return (
         pa.types.is_struct(dtype)
         and dtype.num_fields > 0
@@ -69,12 +73,15 @@ def is_union(dtype: pa.DataType) -> bool:
 
 
 def is_nested(dtype: pa.DataType) -> bool:
-    """Return whether a type is a struct of dotted keys, and neither media nor a union."""
+    """Return whether a type is a struct of nested keys, and neither media nor a union."""
     return pa.types.is_struct(dtype) and dtype.get_field_index("_type") < 0 and not is_union(dtype)
 
 
 def is_json(dtype: pa.DataType) -> bool:
-    """Return whether a type has JSON, unions or maps at any depth, which frames cannot hold."""
+    """Return whether a type contains JSON, unions or maps at any depth.
+
+    Frames cannot hold such values.
+    """
     if is_binary(dtype) or pa.types.is_map(dtype) or is_union(dtype):
         return True
     if is_list(dtype) or pa.types.is_dictionary(dtype):
@@ -84,7 +91,7 @@ def is_json(dtype: pa.DataType) -> bool:
 
 @lru_cache(maxsize=1024)
 def polars_can_read(dtype: pa.DataType) -> bool:
-    """Return whether polars can read a type."""
+    """Return whether polars can read columns of an Arrow type."""
     if pa.types.is_decimal(dtype):
         return bool(dtype.precision <= MAX_DECIMAL_DIGITS)
     if is_list(dtype) or pa.types.is_dictionary(dtype):
@@ -93,7 +100,7 @@ def polars_can_read(dtype: pa.DataType) -> bool:
 
 
 def as_polars_can_read(dtype: pa.DataType) -> pa.DataType:
-    """Return a type in which types that polars cannot read are replaced by floats."""
+    """Return an Arrow type with float64 in place of the types that polars cannot read."""
     if pa.types.is_decimal(dtype):
         return dtype if polars_can_read(dtype) else pa.float64()
     if is_list(dtype):
@@ -104,7 +111,7 @@ def as_polars_can_read(dtype: pa.DataType) -> pa.DataType:
 
 
 def holds_as_is(target: pa.DataType | None, dtype: pa.DataType) -> bool:
-    """Return whether all engines read a type, and cast it to the answer's type, with equal results.
+    """Return whether all engines cast cells of type ``dtype`` to ``target`` with equal results.
 
     False for structs, times and 16-bit floats.
     """
@@ -121,7 +128,7 @@ def holds_as_is(target: pa.DataType | None, dtype: pa.DataType) -> bool:
 # Cached, because this is called for each column of each run.
 @lru_cache(maxsize=1024)
 def is_plain(dtype: pa.DataType) -> bool:
-    """Return whether polars reads a stored type as the type that the frame's column has."""
+    """Return whether polars reads a stored type directly as the type of the frame's column."""
     if is_list(dtype) and not pa.types.is_fixed_size_list(dtype):
         return is_plain(dtype.value_type)
     if pa.types.is_struct(dtype) and not all(is_plain(field.type) for field in dtype):
@@ -137,7 +144,7 @@ def is_plain(dtype: pa.DataType) -> bool:
 
 
 def is_binary(dtype: pa.DataType) -> bool:
-    """Return whether a type holds bytes, which contain JSON in the protocol."""
+    """Return whether a type holds bytes. In exports, bytes contain JSON."""
     types = pa.types
     return bool(
         types.is_binary(dtype)
@@ -168,7 +175,7 @@ def is_list(dtype: pa.DataType) -> bool:
 
 
 def is_int_or_float(dtype: pa.DataType) -> bool:
-    """Return whether a type is an integer or float type that numpy has too."""
+    """Return whether a type is an integer or floating-point type, which numpy has too."""
     return bool(pa.types.is_integer(dtype) or pa.types.is_floating(dtype))
 
 
@@ -183,7 +190,10 @@ def _plain_if_any(dtype: pa.DataType | None) -> pa.DataType | None:
 
 
 def _plain(dtype: pa.DataType) -> pa.DataType:
-    """Return the frame's type for a stored type; types that differ only in storage get the same."""
+    """Return the type of a frame's column for a stored type.
+
+    Types that differ only in storage, such as string and large string, give the same type.
+    """
     types = pa.types
     plain = dtype
     if types.is_dictionary(dtype):

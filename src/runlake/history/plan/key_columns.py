@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of an export, or a field of a struct column, that contains a key.
+    """A column of an export, or a field of a struct column, that contains the values of a key.
 
     Parameters
     ----------
     key : str
-        The key as users see it: dotted if it was logged nested.
+        The key as users see it: dotted if it was logged in a nested dict.
     path : tuple of str
         Name of the Parquet column, then the names of the struct fields that lead to the values.
     stored : StoredType
@@ -36,12 +36,12 @@ class Column:
 
     @classmethod
     def of(cls, key: str, path: tuple[str, ...], dtype: pa.DataType) -> Column:
-        """Return a column with a type of Arrow."""
+        """Return a column whose type is given as an Arrow type."""
         return cls(key, path, StoredType.of(dtype))
 
     @property
     def dtype(self) -> pa.DataType:
-        """Stored type of the values, as an object of Arrow."""
+        """Stored type of the values, as an Arrow type."""
         return self.stored.arrow
 
     @property
@@ -51,20 +51,20 @@ class Column:
 
     @property
     def is_whole(self) -> bool:
-        """True if the key is the whole Parquet column, not a field of it."""
+        """True if the values are a whole Parquet column, not a field of a struct column."""
         return len(self.path) == 1
 
 
 class KeyColumns(Memo, tuple[Column, ...]):  # noqa: SLOT001 - caches values derived from it
-    """The columns of an export that contain the keys of a read, in the order of the keys."""
+    """The columns of an export that contain the requested keys, in the order of the keys."""
 
     @property
     def fingerprint(self) -> bytes:
-        """16 bytes; equal for columns of equal keys, names and types in the same order."""
+        """A 16-byte digest of the keys, names and types of the columns, in their order."""
         return self.once(_fingerprint)
 
     def of_keys(self, keys: frozenset[str]) -> KeyColumns:
-        """Return the columns that contain some of the keys."""
+        """Return only the columns whose key is in ``keys``."""
         return self.once(_of_keys, keys)
 
 
@@ -78,7 +78,10 @@ def _of_keys(columns: KeyColumns, keys: frozenset[str]) -> KeyColumns:
 
 
 def key_columns(columns: KnownColumns, keys: tuple[str, ...] | None) -> KeyColumns:
-    """Return the result of `find_columns` for an export; it is cached."""
+    """Return the columns of an export that contain the given keys; see `find_columns`.
+
+    The result is cached.
+    """
     return columns.once(_find, keys)
 
 
@@ -89,7 +92,7 @@ def _find(columns: KnownColumns, keys: tuple[str, ...] | None) -> KeyColumns:
 def find_columns(
     types: Mapping[str, StoredType], keys: tuple[str, ...] | None
 ) -> tuple[Column, ...]:
-    """Find the columns that contain keys.
+    """Return the columns of an export that contain the given keys.
 
     Parameters
     ----------
@@ -154,7 +157,7 @@ def _path_length(column: Column) -> int:
 
 
 def _columns_in(name: str, stored: StoredType) -> Iterator[Column]:
-    """Yield a column of an export, or the columns in it if it is a struct of dotted keys."""
+    """Yield a Parquet column, or, if it is a struct of nested keys, a column per nested key."""
     if _has_keys(stored):
         yield from _leaves((name,), stored.arrow)
     else:

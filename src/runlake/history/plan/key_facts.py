@@ -1,6 +1,6 @@
-"""Kind, count, steps, minimum and maximum of each key, from the manifest and statistics alone.
+"""Find each key's kind, count, steps, minimum and maximum from the manifest and statistics.
 
-The functions do no I/O.
+Only `with_live_rows` reads live rows; the other functions do no I/O.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ NO_TYPES = {"nil", "unknown"}
 
 @dataclass(frozen=True, slots=True)
 class KeyFacts:
-    """Facts about a key, known without reading its values.
+    """Facts about a key: the kind of its values, their number, steps and bounds.
 
     Parameters
     ----------
     key : str
         The key.
     kind : str
-        Kind of its values: one of `KEY_KINDS`.
+        Kind of the key's values, such as "number" or "media": one of `KEY_KINDS`.
     count : int or None
         Number of rows that have the key; None if unknown.
     first_step, last_step : int or None
         The key was not logged before the first step or after the last step; None if unknown.
     minimum, maximum : float or None
         Lowest and highest number of the key, never NaN. None if a row with the key is not exported
-        yet, or if the statistics of an export lack one of the two.
+        yet, or if the statistics of an export lack this number.
     """
 
     key: str
@@ -71,7 +71,7 @@ def find_key_facts(manifest: Manifest, exports: Sequence[ExportFacts]) -> dict[s
     Returns
     -------
     dict of str to KeyFacts
-        By key, without ``_step`` and empty columns.
+        By key. ``_step`` and keys without values are left out.
     """
     # One object per key and no further containers: with 20,000 keys these would cause a full
     # garbage collection, which takes a quarter of the time.
@@ -88,7 +88,7 @@ def find_key_facts(manifest: Manifest, exports: Sequence[ExportFacts]) -> dict[s
 
 
 def with_live_rows(known: Mapping[str, KeyFacts], live: LiveRows) -> dict[str, KeyFacts]:
-    """Return facts about keys that include the live rows.
+    """Return the facts about the keys of exported and live rows together.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def with_live_rows(known: Mapping[str, KeyFacts], live: LiveRows) -> dict[str, K
 
 
 def _joined(one: KeyFacts, other: KeyFacts) -> KeyFacts:
-    """Return the facts about a key from those about two parts of its rows."""
+    """Combine the facts about two sets of rows that have a key."""
     count = None if one.count is None or other.count is None else one.count + other.count
     steps = (one.first_step, other.first_step, one.last_step, other.last_step)
     known = [step for step in steps if step is not None]
@@ -136,9 +136,9 @@ def _joined(one: KeyFacts, other: KeyFacts) -> KeyFacts:
 
 
 def _exported_facts(export: ExportFacts) -> Iterator[KeyFacts]:
-    """Yield the facts about each column of an export that has values."""
-    # Imported late, because it imports pyarrow; texts about keys and empty answers need only the
-    # rest of this module.
+    """Yield the facts about each column of an export that is not empty."""
+    # Imported late, because it imports pyarrow; messages about keys need only the rest of this
+    # module.
     from runlake.history.plan.stored_kinds import stored_kind
 
     n_rows, first, last = export.n_rows, export.first_step, export.last_step
@@ -153,7 +153,7 @@ def _exported_facts(export: ExportFacts) -> Iterator[KeyFacts]:
 def _facts(
     key: str, manifest: Manifest, exported: KeyFacts | None, unlisted: int | None
 ) -> KeyFacts:
-    """Return the facts about a key from its exported rows and from what the backend states."""
+    """Combine the facts about a key's exported rows with what the manifest says about the key."""
     n_exported = 0 if exported is None else exported.count
     count = manifest.key_counts.get(key) or n_exported
     # If the exports have as many rows of the key as the backend counts, no live row has it.
@@ -185,7 +185,7 @@ def _step_bounds(
 
 
 def _kind(stored: KeyKind | None, names: Iterable[str]) -> KeyKind:
-    """Return the kind of a key from that of its columns and from the protocol's type names."""
+    """Return the kind of a key from the kind of its columns and the type names in the manifest."""
     stated = {PROTOCOL_KINDS.get(name, "media") for name in names if name not in NO_TYPES}
     # The protocol writes non-finite numbers as strings.
     if stored == "number" and stated <= {"number", "string"}:

@@ -62,13 +62,14 @@ class Plan(Memo):
     exports : tuple of ExportRead
         Oldest first. If two exports have a key at one step, the value of the later export is used.
     segments : Segments
-        The parts of the read, ascending by step, each with its exports and live steps.
+        Ranges of steps that are read one after the other, ascending, each with its exports and live
+        steps.
     walk : StepRange or None
         Steps after all segments, at which the backend may have live rows that it does not list.
         These steps are read from the backend page by page. If a run has no exports, this is the
-        whole range.
+        whole range. None if there are no such steps.
     notes : tuple of str
-        Lines about the keys, to be printed.
+        Lines about the keys, which are printed with the plan.
     """
 
     pulled: PullResult = field(repr=False)
@@ -80,7 +81,7 @@ class Plan(Memo):
 
     @property
     def run(self) -> RunPath:
-        """The run."""
+        """Path of the run."""
         return self.pulled.manifest.path
 
     @property
@@ -95,7 +96,7 @@ class Plan(Memo):
 
     @cached_property
     def live_pages(self) -> tuple[LivePage, ...]:
-        """Requests for live rows, ascending; each is within one segment."""
+        """The live steps to fetch in each request, ascending; one request is for one segment."""
         return tuple(page for segment in self.segments for page in segment_pages(segment))
 
     @property
@@ -105,7 +106,7 @@ class Plan(Memo):
 
     @property
     def is_walk(self) -> bool:
-        """True if there is a ``walk``: steps that are read from the backend page by page."""
+        """True if some steps are read from the backend page by page: if ``walk`` is not None."""
         return self.walk is not None
 
     @property
@@ -115,7 +116,7 @@ class Plan(Memo):
 
     @property
     def n_live_steps(self) -> int:
-        """Number of live rows to fetch, as far as the backend lists them."""
+        """Number of live rows to fetch: one for each live step that the backend lists."""
         return sum(len(segment.live_steps) for segment in self.segments)
 
     def __str__(self) -> str:
@@ -185,7 +186,7 @@ def _sources(segment: Segment) -> str:
 
 
 def segment_pages(segment: Segment) -> Iterator[LivePage]:
-    """Yield the requests for the live rows of a segment, ascending."""
+    """Divide the live steps of a segment into pages, one for each request, ascending."""
     steps = segment.live_steps
     for start in range(0, len(steps), sizes.LIVE_PAGE_ROWS):
         yield LivePage(steps[start : start + sizes.LIVE_PAGE_ROWS], is_alone=not segment.reads)
@@ -197,7 +198,7 @@ def plan_read(pulled: PullResult, question: Question) -> Plan:
     Parameters
     ----------
     pulled : PullResult
-        The manifest and the cached exports, pulled for the question.
+        The manifest and the cached exports, pulled for these keys and steps.
     question : Question
         Keys and steps to read.
 
@@ -241,7 +242,7 @@ def _plan_exports(
 
 
 def _walk(pulled: PullResult, steps: StepRange) -> StepRange | None:
-    """Return the steps to read page by page; None offline, where rows cannot be fetched."""
+    """Return the steps to read page by page; None if there are none or the read is offline."""
     first = pulled.first_unlisted
     if first is None or pulled.n_left_out != 0:
         return None

@@ -1,4 +1,4 @@
-"""Texts that explain an empty answer or an unknown key, made without I/O."""
+"""Write messages that say why a read returned no rows or that a key is unknown, without I/O."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from runlake.values.counted import counted
 def explain_no_rows(
     manifest: Manifest, question: Question, exports: Sequence[ExportFacts]
 ) -> str | None:
-    """Return why a scan returned no rows.
+    """Return a message that says why a read returned no rows.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def explain_no_rows(
     Returns
     -------
     str or None
-        None if an empty answer needs no reason: the run has no history, or the range is empty.
+        None if the run has no history, or if the requested range of steps is empty.
     """
     steps = question.steps
     if manifest.last_step < 0 or steps.is_empty:
@@ -50,7 +50,7 @@ def explain_no_rows(
 
 
 def _spans(exports: Sequence[ExportFacts]) -> Iterator[tuple[int, int]]:
-    """Yield the first and the last step of each row group; there is a row at both steps."""
+    """Yield the first and the last step of each row group; both steps have a row."""
     for export in exports:
         for group in export.row_groups:
             if group.first_step is not None and group.last_step is not None:
@@ -58,7 +58,7 @@ def _spans(exports: Sequence[ExportFacts]) -> Iterator[tuple[int, int]]:
 
 
 def _is_gap(manifest: Manifest, steps: StepRange, exports: Sequence[ExportFacts]) -> bool:
-    """Return whether a range cannot have any row."""
+    """Return whether a run certainly has no row in a range of steps."""
     if manifest.live_steps is None or any(map(steps.holds, manifest.live_steps)):
         return False
     unlisted = manifest.first_unlisted(last for _, last in _spans(exports))
@@ -81,7 +81,7 @@ def _nearest(manifest: Manifest, steps: StepRange, exports: Sequence[ExportFacts
 
 
 def explain_unknown_key(key: str, known: Collection[str]) -> str:
-    """Return a sentence about a key that a run does not have, with similar keys.
+    """Return a message that a run does not have a key, with the names of similar keys.
 
     Examples
     --------
@@ -103,12 +103,12 @@ def explain_unknown_key(key: str, known: Collection[str]) -> str:
 def explain_no_keys(
     place: object, facts: Mapping[str, KeyFacts], pattern: str | None, kind: str | None
 ) -> str:
-    """Return a sentence that no key has the kind and matches the pattern, with similar keys.
+    """Return a message that no key has the given kind and pattern, with the names of similar keys.
 
     Parameters
     ----------
     place : object
-        The run or project, as text for the message.
+        The run or project; the message contains its ``str()``.
     facts : mapping of str to KeyFacts
         Facts about the run's keys; at least one key.
     pattern, kind : str or None
@@ -128,7 +128,7 @@ def _is_of_kind(facts: KeyFacts, kind: str | None) -> bool:
 
 
 def near_names(key: str, known: Collection[str]) -> list[str]:
-    """Return keys similar to a name; first those that differ only by case."""
+    """Return the known keys that are similar to ``key``, first those that differ only by case."""
     near = difflib.get_close_matches(key, known, n=3, cutoff=0.6)
     folded = [name for name in known if name.casefold() == key.casefold()]
     return list(dict.fromkeys([*folded, *near]))
@@ -171,7 +171,7 @@ def _count(facts: KeyFacts) -> str:
 
 
 def _span(facts: KeyFacts) -> str:
-    """Return text with bounds of the steps that have a key, from statistics; empty if unknown."""
+    """Return a note about the steps within which a key was logged; "" if they are unknown."""
     if facts.first_step is None or facts.last_step is None:
         return ""
     return f" (within steps {facts.first_step:,} to {facts.last_step:,})"

@@ -1,6 +1,7 @@
 """Divide a run's steps into segments: ranges within which the sources of rows do not change.
 
-Only segments with several sources need merging. The functions do no I/O.
+A source is an export or the live rows. Only segments with several sources need merging. The
+functions do no I/O.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class ExportRead:
     columns : KeyColumns
         Columns to read besides ``_step``.
     row_groups : tuple of int
-        Positions of the row groups that have steps in the range, ascending; at least one.
+        Indices of the row groups that have steps in the range, ascending; at least one.
     is_promised : bool
         True if the file was checked against a digest from its storage host.
     """
@@ -61,7 +62,7 @@ class ExportRead:
 
     @property
     def step_dtype(self) -> pa.DataType:
-        """Stored type of ``_step``, as an object of Arrow."""
+        """Stored type of ``_step``, as an Arrow type."""
         return self.step_type.arrow
 
     @property
@@ -81,7 +82,7 @@ class ExportRead:
 
     @property
     def n_columns(self) -> int:
-        """Number of columns to read, with ``_step``."""
+        """Number of columns to read, including ``_step``."""
         return len({column.name for column in self.columns}) + 1
 
     @property
@@ -95,11 +96,11 @@ class ExportRead:
         return len(self.row_groups) == len(self.facts.row_groups)
 
     def of_steps(self) -> ExportRead:
-        """Return the read with ``_step`` as its only column."""
+        """Return the same read with ``_step`` as its only column."""
         return replace(self, columns=KeyColumns())
 
     def within(self, steps: StepRange) -> ExportRead | None:
-        """Return the read with only the row groups that touch a range; None if there are none."""
+        """Return a read of those row groups that overlap a range of steps; None if none does."""
         if steps.covers(self.first_step, self.last_step):
             return self
         kept = tuple(index for index in self.row_groups if _touches(self.facts, index, steps))
@@ -108,7 +109,7 @@ class ExportRead:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A range of steps, with the sources that have rows in it.
+    """A range of steps, with the exports and the live steps that have rows in this range.
 
     Parameters
     ----------
@@ -134,7 +135,7 @@ class Segment:
 
     @property
     def is_one_export(self) -> bool:
-        """True if a single export has all rows, in the right order."""
+        """True if a single export has all rows of the segment, ascending by step."""
         return bool(self.reads) and not self.needs_merge
 
 
@@ -150,7 +151,7 @@ def plan_export(
     *,
     is_promised: bool = False,
 ) -> ExportRead | None:
-    """Return the read of an export for a range of steps; None if no row group touches it."""
+    """Return the read of an export in a range of steps; None if no row group overlaps the range."""
     indices = range(len(facts.row_groups))
     touched = tuple(index for index in indices if _touches(facts, index, steps))
     if not touched:
@@ -202,7 +203,11 @@ def _touches(facts: ExportFacts, index: int, steps: StepRange) -> bool:
 def _intervals(
     reads: Sequence[ExportRead], live_steps: Sequence[int]
 ) -> Iterator[tuple[int, int, list[int]]]:
-    """Yield intervals in which no read begins or ends: first step, last step, indices of reads."""
+    """Yield the ranges of steps within which no read begins or ends.
+
+    Each item has the first step, the step to stop before, and the indices of the reads that span
+    the range.
+    """
     starts: dict[int, list[int]] = {}
     ends: dict[int, list[int]] = {}
     for index, read in enumerate(reads):
@@ -219,7 +224,7 @@ def _intervals(
 
 
 def _joined(segments: Sequence[Segment], whole: dict[Path, ExportRead]) -> Iterator[Segment]:
-    """Join consecutive segments that are read in the same way."""
+    """Yield the segments, with consecutive segments joined if they are read in the same way."""
     current: Segment | None = None
     for segment in segments:
         if current is None or not _is_same_way(current, segment):

@@ -15,8 +15,8 @@ MIN_ROWS = 64
 # slice: 10 to 25 ms for a row group of a million rows, 130 ms for one of 10,000 keys.
 CELLS_PER_ROW_GROUP = 2 * CELLS_PER_SLICE
 # The first slice is small, because the caller waits for it. Most of the time is needed to open a
-# page of each column: with 503 keys, 16 rows and 260 rows take 2.6 ms, 4,096 rows 3.5 ms. Texts may
-# be long, so its number of rows is limited too.
+# page of each column: with 503 keys, 16 rows and 260 rows take 2.6 ms, 4,096 rows 3.5 ms. Strings
+# may be long, so the number of rows of this slice is limited too.
 CELLS_IN_FIRST_SLICE = 1 << 17
 ROWS_IN_FIRST_SLICE = 1000
 # A caller that wants a single row waits for the first rows. With many keys, these rows are
@@ -41,8 +41,8 @@ CELLS_PER_BATCH = 1 << 21
 # numbers has at least this many rows, unless these have more cells than the next limit (256 MiB).
 ROWS_WORTH_ENTERING = 1000
 CELLS_PER_WIDE_BATCH = 1 << 25
-# A file's dictionary contains a repeated text once, and Arrow arrays contain it once per row. This
-# limits the size of the copies.
+# A file's dictionary contains a repeated string once, but Arrow arrays contain the string once per
+# row. This limits the size of the copies.
 TEXT_BYTES_PER_BATCH = 1 << 26
 ROWS_PER_SQL_BATCH = 2048
 # Above this number of rows the best value is found batch by batch, by opening each export twice:
@@ -75,7 +75,10 @@ FOLLOWED_ROWS = 1000
 
 
 def rows_of(n_cells: int, n_columns: int) -> int:
-    """Return the number of rows that have ``n_cells`` cells in ``n_columns`` and ``_step``."""
+    """Return how many rows of ``n_columns`` columns and ``_step`` fit in ``n_cells`` cells.
+
+    The result is at least `MIN_ROWS`.
+    """
     return max(MIN_ROWS, n_cells // (n_columns + 1))
 
 
@@ -85,6 +88,6 @@ def rows_per_slice(n_columns: int, n_sharing: int = 1) -> int:
 
 
 def whole_rows(n_columns: int, n_sharing: int = 1) -> int:
-    """Return the number of rows up to which a row group of numbers is decoded at once."""
+    """Return the maximum number of rows of a numeric row group that is decoded at once."""
     least = min(ROWS_WORTH_ENTERING, CELLS_PER_WIDE_BATCH // (n_columns + 1))
     return max(CELLS_PER_ROW_GROUP // (n_columns + 1), least) // n_sharing

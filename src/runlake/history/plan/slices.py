@@ -13,7 +13,7 @@ class Slice:
     Parameters
     ----------
     offset : int
-        Position of the first row in the file.
+        Index of the first row in the file.
     n_rows : int
         Number of rows, at least 1.
     """
@@ -23,19 +23,19 @@ class Slice:
 
     @property
     def stop(self) -> int:
-        """Position after the last row."""
+        """Index of the row after the last row."""
         return self.offset + self.n_rows
 
 
 def whole_groups(row_counts: Sequence[int], row_groups: Sequence[int]) -> list[Slice]:
-    """Return the rows of row groups as slices of their file.
+    """Return a slice for each of the given row groups that has rows.
 
     Parameters
     ----------
     row_counts : sequence of int
         Number of rows of every row group of the file.
     row_groups : sequence of int
-        Positions of the wanted row groups, ascending.
+        Indices of the wanted row groups, ascending.
 
     Returns
     -------
@@ -54,7 +54,7 @@ def whole_groups(row_counts: Sequence[int], row_groups: Sequence[int]) -> list[S
 
 
 def joined(slices: Sequence[Slice]) -> list[Slice]:
-    """Join consecutive slices.
+    """Return slices, with adjacent slices joined to one.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The kind of the values of a column, from its stored type."""
+"""Find the kind of a column's values, such as "number" or "media", from its stored type."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from runlake.values import KeyKind
 # Cached, because this is called for each key of each run.
 @lru_cache(maxsize=1024)
 def stored_kind(dtype: pa.DataType) -> KeyKind:
-    """Return the kind of the values of a type."""
+    """Return the kind of values that an Arrow type holds, such as "number" or "media"."""
     if pa.types.is_dictionary(dtype):
         return stored_kind(dtype.value_type)
     if pa.types.is_map(dtype):
