@@ -25,21 +25,21 @@ class ApiArtifacts(DefaultEntity):
     """Methods of `Api` that find artifacts by name."""
 
     def artifact(self, name: str, type: str | None = None) -> Artifact:  # noqa: A002 - W&B's name
-        """Return a version of an artifact; one request.
+        """Fetch a version of an artifact with one request.
 
         Parameters
         ----------
         name : str
             ``entity/project/collection:alias``. The alias is a version such as ``v3`` or a name
-            such as ``latest``, which is the default. If the entity or the project is omitted, the
-            one in the settings is used.
+            such as ``latest``, which is the default. An omitted entity or project is taken from
+            the settings.
         type : str, optional
             The type that the artifact must have; any type if omitted.
 
         Returns
         -------
         Artifact
-            Its files have not been downloaded yet.
+            The version; its files have not been downloaded yet.
 
         Raises
         ------
@@ -61,7 +61,7 @@ class ApiArtifacts(DefaultEntity):
         return artifact
 
     def artifact_exists(self, name: str, type: str | None = None) -> bool:  # noqa: A002
-        """Return whether a version of an artifact exists; one request.
+        """Return whether a version of an artifact exists, according to one request.
 
         Parameters
         ----------
@@ -108,7 +108,7 @@ class ApiArtifacts(DefaultEntity):
         Returns
         -------
         Artifacts
-            Fetched page by page as it is accessed.
+            A list, fetched page by page as it is accessed.
         """
         from runlake.public.artifacts.lists import Artifacts
 
@@ -126,7 +126,7 @@ class ApiArtifacts(DefaultEntity):
         )
 
     def artifact_versions(self, type_name: str, name: str, per_page: int = 50) -> Artifacts:
-        """List the versions in a collection; deprecated alias of `artifacts`."""
+        """List the versions in a collection. This is a deprecated alias of `artifacts`."""
         warn(
             "Api.artifact_versions(type_name, name) is deprecated, use "
             "Api.artifacts(type_name, name) instead.",
@@ -147,14 +147,14 @@ class ApiArtifacts(DefaultEntity):
         Returns
         -------
         ArtifactTypes
-            Fetched page by page as it is accessed.
+            A list, fetched page by page as it is accessed.
         """
         from runlake.public.artifacts.collections import ArtifactTypes
 
         return ArtifactTypes(self._client, *self._project_path(project), start=start)
 
     def artifact_type(self, type_name: str, project: str | None = None) -> ArtifactType:
-        """Return an artifact type of a project; one request.
+        """Fetch an artifact type of a project with one request.
 
         Parameters
         ----------
@@ -180,14 +180,14 @@ class ApiArtifacts(DefaultEntity):
         per_page: int = 50,
         start: str | None = None,
     ) -> ArtifactCollections:
-        """List the collections of a type.
+        """List a project's artifact collections of one type.
 
         Parameters
         ----------
         project_name : str
             ``entity/project`` or ``project``.
         type_name : str
-            The type.
+            The artifact type of the collections.
         order : str, optional
             Field to order by, with ``-`` for descending: ``-createdAt``.
         per_page : int
@@ -198,7 +198,7 @@ class ApiArtifacts(DefaultEntity):
         Returns
         -------
         ArtifactCollections
-            Fetched page by page as it is accessed.
+            A list, fetched page by page as it is accessed.
         """
         from runlake.public.artifacts.collections import ArtifactCollections
 
@@ -208,7 +208,7 @@ class ApiArtifacts(DefaultEntity):
         )
 
     def artifact_collection(self, type_name: str, name: str) -> ArtifactCollection:
-        """Return a collection; one request.
+        """Fetch an artifact collection with one request.
 
         Parameters
         ----------
@@ -229,7 +229,7 @@ class ApiArtifacts(DefaultEntity):
         return ArtifactCollection(self._client, *names)
 
     def artifact_collection_exists(self, name: str, type: str) -> bool:  # noqa: A002
-        """Return whether a collection exists; one request.
+        """Return whether an artifact collection exists, according to one request.
 
         Parameters
         ----------

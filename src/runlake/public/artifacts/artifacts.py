@@ -71,12 +71,12 @@ class Artifact(ArtifactLinks):
 
     @property
     def collection(self) -> ArtifactCollection:
-        """The collection in which the artifact was found; one request."""
+        """The collection in which the artifact was found; each access makes one request."""
         return self._open_collection(self._path)
 
     @property
     def source_collection(self) -> ArtifactCollection:
-        """The collection to which the version was logged; one request."""
+        """The collection to which the version was logged; each access makes one request."""
         return self._open_collection(self._source)
 
     @property
@@ -103,7 +103,7 @@ class Artifact(ArtifactLinks):
         Returns
         -------
         ArtifactManifestEntry
-            Not downloaded yet.
+            The file, which has not been downloaded yet.
 
         Raises
         ------
@@ -171,7 +171,7 @@ class Artifact(ArtifactLinks):
         Returns
         -------
         ArtifactFiles
-            Fetched page by page as it is accessed.
+            A list, fetched page by page as it is accessed.
         """
         return files_of(self, names, per_page, start=start)
 
@@ -196,7 +196,7 @@ class Artifact(ArtifactLinks):
         skip_cache : bool, optional
             Neither read files from the cache nor store them there.
         path_prefix : str, optional
-            Download only files whose names start with this text.
+            Download only files whose names start with this string.
         multipart : bool, optional
             Accepted for compatibility and ignored.
         progress : bool, callable or None
@@ -363,7 +363,7 @@ class Artifact(ArtifactLinks):
 
     @property
     def source_artifact(self) -> Artifact:
-        """The artifact in the collection to which it was logged; one request if this is a link.
+        """The artifact in the collection to which it was logged; a link is resolved by one request.
 
         Raises
         ------
@@ -406,7 +406,7 @@ class Artifact(ArtifactLinks):
         return self._contents
 
     def _held(self) -> HeldVersion:
-        """Return the fields and the manifest that a pull stored for the version."""
+        """Return the version's fields and manifest, which a pull has stored on disk."""
         found = find_version(artifact_place(self._client.settings), self.id)
         if found is None or found.manifest is None:
             raise not_pulled(artifact_place(self._client.settings), f"'{self.qualified_name}'")
@@ -452,19 +452,19 @@ def _files_below(directory: str) -> Iterator[tuple[Path, str]]:
 
 
 def fetch_artifact(client: Client, path: ArtifactPath) -> Artifact:
-    """Return the version of an artifact at a path; one request.
+    """Fetch the version of an artifact that a path names, with one request.
 
     Parameters
     ----------
     client : Client
-        The backend.
+        Client of the backend.
     path : ArtifactPath
         A path without an alias means the latest version.
 
     Returns
     -------
     Artifact
-        Its ``name`` has the requested alias.
+        The artifact; its ``name`` has the requested alias.
 
     Raises
     ------
@@ -494,7 +494,7 @@ def fetch_artifact(client: Client, path: ArtifactPath) -> Artifact:
 
 
 def _membership(held: HeldVersion) -> dict[str, Any]:
-    """Return a stored version as a member of the collection to which it was logged."""
+    """Return a version that a pull stored, in the form of a GraphQL membership."""
     node = deepcopy(dict(held.node))
     return {
         "versionIndex": node["versionIndex"],
@@ -505,7 +505,10 @@ def _membership(held: HeldVersion) -> dict[str, Any]:
 
 
 def from_membership(client: Client, membership: dict[str, Any], path: ArtifactPath) -> Artifact:
-    """Return an artifact as a member of the collection in a path."""
+    """Build an artifact from a GraphQL membership, which puts a version into a collection.
+
+    ``path`` names this collection.
+    """
     with answer_to(client, "ArtifactMembershipByName", f"'{path}'"):
         # Take the names of the answer: the backend may have redirected the requested names.
         project = membership["artifactCollection"]["project"]

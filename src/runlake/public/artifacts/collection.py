@@ -1,4 +1,4 @@
-"""`ArtifactCollection`: the versions of one artifact; they share description, type and tags."""
+"""`ArtifactCollection`: versions of an artifact, with a common description, type and tags."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ArtifactCollection:
     Parameters
     ----------
     client : Client
-        The backend.
+        Client of the backend.
     entity, project, name, type : str
         Path and type of the collection.
     organization : str, optional
@@ -53,7 +53,7 @@ class ArtifactCollection:
 
     @classmethod
     def from_attrs(cls, client: Client, attrs: dict[str, Any]) -> Self:
-        """Return a collection with fields that the backend sent; no request is made."""
+        """Build a collection from fields that the backend sent, without a request."""
         with answer_to(client, "ArtifactCollectionFragment", "a collection"):
             project, type_name = attrs["project"], attrs["type"]["name"]
             names = (project["entity"]["name"], project["name"], attrs["name"], type_name)
@@ -69,7 +69,7 @@ class ArtifactCollection:
         self._saved_tags = list(self._tags)
 
     def load(self, entity: str, project: str, type_: str, name: str) -> dict[str, Any]:
-        """Load the fields of a collection; one request.
+        """Fetch the fields of a collection with one request.
 
         Parameters
         ----------
@@ -79,7 +79,7 @@ class ArtifactCollection:
         Returns
         -------
         dict
-            The fields, as the backend names them.
+            The fields, by the backend's names.
 
         Raises
         ------
@@ -183,7 +183,7 @@ class ArtifactCollection:
 
     @property
     def aliases(self) -> list[str]:
-        """The aliases of all versions in the collection; fetched at the first access."""
+        """The aliases of all versions in the collection; the first access fetches them."""
         if self._aliases is None:
             self._aliases = list(_Aliases(self._client, self.id))
         return list(self._aliases)
@@ -205,13 +205,13 @@ class ArtifactCollection:
         Returns
         -------
         Artifacts
-            Fetched page by page as it is accessed.
+            A list, fetched page by page as it is accessed.
         """
         names = (self.entity, self.project, self._saved_name, self._saved_type)
         return Artifacts(self._client, *names, per_page=per_page, start=start)
 
     def save(self) -> None:
-        """Send the edits of this object to the backend; one to four requests.
+        """Send the edits of this object to the backend, with one to four requests.
 
         Raises
         ------
@@ -243,7 +243,7 @@ class ArtifactCollection:
         self._send_type()
 
     def delete(self) -> None:
-        """Delete the collection with all its versions; one request.
+        """Delete the collection and all its versions, with one request.
 
         Raises
         ------
@@ -286,7 +286,7 @@ class ArtifactCollection:
 
 
 class _Aliases(Pages[str]):
-    """The aliases in a collection."""
+    """The aliases of all versions in a collection, fetched page by page."""
 
     _operation = "ArtifactCollectionAliases"
 

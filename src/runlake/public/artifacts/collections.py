@@ -26,9 +26,9 @@ class ArtifactType:
     Parameters
     ----------
     client : Client
-        The backend.
+        Client of the backend.
     entity, project, type_name : str
-        The project, and the name of the type.
+        The project, and the name of the artifact type.
     attrs : dict, optional
         Fields that were loaded already. If omitted, the constructor loads them with one request.
     """
@@ -50,12 +50,12 @@ class ArtifactType:
             _ = (self.id, self.name)
 
     def load(self) -> dict[str, Any]:
-        """Load the fields of the type; one request.
+        """Fetch the fields of the type with one request.
 
         Returns
         -------
         dict
-            The fields, as the backend names them.
+            The fields, by the backend's names.
 
         Raises
         ------
@@ -92,12 +92,12 @@ class ArtifactType:
         per_page: int = 50,
         start: str | None = None,
     ) -> ArtifactCollections:
-        """List the collections of the type; arguments as for `ArtifactCollections`."""
+        """List the collections of the type; the arguments are those of `ArtifactCollections`."""
         names = (self.entity, self.project, self.type)
         return ArtifactCollections(self._client, *names, filters, order, per_page, start)
 
     def collection(self, name: str) -> ArtifactCollection:
-        """Return a collection of the type; one request."""
+        """Fetch a collection of the type, by its name, with one request."""
         return ArtifactCollection(self._client, self.entity, self.project, name, self.type)
 
     def __repr__(self) -> str:
@@ -110,9 +110,9 @@ class ArtifactTypes(PagesInProject[ArtifactType]):
     Parameters
     ----------
     client : Client
-        The backend.
+        Client of the backend.
     entity, project : str
-        The project.
+        The project to list.
     per_page : int
         Types per request.
     start : str, optional
@@ -184,9 +184,9 @@ class ArtifactCollections(_Collections):
     Parameters
     ----------
     client : Client
-        The backend.
+        Client of the backend.
     entity, project, type_name : str
-        The project, and the name of the type.
+        The project, and the name of the artifact type.
     filters : mapping, optional
         In the backend's filter language: ``{"name": "data"}``.
     order : str, optional
@@ -236,9 +236,9 @@ class ProjectArtifactCollections(_Collections):
     Parameters
     ----------
     client : Client
-        The backend.
+        Client of the backend.
     entity, project : str
-        The project.
+        The project to list.
     filters : mapping, optional
         In the backend's filter language: ``{"name": "data"}``.
     order : str, optional

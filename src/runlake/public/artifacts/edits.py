@@ -63,7 +63,7 @@ class ArtifactEdits(ArtifactFields):
 
     @property
     def aliases(self) -> list[str]:
-        """The aliases of the version in its collection. Change the list and call `save`."""
+        """The aliases in the collection. To change them, change the list and call `save`."""
         return self._aliases
 
     @aliases.setter
@@ -94,7 +94,7 @@ class ArtifactEdits(ArtifactFields):
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """The metadata of the version, a dict of JSON values. Change the dict and call `save`."""
+        """The version's metadata, as JSON values. To change it, edit the dict and call `save`."""
         if self._metadata is None:
             self._metadata = self._sent_metadata()
         return self._metadata
@@ -140,7 +140,7 @@ class ArtifactEdits(ArtifactFields):
         self._is_ttl_changed = True
 
     def save(self, project: str | None = None, settings: object = None) -> None:
-        """Send the edits of this object to the backend; one to four requests.
+        """Send the edits of this object to the backend, with one to four requests.
 
         Parameters
         ----------
@@ -200,7 +200,7 @@ class ArtifactEdits(ArtifactFields):
             self._receive(updated, version=self._version)
 
     def delete(self, delete_aliases: bool = False) -> None:
-        """Delete the version with its files; one request.
+        """Delete the version and its files, with one request.
 
         Parameters
         ----------
@@ -217,7 +217,7 @@ class ArtifactEdits(ArtifactFields):
 
     @property
     def use_as(self) -> None:
-        """Always None; for compatibility with the SDK, which no longer uses it."""
+        """Always None. The property exists for compatibility with the SDK, which ignores it too."""
         return None
 
     @property
@@ -234,7 +234,7 @@ class ArtifactEdits(ArtifactFields):
         """Do nothing: a logged artifact is final."""
 
     def json_encode(self) -> dict[str, Any]:
-        """Return the JSON object that represents the artifact in a config or summary."""
+        """Return the JSON object that represents the artifact in a run's config or summary."""
         return {
             "_type": "artifactVersion",
             "_version": "v0",
@@ -305,7 +305,7 @@ class ArtifactEdits(ArtifactFields):
 
 
 def aliases_in(attrs: dict[str, Any], path: ArtifactPath) -> list[str]:
-    """Return the aliases that a version has in one collection, from the version's fields."""
+    """Return the aliases that a version has in the collection of ``path``."""
     found = []
     for alias in attrs.get("aliases") or []:
         collection = alias.get("artifactCollection") or {}

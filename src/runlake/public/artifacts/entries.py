@@ -1,4 +1,4 @@
-"""The manifest of an artifact and the files in it, under W&B's names."""
+"""The manifest of an artifact and its entries, one per file, under W&B's names."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ArtifactManifestEntry:
     Parameters
     ----------
     artifact : Artifact
-        The artifact.
+        The artifact that contains the file.
     entry : Entry
         The file's entry in the manifest.
     """
@@ -52,12 +52,12 @@ class ArtifactManifestEntry:
 
     @property
     def digest(self) -> str:
-        """Digest of the file in base64; for a reference, a text that identifies its version."""
+        """The file's digest in base64; for a reference, a string that identifies its version."""
         return self._entry.digest
 
     @property
     def ref(self) -> str | None:
-        """URL of a reference; None for a file stored in the artifact."""
+        """The URL of a reference; None for a file that is stored in the artifact."""
         return self._entry.ref
 
     @property
@@ -170,7 +170,7 @@ class ArtifactManifest:
     Parameters
     ----------
     artifact : Artifact
-        The artifact.
+        The artifact that contains the files.
     manifest : Manifest
         The artifact's manifest.
     """
@@ -194,7 +194,7 @@ class ArtifactManifest:
 
     @classmethod
     def version(cls) -> int:
-        """Return the version of the manifest's format."""
+        """Return 1, the version of the manifest's format."""
         return 1
 
     @property
@@ -207,11 +207,11 @@ class ArtifactManifest:
         return sum(entry.size or 0 for entry in self._entries.values())
 
     def digest(self) -> str:
-        """Return one digest of the names and digests of all files, in hex."""
+        """Return one hex digest over the names and digests of all files."""
         return manifest_digest(self._manifest)
 
     def stored_entry(self, path: str) -> Entry:
-        """Return the manifest's entry for a file name; internal."""
+        """Return the manifest's entry for a file name, for internal use."""
         return self._manifest.entries[path]
 
     def get_entry_by_path(self, path: str) -> ArtifactManifestEntry | None:

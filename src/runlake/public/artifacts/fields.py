@@ -50,7 +50,7 @@ class ArtifactFields:
         Parameters
         ----------
         client : Client
-            The backend.
+            Client of the backend.
         attrs : dict
             The fields of the version, as GraphQL names them.
         path : ArtifactPath, optional
@@ -86,7 +86,7 @@ class ArtifactFields:
 
     @property
     def client(self) -> Client:
-        """The HTTP client; internal."""
+        """The client of the backend, for internal use."""
         return self._client
 
     @property
@@ -106,7 +106,7 @@ class ArtifactFields:
 
     @property
     def name(self) -> str:
-        """``data:latest``, with the requested alias; ``data:v3`` if no alias was requested."""
+        """Collection and requested alias, as ``data:latest``; without an alias, as ``data:v3``."""
         return self._path.name if self._path.alias else f"{self._path.collection}:{self.version}"
 
     @property
@@ -141,12 +141,12 @@ class ArtifactFields:
 
     @property
     def source_version(self) -> str:
-        """The version in the collection to which the artifact was logged."""
+        """The artifact's version in the collection to which it was logged: ``v3``."""
         return self._source.alias
 
     @property
     def source_qualified_name(self) -> str:
-        """``entity/project/collection:version`` under which the artifact was logged."""
+        """The path under which the artifact was logged: ``entity/project/collection:version``."""
         return str(self._source)
 
     @property
@@ -163,12 +163,12 @@ class ArtifactFields:
 
     @property
     def type(self) -> str:
-        """The type: ``dataset``, ``model``, ..."""
+        """The artifact type: ``dataset``, ``model``, ..."""
         return str(self._attrs["artifactType"]["name"])
 
     @property
     def digest(self) -> str:
-        """One MD5 digest of the names and digests of all files, in hex."""
+        """One hex digest over the names and digests of all files, as the backend sent it."""
         return self._sent_text("digest")
 
     @property
@@ -183,7 +183,7 @@ class ArtifactFields:
 
     @property
     def state(self) -> str:
-        """``COMMITTED``, ``PENDING`` or ``DELETED``."""
+        """The state of the version: ``COMMITTED``, ``PENDING`` or ``DELETED``."""
         return str(self._attrs["state"])
 
     @property
@@ -203,7 +203,7 @@ class ArtifactFields:
 
     @property
     def history_step(self) -> int | None:
-        """The last history step before the artifact was logged; None if there is none."""
+        """The last history step before the artifact was logged; None if it is unknown."""
         step = self._attrs.get("historyStep")
         return None if step is None else max(0, int(step) - 1)
 
@@ -234,7 +234,7 @@ class ArtifactFields:
 
 
 def source_path(attrs: dict[str, Any]) -> ArtifactPath:
-    """Return the path to which an artifact was logged, from its fields."""
+    """Return the path of the collection and version to which an artifact was logged."""
     collection = attrs["artifactSequence"]
     project = collection.get("project") or {}
     entity = (project.get("entity") or {}).get("name", "")

@@ -86,7 +86,7 @@ class ArtifactLinks(ArtifactEdits):
         return member_at(self._client, membership, place)
 
     def unlink(self) -> None:
-        """Remove a linked version from the collection from which it was fetched; two requests.
+        """Remove a linked version from the collection in which it was found, with two requests.
 
         Raises
         ------
@@ -105,7 +105,9 @@ class ArtifactLinks(ArtifactEdits):
         mutate(self._client, mutations.UNLINK_ARTIFACT, {"input": given}, is_idempotent=False)
 
     def delete(self, delete_aliases: bool = False) -> None:
-        """Delete the version with its files; if this is a link, only the link. One request.
+        """Delete the version and its files; if this is a link, delete only the link.
+
+        Makes one request, or two for a link.
 
         Parameters
         ----------
@@ -126,9 +128,9 @@ class ArtifactLinks(ArtifactEdits):
 
     @property
     def linked_artifacts(self) -> list[Artifact]:
-        """The links of the version, one for each collection; one request.
+        """The version's links to other collections; each access makes one request.
 
-        Empty if this artifact is a link itself.
+        The list is empty if this artifact is a link itself.
         """
         if self.is_link:
             return []

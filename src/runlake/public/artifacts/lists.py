@@ -36,7 +36,7 @@ class Artifacts(PagesInProject[Artifact], SizedPages[Artifact]):
     Parameters
     ----------
     client : Client
-        The backend.
+        Client of the backend.
     entity, project, collection_name, type : str
         Path and type of the collection.
     filters : mapping, optional
@@ -47,7 +47,7 @@ class Artifacts(PagesInProject[Artifact], SizedPages[Artifact]):
         Versions per request.
     tags : str or list of str, optional
         List only versions with all of these tags. As in the SDK, ``len()`` also counts versions
-        without them.
+        that do not have these tags.
     start : str, optional
         The ``cursor`` of an earlier list; this list continues from there.
     """
@@ -114,9 +114,9 @@ class ArtifactsOfRun(SizedPages[Artifact]):
     Parameters
     ----------
     client : Client
-        The backend.
+        Client of the backend.
     run : RunPath
-        The run.
+        The run that logged or used the artifacts.
     mode : {"logged", "used"}
         Whether to list logged (output) or used (input) artifacts.
     per_page : int
@@ -181,9 +181,9 @@ class ArtifactFile(File):
     Parameters
     ----------
     client : Client
-        The backend.
+        Client of the backend.
     artifact : Artifact
-        The artifact.
+        The artifact that contains the file.
     attrs : dict
         The fields, as the backend names them.
     """
@@ -236,9 +236,9 @@ class ArtifactFiles(Pages[ArtifactFile]):
     Parameters
     ----------
     client : Client
-        The backend.
+        Client of the backend.
     artifact : Artifact
-        The artifact.
+        The artifact whose files are listed.
     names : list of str, optional
         Exact names of the files to list; all files if omitted.
     per_page : int
@@ -304,7 +304,7 @@ class ArtifactFiles(Pages[ArtifactFile]):
 
 
 def _held_file(entry: ArtifactManifestEntry) -> dict[str, Any]:
-    """Return the fields of a file by the backend's names, from the stored manifest."""
+    """Return a file's fields from the stored manifest, named as the backend names them."""
     is_md5 = entry.ref is None and entry.digest_algorithm() == "MANIFEST_MD5"
     return {
         "id": entry.path,
@@ -321,5 +321,5 @@ def _held_file(entry: ArtifactManifestEntry) -> dict[str, Any]:
 
 
 def known_length(pages: SizedPages[Any]) -> str:
-    """Return `` (length)`` if a page was fetched, else ""; a repr must not make requests."""
+    """Return the length as `` (12)`` if a page was fetched, else ""; this makes no request."""
     return f" ({len(pages)})" if pages.objects or not pages.more else ""

@@ -1,4 +1,4 @@
-"""Open objects that were added to an artifact: tables are read, media raise an error."""
+"""Open objects that were added to an artifact: tables are read, other objects are refused."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class ArtifactTable:
         return np.array(cells)
 
     def get_index(self) -> list[int]:
-        """Return the row numbers, from 0."""
+        """Return the numbers of all rows: 0, 1, 2, ..."""
         return list(range(len(self.data)))
 
     def iterrows(self) -> Iterator[tuple[int, list[Any]]]:
@@ -102,7 +102,7 @@ class ArtifactTable:
 
 
 def open_object(artifact: Artifact, manifest: Manifest, name: str) -> ArtifactTable | None:
-    """Return the object that was added to an artifact under a name; None if there is none."""
+    """Return the object that was added to an artifact under a name; None for an unknown name."""
     found = object_name(manifest.entries, name)
     if found is None:
         return None

@@ -23,13 +23,13 @@ PLAIN = (bool, int, str)
 
 
 class ArtifactTTL(Enum):
-    """Special value of `Artifact.ttl`: inherit the default TTL."""
+    """Special value of `Artifact.ttl`, which makes the artifact inherit the default TTL."""
 
     INHERIT = 0
 
 
 def check_names(names: Iterable[str] | str, argument: str) -> list[str]:
-    """Check names, and return them as a new list; a single string becomes a list.
+    """Check that names are strings; return a new list of them. A single string becomes a list.
 
     Raises
     ------
@@ -99,7 +99,7 @@ def check_collection_name(name: str) -> str:
 
 
 def check_type(type_name: str, collection: str) -> str:
-    """Check an artifact type, and return it.
+    """Check that an artifact type is not reserved by the SDK, and return the type.
 
     Raises
     ------
