@@ -31,12 +31,12 @@ class RunArtifacts(RunFields):
         Returns
         -------
         ArtifactsOfRun
-            Artifacts, fetched page by page as they are accessed; ``len()`` counts all of them.
+            The artifacts, fetched page by page as they are accessed; ``len()`` counts all of them.
         """
         return self._artifacts("logged", per_page)
 
     def used_artifacts(self, per_page: int = 100) -> ArtifactsOfRun:
-        """List the artifacts that the run used; arguments and result as for `logged_artifacts`."""
+        """List the artifacts that the run used; see `logged_artifacts` for arguments and result."""
         return self._artifacts("used", per_page)
 
     def _artifacts(self, mode: str, per_page: int) -> ArtifactsOfRun:
@@ -151,7 +151,7 @@ class RunArtifacts(RunFields):
         Raises
         ------
         InvalidArgument
-            If no table was logged under this key, or none at this step.
+            If no table was logged under this key, or at this step.
         ArtifactNotFoundError, RunFileNotFoundError, FileTransferError
             If the table's file cannot be downloaded.
         """

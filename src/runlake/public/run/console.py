@@ -53,7 +53,7 @@ class ConsoleLogs(Pages[ConsoleLogLine]):
     Parameters
     ----------
     client : Client
-        The backend.
+        Client of the backend.
     run : Run
         The run.
     per_page : int

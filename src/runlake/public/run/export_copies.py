@@ -55,7 +55,7 @@ def download_history_exports(
     Parameters
     ----------
     client : Client
-        The backend.
+        Client of the backend.
     run : RunPath
         The run.
     directory : path
@@ -64,7 +64,7 @@ def download_history_exports(
     require_complete_history : bool
         Raise an error if the run has live rows.
     progress : Progress
-        Shows the download.
+        Reports the progress of the download.
 
     Returns
     -------
@@ -112,7 +112,7 @@ def _copy(pulled: PullResult, run: RunPath, directory: Path) -> list[Path]:
 
 
 def _file_name(run: RunPath) -> str:
-    """Return the start of the names that the SDK gives to the files, so that scripts find them."""
+    """Return the start of the copies' names; it is the SDK's, so that scripts find the files."""
     names = f"{run.entity}_{run.project}_{run.run_id}"
     return UNFIT.sub(lambda found: quote(found[0], safe=""), names)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class RunExports(RunFields):
-    """Methods of a run that download its exports."""
+    """Methods of a run that download its exports and copy them to a directory."""
 
     def pull(
         self,

@@ -48,7 +48,7 @@ class RunFields(Attributes):
     Parameters
     ----------
     client : Client
-        The backend.
+        Client of the backend.
     entity, project, run_id : str
         Path of the run.
     attrs : dict, optional
@@ -108,7 +108,7 @@ class RunFields(Attributes):
         Parameters
         ----------
         force : bool
-            Load them again.
+            Load the fields even if they are loaded already.
 
         Returns
         -------
@@ -135,12 +135,12 @@ class RunFields(Attributes):
         Parameters
         ----------
         force : bool
-            Load them again if they are loaded.
+            Load the fields even if they are loaded already.
 
         Returns
         -------
         dict
-            As from `load`.
+            The fields, as `load` returns them.
 
         Raises
         ------
@@ -160,7 +160,7 @@ class RunFields(Attributes):
         return self._lazy
 
     def _load_with(self, page: PageFields) -> None:
-        """Let the first access to config or metrics load these fields for a page of a list."""
+        """At the first access to config or metrics, load them for many runs of a page at once."""
         self._page = page
 
     def _has_changed(self) -> None:
@@ -172,7 +172,7 @@ class RunFields(Attributes):
         forget_fields(self._path)
 
     def _take_full_data(self, attrs: Mapping[str, Any]) -> None:
-        """Replace the fields by those in the answer for a list of runs with config and metrics."""
+        """Replace all fields by newly loaded fields, which include config and metrics."""
         self._take(attrs)
         self._page, self._lazy = None, False
 
@@ -283,7 +283,7 @@ class RunFields(Attributes):
 
     @property
     def user(self) -> User:
-        """The user who started the run; `AttributeError` if the backend names none."""
+        """The user who started the run; raises `AttributeError` if the backend names no user."""
         if not self._attrs.get("user"):
             raise AttributeError(f"The backend names no user for {self!r}.")
         from runlake.public.users import User
@@ -340,7 +340,7 @@ class RunFields(Attributes):
 
     @property
     def json_config(self) -> str:
-        """The config as the backend stores it: JSON, each value in its own ``{"value": ...}``."""
+        """The config as JSON in the backend's form: each value is wrapped as ``{"value": ...}``."""
         values = {"_wandb": self.rawconfig["_wandb"]} if "_wandb" in self.rawconfig else {}
         if not all(isinstance(key, str) for key in self.config):
             raise InvalidType(f"The keys of a config are strings, not {list(self.config)!r}.")
@@ -353,7 +353,7 @@ class RunFields(Attributes):
 
     @property
     def summary_metrics(self) -> dict[str, Any]:
-        """The last value of each key, or another value that ``define_metric`` requested."""
+        """The summary: the last value of each key, or the value ``define_metric`` requested."""
         return self._heavy("summaryMetrics")
 
     @property
@@ -367,7 +367,7 @@ class RunFields(Attributes):
 
     @property
     def history_keys(self) -> dict[str, Any] | None:
-        """Types, counts and last values of the history's keys at the time of loading."""
+        """Types, counts and last values of the history's keys, when the run was loaded."""
         if "historyKeys" not in self._attrs:
             self.load_full_data()
         return self._attrs.get("historyKeys")
@@ -397,12 +397,12 @@ class RunFields(Attributes):
 
     @property
     def system_metrics(self) -> dict[str, Any]:
-        """The last sample of the system metrics, by key."""
+        """The last sampled value of each system metric, by key."""
         return self._heavy("systemMetrics")
 
     @property
     def lastHistoryStep(self) -> int:  # noqa: N802 - W&B's name
-        """The highest step of the run, -1 without history; each access is one request."""
+        """The highest step of the run; -1 if it has no history. Each access makes one request."""
         return load_last_step(self._client, self._path)
 
     def _send_summary(self, values: Mapping[str, Any]) -> None:

@@ -32,7 +32,7 @@ class RunFiles(RunFields):
 
     @property
     def metadata(self) -> dict[str, Any] | None:
-        """Machine and program of the run, as the SDK wrote them to ``wandb-metadata.json``.
+        """Facts about the run's machine and program, from the run's file ``wandb-metadata.json``.
 
         The first access makes two requests. If the run has no such file, the value is None, and
         every access checks again.
@@ -62,7 +62,7 @@ class RunFiles(RunFields):
         return self._metadata
 
     def file(self, name: str) -> File:
-        """Return one file of the run; one request.
+        """Find one file of the run by its name, with one request.
 
         Parameters
         ----------
@@ -72,7 +72,7 @@ class RunFiles(RunFields):
         Returns
         -------
         File
-            Not downloaded yet.
+            The file, which has not been downloaded yet.
 
         Raises
         ------

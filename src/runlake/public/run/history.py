@@ -68,7 +68,7 @@ class RunHistory(RunFields):
             "any" returns rows that have at least one of the keys.
         lineage : bool
             If the run was forked, begin with the rows of the runs from which it was forked, up to
-            the branch points; see `forked_from`. Each step is returned once, also if the backend
+            the branch points; see `forked_from`. Each step is returned once, even if the backend
             has copied these rows into the run.
 
         Returns
@@ -106,7 +106,7 @@ class RunHistory(RunFields):
         how: str = "all",
         lineage: bool = False,
     ) -> HistoryScan:
-        """Scan all rows of the history; an alias of `beta_scan_history`."""
+        """Scan all rows of the history. This is an alias of `beta_scan_history`."""
         return self.beta_scan_history(
             keys, page_size, min_step, max_step, use_cache, how=how, lineage=lineage
         )
@@ -289,8 +289,8 @@ class RunHistory(RunFields):
         Returns
         -------
         pyarrow.RecordBatchReader
-            The columns of `scan`. It can be read once; polars, pandas and DuckDB accept it
-            directly.
+            A stream with the columns of `scan`, which can be read once. polars, pandas and DuckDB
+            accept it directly.
         """
         return self._reading(keys, min_step, max_step, how, tail, lineage=lineage).arrow()
 
@@ -418,7 +418,7 @@ class RunHistory(RunFields):
         max_step: int | None = None,
         how: str = "all",
     ) -> Plan:
-        """Return the plan of a scan with these arguments: files, row groups, live requests.
+        """Return the plan of a scan with these arguments: files, row groups and live rows to read.
 
         Parameters
         ----------
@@ -451,7 +451,7 @@ class RunHistory(RunFields):
         *,
         lineage: bool,
     ) -> Reading | Stitched:
-        """Open the history for the arguments that all reading methods have in common."""
+        """Open the history with the arguments that `scan`, `frame`, `arrow` and `pandas` share."""
         question = Question.from_arguments(keys, how, min_step, max_step)
         if tail is not None:
             check_count(tail, "tail")

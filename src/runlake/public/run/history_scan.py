@@ -27,7 +27,7 @@ class HistoryScan:
     Parameters
     ----------
     reading : Reading or Stitched
-        The opened history, as it was at the moment of the call.
+        The opened history, as it was when the scan was created.
     page_size : int
         Maximum number of rows in the first batch. This is only a hint: later batches may be larger.
     """
@@ -39,13 +39,13 @@ class HistoryScan:
 
     @property
     def keys(self) -> list[str] | None:
-        """Requested keys besides ``_step``; None means every key."""
+        """The requested keys besides ``_step``; None means every key."""
         keys = self._reading.plan.projection.keys
         return None if keys is None else list(keys)
 
     @property
     def min_step(self) -> int:
-        """First step, inclusive."""
+        """First step that the scan can return, inclusive."""
         return self._reading.plan.steps.start
 
     @property

@@ -25,7 +25,7 @@ class RunMedia(RunFields):
         Parameters
         ----------
         key : str or mapping
-            The key, or a cell of the history: a value of a row of `scan_history`.
+            The key, or a cell of the history: ``row[key]`` of a row from `scan_history`.
         step : int, optional
             The step at which the media was logged. If omitted, the last step that has the key.
 
@@ -37,7 +37,7 @@ class RunMedia(RunFields):
         Raises
         ------
         InvalidArgument
-            If no media was logged under this key, or none at this step.
+            If no media was logged under this key, or at this step.
         NotCached
             If offline mode is on and the file is not in the cache.
         RunFileNotFoundError, ArtifactNotFoundError
@@ -58,7 +58,7 @@ class RunMedia(RunFields):
         return self._open_media(key, step, cell, None)
 
     def image(self, key: str | Mapping[str, Any], step: int | None = None) -> Media | MediaList:
-        """Open an image, or a list of images; see `media`."""
+        """Open a logged image, or a list of images; see `media`."""
         return self._open_media(key, step, self._media_cell(key, step), "image")
 
     def audio(self, key: str | Mapping[str, Any], step: int | None = None) -> Media | MediaList:
@@ -66,11 +66,11 @@ class RunMedia(RunFields):
         return self._open_media(key, step, self._media_cell(key, step), "audio")
 
     def video(self, key: str | Mapping[str, Any], step: int | None = None) -> Media | MediaList:
-        """Open a video, or a list of videos; see `media`."""
+        """Open a logged video, or a list of videos; see `media`."""
         return self._open_media(key, step, self._media_cell(key, step), "video")
 
     def html(self, key: str | Mapping[str, Any], step: int | None = None) -> Media | MediaList:
-        """Open an HTML page that was logged with ``wandb.Html``, or a list; see `media`."""
+        """Open an HTML page logged with ``wandb.Html``, or a list of HTML pages; see `media`."""
         return self._open_media(key, step, self._media_cell(key, step), "html")
 
     def _media_cell(self, key: str | Mapping[str, Any], step: int | None) -> Any:

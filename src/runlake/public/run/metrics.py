@@ -52,7 +52,7 @@ class Metric:
         Which values of the key are in the summary: any of ``min``, ``max``, ``mean``, ``best``,
         ``last``, ``first``, ``copy`` and ``none``; empty means the last value.
     goal : str or None
-        ``minimize`` or ``maximize``, for ``best``.
+        ``minimize`` or ``maximize``: says which value is the best, for the summary ``best``.
     is_defined : bool
         True if a call declared this key; False if it is only the step metric of another key.
     is_from_glob : bool
@@ -120,9 +120,9 @@ def _metric(entry: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> M
 
 
 def _numbers(field: object) -> list[int]:
-    """Return the numbers of the flags that are set.
+    """Return the numbers in a field that lists numbers, such as option numbers.
 
-    The SDK writes a list of numbers, or an object with a number as each key.
+    The SDK writes such a field as a list of numbers, or as an object from number to bool.
     """
     if isinstance(field, Mapping):
         return [int(number) for number, is_set in field.items() if is_set and number.isdecimal()]

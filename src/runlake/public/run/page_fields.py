@@ -1,4 +1,4 @@
-"""The large fields of the runs on one page of a list, which are loaded by a single request."""
+"""Large fields of a list's runs, such as the config, loaded for many runs by one request."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _pages_guard = threading.Lock()
 
 
 class PageFields:
-    """The large fields of the runs on one page of a list.
+    """The large fields, such as config and summary, of the runs on one page of a list.
 
     When a run needs its large fields, they are loaded for the other runs of its page too. Each run
     takes its fields from this object once.
@@ -45,7 +45,7 @@ class PageFields:
     run_ids : sequence of str
         The runs of the page, in order.
     loaded : mapping, optional
-        Large fields by run id, if the page has just been requested with large fields.
+        Large fields by run id, if the request for the page has returned them already.
     """
 
     def __init__(
@@ -74,19 +74,21 @@ class PageFields:
         return 2 * self._n_read > self._n_runs
 
     def fetch(self, client: Client, path: RunPath) -> dict[str, Any]:
-        """Return all fields of a run; at most one request for the page, and one for the run.
+        """Return all fields of a run.
+
+        Makes at most one request for runs of the page, and one for this run alone.
 
         Parameters
         ----------
         client : Client
-            The backend.
+            Client of the backend.
         path : RunPath
             The run.
 
         Returns
         -------
         dict
-            The fields, under the backend's names. They are at most `MAX_AGE_SECONDS` old.
+            The fields, under the backend's names, loaded at most `MAX_AGE_SECONDS` ago.
 
         Raises
         ------
@@ -113,7 +115,7 @@ class PageFields:
             self._loaded.pop(run_id, None)
 
     def is_of(self, path: RunPath) -> bool:
-        """Return whether a run may be on the page."""
+        """Return whether a run may be on the page, because it belongs to the page's project."""
         return (path.entity, path.project) == (self._entity, self._project)
 
     def _load(self, client: Client, run_id: str) -> None:
@@ -159,7 +161,7 @@ class PageFields:
 
 
 def count_fitting(nodes: Sequence[Mapping[str, Any]]) -> int:
-    """Return how many runs a page can have, estimated from the large fields of an earlier page.
+    """Estimate from the large fields of a page's runs how many runs a later page can have.
 
     Examples
     --------

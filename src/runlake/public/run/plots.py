@@ -37,7 +37,7 @@ class RunPlots(RunFields):
         max_step: int | None = None,
         points: int = N_POINTS,
     ) -> Chart:
-        """Return a chart of keys of this run.
+        """Return a chart with a curve for each key.
 
         Parameters
         ----------
@@ -116,7 +116,7 @@ class RunPlots(RunFields):
     def _known_axis(
         self, asked: PlotRequest, axis: str, frame: pl.DataFrame, reading: Reading
     ) -> tuple[str, list[str]]:
-        """Return the axis, or ``_step`` and a note if a declared axis was never logged."""
+        """Return the axis and notes; if a declared axis was never logged, the axis is ``_step``."""
         if axis == STEP:
             return axis, []
         if asked.x is None and frame.get_column(axis).null_count() == frame.height:

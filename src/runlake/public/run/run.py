@@ -43,12 +43,12 @@ class Run(RunHistory, RunKeys, RunPlots, RunExports, RunFiles, RunArtifacts, Run
         entity: str | None = None,
         state: Literal["running", "pending"] = "running",
     ) -> Run:
-        """Create an empty run, for another program to log to; one request.
+        """Create an empty run, to which another program can log; this makes one request.
 
         Parameters
         ----------
         api : Api
-            The backend.
+            The `Api` of the backend on which the run is created.
         run_id : str, optional
             Eight random characters if omitted.
         project : str, optional
@@ -147,7 +147,7 @@ class Run(RunHistory, RunKeys, RunPlots, RunExports, RunFiles, RunArtifacts, Run
             summary.update()
 
     def save(self) -> None:
-        """Send changed fields; an alias of `update`."""
+        """Send name, tags, config and other fields to the backend. This is an alias of `update`."""
         self.update()
 
     def update_state(self, state: str) -> bool:
@@ -162,7 +162,7 @@ class Run(RunHistory, RunKeys, RunPlots, RunExports, RunFiles, RunArtifacts, Run
         Returns
         -------
         bool
-            True if the backend changed the state.
+            True if the backend changed the state, else False.
 
         Raises
         ------

@@ -16,7 +16,7 @@ class Origin:
     Parameters
     ----------
     values : dict
-        All values.
+        All values of the summary, by key.
     send : callable
         Writes all values to the backend.
     """
@@ -27,7 +27,7 @@ class Origin:
         self._send = send
 
     def send(self) -> None:
-        """Write all values to the backend; one request."""
+        """Write all values to the backend with one request."""
         self._send(self.values)
 
 
@@ -61,7 +61,7 @@ class SummaryView(MutableMapping[str, Any]):
     def update(  # type: ignore[override]  # the SDK's signature
         self, key_vals: Mapping[str, Any] | None = None, overwrite: bool = True
     ) -> None:
-        """Set values and send the whole summary; one request.
+        """Set values, and send the whole summary with one request.
 
         Parameters
         ----------
@@ -146,7 +146,7 @@ class SummaryView(MutableMapping[str, Any]):
 
 
 class Summary(SummaryView):
-    """The last value of each key of a run, or another value that ``define_metric`` requested.
+    """A run's summary: the last value of each key, or the value ``define_metric`` requested.
 
     Parameters
     ----------

@@ -58,7 +58,7 @@ class RunAnswers(RunScans):
     def last(self, key: str, *, x: str | None = None, columns: Sequence[str] = ()) -> pl.DataFrame:
         """Return the last value of a key for each run, and the step at which it was logged.
 
-        The parameters and the result are those of `best`; the last value may be NaN.
+        The other parameters and the result are as for `best`, but the last value may be NaN.
         """
         from runlake.history.runs.values import last_choice
 
@@ -190,7 +190,7 @@ class RunAnswers(RunScans):
         *,
         lineage: bool = False,
     ) -> pl.DataFrame:
-        """Return the result of `align`; ``smoothing`` may also be a number of points."""
+        """Return the result of `align`; ``smoothing`` may also be a window's number of points."""
         from runlake.history.decode.expressions import named
         from runlake.history.runs import align
         from runlake.history.runs.aligned import Alignment, aligned_frame, check_axis
@@ -259,6 +259,6 @@ class RunAnswers(RunScans):
         return value_per_run(self._client, readings, self._place, question.projection, axis, choice)
 
     def _known_per_run(self, key: str, choice: Choice) -> pl.DataFrame | None:
-        """Return ``_step`` and the key of each run, if no run has to be opened for them."""
+        """Return ``_step`` and the key's value per run; None if runs must be read to find them."""
         del key, choice
         return None

@@ -35,7 +35,7 @@ class RunAttachments(RunSet):
         Raises
         ------
         InvalidArgument
-            If the pattern is not text; no request has been made then.
+            If the pattern is not a string; no request has been made then.
         """
         from runlake.public.files import check_pattern
 
@@ -61,8 +61,8 @@ class RunAttachments(RunSet):
         Raises
         ------
         InvalidArgument
-            If no run logged a table under this key, or not at this step. Also if an argument is
-            wrong; no request has been made then.
+            If no run logged a table under this key, or at this step. Also if an argument is wrong;
+            no request has been made then.
         """
         import polars as pl
 

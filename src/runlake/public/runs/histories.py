@@ -97,7 +97,7 @@ class RunHistories(RunSet):
         stream : {"default", "system", "events", "systemMetrics"}
             "system" and its two synonyms return the backend's sample of the system metrics.
         progress : bool, callable or None
-            As for `Run.pull`; the units are runs that are not in the cache.
+            As for `Run.pull`; the progress counts runs that were not in the cache.
 
         Returns
         -------

@@ -60,7 +60,7 @@ class RunsPlots(RunAnswers):
         max_step: int | None = None,
         points: int = N_POINTS,
     ) -> Chart:
-        """Return a chart of keys of all runs: a curve per run, or a mean curve per group of runs.
+        """Return a chart of all runs: for each key, a curve per run or a mean curve per group.
 
         Parameters
         ----------
@@ -76,7 +76,7 @@ class RunsPlots(RunAnswers):
             What surrounds the mean: standard deviation (the default), standard error, minimum to
             maximum, 10 % to 90 % of the runs, the confidence interval of `align`, or nothing.
         smooth, log, min_step, max_step
-            As for `Run.plot`. Each run is smoothed before the mean is computed.
+            As for `Run.plot`. The curve of each run is smoothed before the mean is computed.
         points : int
             Maximum number of points to draw, per run or group.
 
@@ -175,7 +175,7 @@ class RunsPlots(RunAnswers):
         return asked.chart(series, axis, notes)
 
     def _run_names(self) -> dict[str, str]:
-        """Return the name of each run by its id; if several runs have a name, the id is added."""
+        """Return a name for each run id; if several runs have the same name, the id is appended."""
         ids = self._ids()
         if not ids:
             return {}

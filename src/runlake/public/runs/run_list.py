@@ -54,7 +54,7 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
     Parameters
     ----------
     client : Client
-        The backend.
+        Client of the backend.
     entity, project : str
         The project of the runs.
     filters : mapping, optional
@@ -124,9 +124,9 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
         return page
 
     def _full_edges(self, cursor: str | None) -> Page[dict[str, Any]]:
-        """Return a page of runs with their large fields.
+        """Return a page of runs with their large fields, such as the config.
 
-        If all pages are read, the next page is requested already, so that the backend prepares it
+        If all pages will be read, the next page is requested now, so that the backend prepares it
         while the runs of this page are opened.
         """
         document = documents.runs(is_light=False)
@@ -354,7 +354,7 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
         *,
         is_full: bool = False,
     ) -> tuple[Sequence[ListedRun], T]:
-        """Return the runs and the result of ``read``, see `RunSet._listed_and_read`.
+        """Return the runs and the result of ``read``, as `RunSet._listed_and_read` describes.
 
         If all runs had ended when the backend last answered, the runs are read while the backend is
         asked whether one of them was resumed. If one was resumed, the runs are read again.
@@ -380,7 +380,7 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
         return early if early is not None and early[0] == listed else (listed, read(listed))
 
     def _expected(self, question: Question) -> list[ListedRun | None]:
-        """Return each run as it was when the backend last answered; None if it had not ended."""
+        """Return each run as the backend last described it; None for a run that had not ended."""
         paths = [RunPath(run.entity, run.project, run.id) for run in self.objects]
         found = [expect_unchanged(self._client, path, question) for path in paths]
         return [
@@ -389,7 +389,7 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
         ]
 
     def _present_facts(self) -> dict[str, dict[str, Any]]:
-        """Return the present freshness fields of all runs, by run id, with new requests."""
+        """Request state, heartbeat and line count of all runs again; return them by run id."""
         try:
             # One request per 1,000 runs, although the list was fetched in smaller pages.
             nodes = list(self._pages(documents.runs_freshness(), MAX_PER_PAGE))
@@ -407,7 +407,7 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
         return {node["name"]: node for node in nodes}
 
     def _listed_with_fields(self) -> list[ListedRun]:
-        """Return the runs with all of their present fields; the `Run` objects do not change."""
+        """Return the runs with newly requested fields; the `Run` objects do not change."""
         self._reach_all()
         nodes = self._pages(documents.runs(is_light=False), self.per_page)
         sent = {
@@ -425,7 +425,7 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
         return line_for_screen(f"<Runs {self._place}{self._counts()}>")
 
     def _counts(self) -> str:
-        """Return the numbers of all and of running runs as text; empty before the first request."""
+        """Return text such as ``: 12 runs, 3 running``; empty before the first request."""
         if self._last is None:
             return ""
         n_runs = len(self)
@@ -439,7 +439,7 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
 def _listed_run(
     run: Run, facts: Mapping[str, Any] | None, expected: ListedRun | None = None
 ) -> ListedRun:
-    """Return a run with its present freshness: the expected one, if it has not changed."""
+    """Return a run with its present freshness; return ``expected`` if nothing has changed."""
     freshness = None
     if facts is not None:
         names = ("state", "heartbeatAt", "historyLineCount")

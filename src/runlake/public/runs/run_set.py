@@ -20,8 +20,8 @@ T = TypeVar("T")
 class RunSet(ABC):
     """Runs that are read together, in a fixed order.
 
-    `RunList` lists the runs of a backend. Every other kind of list gets the methods over many runs
-    by implementing the members below.
+    `RunList` lists the runs of a backend. Another kind of list implements the members below, and
+    then has all methods over many runs.
     """
 
     # The client's settings limit how many runs are read at once.
@@ -35,14 +35,14 @@ class RunSet(ABC):
     @property
     @abstractmethod
     def _source(self) -> RunSource:
-        """The place from which the histories of the runs are read."""
+        """The source, such as a backend, from which the histories of the runs are read."""
 
     @abstractmethod
     def _listed(self, *, is_full: bool = False) -> list[ListedRun]:
         """Return the runs with their present states, heartbeats and numbers of logged lines.
 
-        ``is_full`` says that the caller also needs config and summary of the runs: a list that has
-        not been fetched yet is then fetched together with them.
+        ``is_full`` says that the caller also needs config and summary of the runs. If the list has
+        not been fetched yet, config and summary are then fetched with it.
         """
 
     def _listed_and_read(
@@ -52,7 +52,7 @@ class RunSet(ABC):
         *,
         is_full: bool = False,
     ) -> tuple[Sequence[ListedRun], T]:
-        """Return the runs as `_listed` does, and the result of ``read``, called with these runs.
+        """Return the runs as `_listed` does, and what ``read`` returns for these runs.
 
         ``question`` is what ``read`` reads of each run, if the caller knows it before the runs are
         listed. Then ``read`` may be called while a request is under way, and again if the answer
@@ -64,20 +64,20 @@ class RunSet(ABC):
 
     @abstractmethod
     def _ids(self) -> list[str]:
-        """Return the name of each run in the column ``run_id``."""
+        """Return the value of the column ``run_id`` for each run, in order."""
 
     @abstractmethod
     def _runs(self) -> list[Run]:
-        """Return all runs."""
+        """Return all runs as `Run` objects, in order."""
 
     @abstractmethod
     def _full_runs(self) -> list[Run]:
-        """Return all runs, with config and summary loaded."""
+        """Return all runs as `Run` objects with config and summary loaded, in order."""
 
     @abstractmethod
     def _light_fields(self) -> list[dict[str, Any]]:
-        """Return the fields of each run by the backend's names, without config and summary."""
+        """Return the fields of each run, as the backend names them, without config and summary."""
 
     @abstractmethod
     def _all_fields(self) -> list[dict[str, Any]]:
-        """Return the fields of each run by the backend's names."""
+        """Return all fields of each run, as the backend names them."""

@@ -82,14 +82,14 @@ class Runs(RunHistories, RunsPlots, RunAttachments, RunList):
         return self._of([run for run in self if run.id in chosen])
 
     def pull(self, *, progress: ProgressOption = None) -> list[PullResult]:
-        """Download those exports of all runs that are not in the cache yet.
+        """Download the exports of all runs, except exports that are in the cache already.
 
         Fields, config and summary of the runs are stored too, for offline use.
 
         Parameters
         ----------
         progress : bool, callable or None
-            As for `Run.pull`; the units are runs that are not in the cache.
+            As for `Run.pull`; the progress counts runs that were not in the cache.
 
         Returns
         -------

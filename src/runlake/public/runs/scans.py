@@ -48,7 +48,7 @@ class RowRequest:
     Parameters
     ----------
     question : Question
-        Keys and steps; the keys do not contain the x axis.
+        Keys and steps to read; the keys do not contain the x axis.
     choice : KeyChoice or None
         Chooses the keys by pattern or kind; None if the question names the keys.
     x : str
@@ -56,7 +56,7 @@ class RowRequest:
     columns : tuple of str
         Columns of `frame`; a run's values are repeated in each of its rows.
     tail : int or None
-        Number of last rows of each run.
+        Number of last rows to read of each run; None means all rows.
     lineage : bool
         True to begin with the rows of the runs from which a run was forked.
     progress : Progress or None
@@ -90,7 +90,7 @@ class RunScans(RunTable):
         lineage: bool = False,
         progress: ProgressOption = None,
     ) -> pl.LazyFrame:
-        """Read the histories of all runs as one lazy frame; live rows are fetched now.
+        """Read the histories of all runs as one lazy frame; live rows are fetched immediately.
 
         A run without live rows costs no request if it has not changed since its exports were
         downloaded. A run that was resumed or has live rows costs one request, and one more for each
@@ -108,8 +108,8 @@ class RunScans(RunTable):
             Choose keys by kind, in place of ``keys`` or together with ``like``: a kind of
             `Run.keys` such as "number", or "not media".
         x : str, optional
-            A key whose values replace ``_step``; only rows that have it are returned. "auto" is the
-            axis that ``define_metric`` declared for the keys.
+            A key whose values replace ``_step``; only rows that have it are returned. "auto" means
+            the axis that ``define_metric`` declared for the keys.
         columns : list of str
             Columns of `frame`: fields such as ``name``, and paths such as ``config.lr`` and
             ``summary.loss``. A run's values are repeated in each of its rows.
@@ -125,7 +125,7 @@ class RunScans(RunTable):
             For each run that was forked, begin with the rows of the runs from which it was forked,
             as `Run.scan` does. The configs of the runs are loaded for this.
         progress : bool, callable or None
-            As for `Run.pull`; the units are runs that are not in the cache.
+            As for `Run.pull`; the progress counts runs that were not in the cache.
 
         Returns
         -------
@@ -278,7 +278,7 @@ class RunScans(RunTable):
         return frame.with_columns(pl.lit(None).alias(key) for key in missing)[[RUN_ID, *wanted]]
 
     def _table_of_sql(self) -> pl.DataFrame:
-        """Return the rows of the view ``runs``."""
+        """Return the rows of the SQL view ``runs``."""
         return self.frame()
 
     def _system_rows(self, samples: int) -> list[Row]:
@@ -297,7 +297,7 @@ class RunScans(RunTable):
         min_step: int | None = None,
         max_step: int | None = None,
     ) -> pl.LazyFrame:
-        """Read the histories of all runs as one lazy frame; an alias of `scan`."""
+        """Read the histories of all runs as one lazy frame. This is an alias of `scan`."""
         return self.scan(keys, min_step=min_step, max_step=max_step)
 
     def _scanned(self, asked: RowRequest, *, leaves_out: bool = False) -> tuple[pl.LazyFrame, str]:
@@ -369,7 +369,7 @@ class RunScans(RunTable):
         return frame, axis
 
     def _planned(self, asked: RowRequest) -> tuple[Sequence[AnyReading], Question, str]:
-        """Plan a read of named keys; return the readings, their question, and the x axis."""
+        """Plan a read of named keys; return the readings, their keys and steps, and the x axis."""
         _, planned = self._listed_and_read(
             _known_question(asked), lambda listed: self._planned_of(listed, asked)
         )
@@ -392,7 +392,7 @@ class RunScans(RunTable):
         *,
         with_parents: bool = False,
     ) -> Sequence[AnyReading]:
-        """Plan a read of each run; ``with_parents`` is True if the caller also reads parents."""
+        """Plan a read of each run; ``with_parents`` says that the runs' ancestors are read too."""
         del with_parents
         return self._source.open(listed, question, progress)
 
@@ -403,7 +403,10 @@ class RunScans(RunTable):
     def _with_parents(
         self, opened: Sequence[AnyReading], question: Question
     ) -> tuple[list[Reading], list[int]]:
-        """Return the readings of all lineages, and for each reading the index of its listed run."""
+        """Add the readings of each run's ancestors.
+
+        Return all readings, and for each reading the index of its run in the list.
+        """
         from runlake.history.runs.lineage import open_lineages
 
         readings = [one for one in opened if isinstance(one, Reading)]
@@ -414,7 +417,7 @@ class RunScans(RunTable):
         return [reading for chain in chains for reading in chain], places
 
     def _with_keys(self, asked: RowRequest, listed: Sequence[ListedRun]) -> RowRequest:
-        """Replace a choice of keys by the matching keys of the runs."""
+        """Replace a pattern or kind of keys by the runs' keys that match."""
         if asked.choice is None:
             return asked
         facts = self._key_facts(listed, lineage=asked.lineage)
@@ -433,7 +436,7 @@ class RunScans(RunTable):
     def _key_facts(
         self, listed: Sequence[ListedRun], *, lineage: bool = False
     ) -> list[dict[str, KeyFacts]]:
-        """Return facts about the keys of each run, from statistics; ``lineage`` adds ancestors."""
+        """Return facts about the keys of each run, and of its ancestors if ``lineage`` is True."""
         question = Question(Projection(()))
         shown = progress_of(self._client.settings)
         readings = self._opened(listed, question, shown, with_parents=lineage)
@@ -466,7 +469,7 @@ def check_request(
     tail: int | None = None,
     lineage: bool = False,
 ) -> RowRequest:
-    """Check the arguments of a scan; see `RunScans.scan`."""
+    """Check the arguments of `RunScans.scan`, and return them as a `RowRequest`."""
     from runlake.history.runs.run_table import checked_columns
 
     choice = KeyChoice.from_arguments(like, kind)
@@ -495,7 +498,7 @@ def check_request(
 
 
 def _known_question(asked: RowRequest) -> Question | None:
-    """Return the question to each run; None if the question depends on the keys of the runs."""
+    """Return the keys and steps to read; None if the keys to read depend on the runs."""
     is_known = asked.choice is None and asked.x != AUTO
     return _with_axis(asked.question, asked.x) if is_known else None
 
@@ -521,7 +524,7 @@ def _with_axis(question: Question, axis: str) -> Question:
 def _on_axis(
     frame: pl.LazyFrame, axis: str, asked: RowRequest, projection: Projection
 ) -> pl.LazyFrame:
-    """Replace ``_step`` by the axis, and keep the rows that have it."""
+    """Replace the column ``_step`` by the axis, and drop rows without a value of the axis."""
     import polars as pl
 
     from runlake.history.decode.expressions import are_present, in_order, named

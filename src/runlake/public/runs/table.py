@@ -72,7 +72,10 @@ class RunTable(RunSet):
         return frame_to_pandas(self.frame(flat=True))
 
     def _flat_table(self, named: Collection[str] | None = None) -> pl.DataFrame:
-        """Return ``frame(flat=True)``; warn about columns without a common type, if named."""
+        """Return ``frame(flat=True)``; if a column has no common type, issue a warning.
+
+        If ``named`` is given, only these columns cause a warning.
+        """
         from runlake.history.runs.run_table import flat_run_table
 
         table, mixed = flat_run_table(self._all_fields())
@@ -88,14 +91,14 @@ class RunTable(RunSet):
         return table
 
     def _columns(self, names: Sequence[str]) -> pl.DataFrame:
-        """Return some columns of the runs, one row per run; large fields are loaded if needed."""
+        """Return the named columns, one row per run; config and summary are loaded if needed."""
         from runlake.history.runs.run_table import chosen_columns, needs_large_fields
 
         fields = self._all_fields() if needs_large_fields(names) else self._light_fields()
         return chosen_columns(fields, names)
 
     def _matching(self, condition: pl.Expr) -> list[str]:
-        """Return the names of the runs for which an expression is true."""
+        """Return the ids of the runs for which an expression is true."""
         import polars as pl
 
         from runlake.history.frames.sources import check_polars
