@@ -77,7 +77,7 @@ class Acceleration:
 
     @contextmanager
     def _sdk_errors(self) -> Iterator[None]:
-        """Convert errors of runlake to the SDK's error classes, which a script may catch."""
+        """Within the ``with`` block, convert errors of runlake to the SDK's error classes."""
         try:
             yield
         except IncompleteRunHistoryError as error:
@@ -145,8 +145,8 @@ def accelerate(*, quiet: bool = False) -> Acceleration:
     Returns
     -------
     Acceleration
-        The SDK's methods are restored by its ``undo()``, or at the end of a ``with`` block. A
-        second call before that returns the same object.
+        An object that restores the SDK's methods when ``undo()`` is called, or at the end of a
+        ``with`` block. Until then, a second call returns the same object.
 
     Raises
     ------

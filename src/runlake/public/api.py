@@ -38,7 +38,7 @@ LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
 class Api(ApiArtifacts):
-    """Reads from one W&B backend; constructing it sends no request.
+    """Reads from one W&B backend; the constructor sends no request.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class Api(ApiArtifacts):
     timeout : float, optional
         Time limit of one request, in seconds.
     api_key : str, optional
-        Takes precedence over ``WANDB_API_KEY``, settings files and netrc.
+        The API key. It takes precedence over ``WANDB_API_KEY``, settings files and netrc.
     offline : bool, optional
         Read only from the cache, without requests. If omitted, the setting ``RUNLAKE_OFFLINE``
         decides.
@@ -109,7 +109,7 @@ class Api(ApiArtifacts):
         return self._viewer
 
     def team(self, team: str) -> Team:
-        """Return a team, or the entity of a user, with its members; one request.
+        """Fetch a team, or the entity of a user, with its members; this makes one request.
 
         Parameters
         ----------
@@ -141,7 +141,7 @@ class Api(ApiArtifacts):
         return None if key is None else key.reveal()
 
     def run(self, path: str = "") -> Run:
-        """Return a run; until `flush` is called, the same path gives the same object.
+        """Return a run; until `flush` is called, the same path returns the same object.
 
         Parameters
         ----------
@@ -151,7 +151,7 @@ class Api(ApiArtifacts):
         Returns
         -------
         Run
-            Loaded by one request.
+            The run, whose fields were loaded by one request.
 
         Raises
         ------
@@ -181,7 +181,7 @@ class Api(ApiArtifacts):
         Returns
         -------
         Run, Project or Sweep
-            As from `run`, `project` or `sweep`.
+            The object that `run`, `project` or `sweep` returns for the path.
 
         Raises
         ------
@@ -248,9 +248,9 @@ class Api(ApiArtifacts):
         Returns
         -------
         Runs
-            The list; unless runs were needed to evaluate the filters, a page of runs is requested
-            when it is first used. A second call with the same path, dict and order returns the same
-            list, until `flush` is called.
+            The list, which requests a page of runs when the page is first used. Filters that are
+            evaluated now request all runs in this call. A second call with the same path, dict and
+            order returns the same list, until `flush` is called.
 
         Raises
         ------
@@ -289,7 +289,7 @@ class Api(ApiArtifacts):
         return listed
 
     def project(self, name: str, entity: str | None = None) -> Project:
-        """Return a project, without a request; it is loaded at the first access to a field.
+        """Return a project, without a request; the first access to a field loads all fields.
 
         Parameters
         ----------
@@ -318,7 +318,7 @@ class Api(ApiArtifacts):
         return Project(self._client, self._entity(entity), name)
 
     def projects(self, entity: str | None = None, per_page: int = 200) -> Projects:
-        """Return the projects of an entity; until `flush` is called, the list is the same object.
+        """Return an entity's projects; until `flush` is called, each call returns the same list.
 
         Parameters
         ----------
@@ -330,7 +330,7 @@ class Api(ApiArtifacts):
         Returns
         -------
         Projects
-            The list; a page of projects is requested when it is first used.
+            The list, which requests a page of projects when the page is first used.
         """
         from runlake.public.projects import Projects
 
@@ -340,7 +340,7 @@ class Api(ApiArtifacts):
         return self._projects[owner]
 
     def sweep(self, path: str = "") -> Sweep:
-        """Return a sweep.
+        """Fetch a sweep with one request.
 
         Parameters
         ----------
@@ -350,7 +350,7 @@ class Api(ApiArtifacts):
         Returns
         -------
         Sweep
-            Loaded by one request.
+            The sweep, with its fields.
 
         Raises
         ------
@@ -387,12 +387,12 @@ class Api(ApiArtifacts):
         project: str | None = None,
         entity: str | None = None,
     ) -> Run:
-        """Create an empty run, for another program to log to.
+        """Create an empty run, to which another program can log.
 
         Parameters
         ----------
         run_id : str, optional
-            Random if omitted.
+            The id of the run; random if omitted.
         project : str, optional
             If omitted, the configured project is used, else ``uncategorized``.
         entity : str, optional

@@ -1,4 +1,4 @@
-"""Find the entity for a path without one: the configured entity, or the user's default entity."""
+"""Choose the entity of a path that names none: the configured or the default entity."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class DefaultEntity:
         return self._default_entity
 
     def _entity(self, name: str | None) -> str:
-        """Return the given entity; for None, the configured one, else the user's default entity."""
+        """Return ``name``; if it is None, return the configured or the user's default entity."""
         if name is not None and name != UNNAMED:
             return check_text(name, "The entity")
         entity = self._client.settings.entity or self.default_entity

@@ -50,7 +50,7 @@ class File(Attributes):
     Parameters
     ----------
     client : Client
-        The backend.
+        Client of the backend.
     attrs : dict
         The fields, as the backend names them.
     run : Run, optional
@@ -73,13 +73,13 @@ class File(Attributes):
 
     @property
     def size(self) -> int:
-        """Length in bytes."""
+        """Length of the file in bytes."""
         with answer_to(self._client, "RunFiles", repr(self._attrs.get("name"))):
             return int(self._attrs.get("sizeBytes") or 0)
 
     @property
     def path_uri(self) -> str:
-        """The file's address in S3, as ``s3://bucket/key``; "" with a warning if it is not in S3.
+        """The file's address in S3, ``s3://bucket/key``; "" and a warning if the file is not there.
 
         If the file is a reference, the value is the URL of the referenced file.
         """
@@ -135,7 +135,7 @@ class File(Attributes):
             If the file exists and neither ``replace`` nor ``exist_ok`` is set, or if the name leads
             out of the directory.
         FileTransferError, Unreachable
-            If the file cannot be downloaded; no part of the file stays in the directory then.
+            If the file cannot be downloaded; then no part of the file stays in the directory.
         """
         destination = destination_of(root, self.name)
         client = self._client if api is None else client_of(api)
@@ -185,11 +185,11 @@ class File(Attributes):
             self._receive(client, destination, counted)
 
     def _list_again(self, client: Client) -> None:
-        """Replace a URL that expired, and the digest of a file that changed since the listing."""
+        """Fetch the file's fields again, because the URL may have expired or the file changed."""
         vars(self).update(vars(find_file(client, self._owner, self.name)))
 
     def _read(self, what: str) -> bytes:
-        """Return the content of a small file from its host, or from the lake in offline mode."""
+        """Download a small file and return its content; in offline mode, read it from the lake."""
         if self._client.settings.offline and self._attrs.get("content"):
             return read_stored_file(self._attrs["content"], what)
         try:
@@ -229,20 +229,20 @@ class File(Attributes):
 
 
 class Files(SizedPages[File]):
-    """Files of a run, fetched page by page as they are accessed.
+    """The files of a run, fetched page by page as they are accessed.
 
     Parameters
     ----------
     client : Client
-        The backend.
+        Client of the backend.
     run : Run
-        The run.
+        The run whose files are listed.
     names : list of str, optional
         Exact names of the files to list; all files if omitted or empty.
     per_page : int
         Files per request.
     upload : bool
-        The field ``url`` of a file is an address for uploads instead of one for downloads.
+        List URLs for uploads, instead of URLs for downloads, in the field ``url`` of the files.
     pattern : str, optional
         Pattern of the names to list, as in SQL's LIKE: ``%`` stands for any characters, ``_`` for
         one character.
@@ -303,7 +303,7 @@ class Files(SizedPages[File]):
         return self._page(found.get("files"), found.get("fileCount"))
 
     def _stored(self) -> Page[File] | None:
-        """Return the files that were pulled into the lake, as one page; None if no files were."""
+        """Return the run's files from the lake, as one page; None if no files were pulled."""
         run = RunPath(self.run.entity, self.run.project, self.run.id)
         every = list_stored_files(self._client.settings, run, self._names)
         if every is None:
@@ -329,7 +329,7 @@ class Files(SizedPages[File]):
 
 
 def is_like(name: str, pattern: str) -> bool:
-    """Return whether a name matches a pattern of SQL's LIKE."""
+    """Return whether a name matches a pattern as in SQL's LIKE, ignoring case."""
     # A backslash makes the next character literal.
     tokens = re.findall(r"\\?.", pattern, re.DOTALL)
     parts = (WILD.get(token) or re.escape(token[-1]) for token in tokens)
@@ -347,21 +347,21 @@ def _copy(source: str, destination: Path) -> None:
 
 
 def find_file(client: Client, run: RunFields, name: str) -> File:
-    """Return the file of a run that has a given name; one request.
+    """Find a run's file by its name, with one request.
 
     Parameters
     ----------
     client : Client
-        The backend.
+        Client of the backend.
     run : Run
-        The run.
+        The run to which the file belongs.
     name : str
         The whole name, with its folders.
 
     Returns
     -------
     File
-        The file.
+        The file, which has not been downloaded yet.
 
     Raises
     ------
@@ -392,7 +392,7 @@ def _checked_names(names: Sequence[str] | None) -> list[str]:
 
 
 def check_pattern(pattern: str | None) -> str | None:
-    """Return a pattern of file names; raise `InvalidType` if it is not a string."""
+    """Return a pattern of file names unchanged; raise `InvalidType` if it is not a string."""
     if pattern is not None and not isinstance(pattern, str):
         raise InvalidType(f"pattern must be a string such as '%.json', not {pattern!r}.")
     return pattern

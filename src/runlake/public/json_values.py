@@ -16,7 +16,7 @@ MAX_ARRAY_SIZE = 32
 
 
 def to_json_value(value: object, name: str, *, keeps_nan: bool = False) -> Any:
-    """Return a value converted to types that JSON has.
+    """Convert a value of a config or summary to types that JSON has.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def to_json_value(value: object, name: str, *, keeps_nan: bool = False) -> Any:
         Any value that the SDK accepts in a summary: plain values, mappings with string keys, lists,
         tuples, sets, bytes, dates, enums, callables, numpy's scalars and arrays, tensors.
     name : str
-        Name of the value in error texts.
+        Name of the value, for error messages.
     keeps_nan : bool
         Keep NaN as a float; otherwise NaN becomes None.
 

@@ -1,4 +1,4 @@
-"""Functions that return an object of another public class, whose module they import late.
+"""Functions that return objects of other public classes, which they import when they are called.
 
 A run returns its sweep, and a sweep returns its runs; an artifact returns its files, and a file
 returns its artifact. Imports at the top of the modules would be circular. So the functions of this
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def run_at(client: Client, entity: str, project: str, run_id: str) -> Run:
-    """Return a run, as `Api.run` does."""
+    """Fetch a run with one request; config and summary are loaded at their first access."""
     from runlake.public.run.run import Run
 
     return Run(client, entity, project, run_id)
@@ -34,28 +34,31 @@ def run_at(client: Client, entity: str, project: str, run_id: str) -> Run:
 def runs_of(
     client: Client, entity: str, project: str, filters: Mapping[str, Any], **options: Any
 ) -> Runs:
-    """Return the runs of a project that match a filter; the other arguments are those of `Runs`."""
+    """List a project's runs that match a filter; ``options`` are further arguments of `Runs`."""
     from runlake.public.runs.runs import Runs
 
     return Runs(client, entity, project, filters, **options)
 
 
 def collection_at(client: Client, path: ArtifactPath, type_name: str) -> ArtifactCollection:
-    """Return the collection in the path of an artifact; one request."""
+    """Fetch the collection that the path of an artifact names, with one request."""
     from runlake.public.artifacts.collection import ArtifactCollection
 
     return ArtifactCollection(client, path.entity, path.project, path.collection, type_name)
 
 
 def artifact_at(client: Client, path: ArtifactPath) -> Artifact:
-    """Return the version of an artifact at a path; one request."""
+    """Fetch the version of an artifact that a path names, with one request."""
     from runlake.public.artifacts.artifacts import fetch_artifact
 
     return fetch_artifact(client, path)
 
 
 def member_at(client: Client, membership: dict[str, Any], path: ArtifactPath) -> Artifact:
-    """Return an artifact as a member of the collection in a path."""
+    """Build an artifact from a GraphQL membership, which puts a version into a collection.
+
+    ``path`` names this collection.
+    """
     from runlake.public.artifacts.artifacts import from_membership
 
     return from_membership(client, membership, path)
@@ -64,14 +67,14 @@ def member_at(client: Client, membership: dict[str, Any], path: ArtifactPath) ->
 def files_of(
     artifact: Artifact, names: list[str] | None, per_page: int, **options: Any
 ) -> ArtifactFiles:
-    """Return the files of an artifact; the other arguments are those of `ArtifactFiles`."""
+    """List the files of an artifact; ``options`` are further arguments of `ArtifactFiles`."""
     from runlake.public.artifacts.lists import ArtifactFiles
 
     return ArtifactFiles(artifact.client, artifact, names, per_page, **options)
 
 
 def object_in(artifact: Artifact, contents: Manifest, name: str) -> ArtifactTable | None:
-    """Return the object that was added to an artifact under a name; None if there is none."""
+    """Return the object that was added to an artifact under a name; None for an unknown name."""
     from runlake.public.artifacts.tables import open_object
 
     return open_object(artifact, contents, name)

@@ -29,7 +29,7 @@ def login(
     host : str, optional
         Base URL of the API. Used if neither `Api` nor ``WANDB_BASE_URL`` names a host.
     verify : bool
-        Check the key with the backend by one request. Offline, the key is not checked.
+        Check the key with the backend by one request. In offline mode the key is not checked.
     prompt : bool
         Decides what happens if no key is found: True raises `UsageError`, False returns False.
         runlake never prompts.

@@ -20,7 +20,7 @@ class Media:
     Parameters
     ----------
     item : MediaItem
-        The fields of the history's cell that names the file.
+        The logged fields of the media, from a cell of the history.
     path : Path
         The file on disk.
     """

@@ -1,4 +1,4 @@
-"""Error texts for names that the wandb SDK has and runlake lacks; they say what to use instead."""
+"""Error messages for names of the wandb SDK that runlake lacks; each says what to use instead."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ INSTEAD = {
 
 
 def say_missing(owner: str, name: str, sentence: str) -> str:
-    """Return the error text for a missing name, with what to use instead if that is known.
+    """Return the error message for a missing name, and say what to use instead if it is known.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def say_missing(owner: str, name: str, sentence: str) -> str:
     name : str
         The missing name.
     sentence : str
-        Python's own error text, without a full stop.
+        Python's own error message, without a full stop.
 
     Returns
     -------

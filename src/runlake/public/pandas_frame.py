@@ -39,7 +39,7 @@ def _holds_times(dtype: pl.DataType) -> bool:
 
 
 def _in_microseconds(times: pl.Series) -> pl.Series:
-    """Return times of day in microseconds, the finest unit of Python's `datetime.time`."""
+    """Convert a column's times to microseconds, the finest unit of Python's `datetime.time`."""
     import polars as pl
 
     array = times.to_arrow()
@@ -69,7 +69,9 @@ def table_to_pandas(rows: list[list[Any]], columns: list[Any]) -> pd.DataFrame:
 
 
 def as_pandas(rows: list[dict[str, Any]]) -> pd.DataFrame | list[dict[str, Any]]:
-    """Return rows as a pandas frame; without pandas warn and return the rows, as the SDK does.
+    """Return rows as a pandas frame; if pandas is not installed, warn and return the rows.
+
+    The SDK does the same.
 
     Parameters
     ----------
@@ -79,8 +81,8 @@ def as_pandas(rows: list[dict[str, Any]]) -> pd.DataFrame | list[dict[str, Any]]
     Returns
     -------
     pandas.DataFrame or list of dict
-        A column per key in the order of first appearance. A cell is NaN if its row does not have
-        the key.
+        A frame with a column per key, in the order of first appearance; a cell is NaN if its row
+        does not have the key. Without pandas, ``rows``.
     """
     try:
         import pandas as pd

@@ -35,11 +35,11 @@ class PlotRequest:
     names : tuple of str
         Keys and globs, each once.
     x : str or None
-        The key of the x axis; None means the one that ``define_metric`` declared, else ``_step``.
+        The key of the x axis; None means the axis declared by ``define_metric``, else ``_step``.
     smooth : float, int or None
         As for `Chart`.
     log : str
-        The axes with a log scale: a selection of the letters x and y.
+        The axes with a log scale: "", "x", "y" or "xy".
     min_step, max_step : int or None
         First step, inclusive, and the step to stop before, exclusive.
     points : int
@@ -119,7 +119,7 @@ class PlotRequest:
 
 
 def _checked_log(log: Any) -> str:
-    """Return the letters of the axes with a log scale."""
+    """Check the argument ``log``; return the axes with a log scale: "", "x", "y" or "xy"."""
     if isinstance(log, bool):
         return "y" if log else ""
     if log not in LOGS:
@@ -128,14 +128,14 @@ def _checked_log(log: Any) -> str:
 
 
 def expand_globs(names: Iterable[str], facts: Mapping[str, KeyFacts], place: object) -> list[str]:
-    """Replace globs by the keys with numbers that they match; return the keys in order.
+    """Replace each glob by the keys that it matches, only keys with numbers; return all keys.
 
     Parameters
     ----------
     names : iterable of str
         Keys and globs. A name that is a key is not a glob.
     facts : mapping of str to KeyFacts
-        All keys.
+        Facts about every logged key, by key.
     place : object
         The run or project, for messages.
 
@@ -165,7 +165,7 @@ def expand_globs(names: Iterable[str], facts: Mapping[str, KeyFacts], place: obj
 def choose_axis(
     declared: Iterable[tuple[Iterable[str], Iterable[DeclaredMetric]]], x: str | None
 ) -> tuple[str, list[str]]:
-    """Return the key of the x axis, and a note if the declared axes differ.
+    """Return the key of the x axis, and a list: one note if the declared axes differ, else empty.
 
     Parameters
     ----------
@@ -189,7 +189,7 @@ def choose_axis(
 def has_points(
     place: object, key: str, frame: pl.DataFrame, read_facts: Callable[[], Mapping[str, KeyFacts]]
 ) -> bool:
-    """Return whether a key has points in a frame.
+    """Return whether a frame has values of a key that can be drawn as points.
 
     Parameters
     ----------
@@ -198,9 +198,9 @@ def has_points(
     key : str
         The key to draw.
     frame : DataFrame
-        The rows.
+        The rows to draw.
     read_facts : callable
-        Returns all keys; called only if the key has no points.
+        Returns facts about every logged key, by key; called only if the key has no points.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Report progress as an argument ``progress`` requests: by a bar, by a function, or not at all."""
+"""Report progress with a bar, with a function, or not at all, as ``progress`` requests."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ REDRAW_SECONDS = 0.1
 def progress_of(
     settings: Settings, option: ProgressOption = None, *, delay: float = DELAY_SECONDS
 ) -> Progress:
-    """Return an object that reports progress as an argument ``progress`` requests.
+    """Return an object that reports progress in the way that an argument ``progress`` requests.
 
     Parameters
     ----------
     settings : Settings
-        Whether bars are wanted (``RUNLAKE_PROGRESS``).
+        Decides whether bars are shown if ``option`` is None (``RUNLAKE_PROGRESS``).
     option : bool, callable or None
         False shows nothing. True shows a bar at once; None shows a bar after ``delay`` seconds if
         the settings allow bars. Bars are shown only on a terminal or in a notebook. A callable is
         called with each `ProgressUpdate`.
     delay : float
-        Seconds.
+        Seconds of work after which a bar appears if ``option`` is None.
 
     Raises
     ------
@@ -56,24 +56,26 @@ def check_progress(option: object) -> None:
 
 
 class Drawing(Protocol):
-    """A bar on the screen; the constructor draws it for the first update."""
+    """A progress bar on the screen; the constructor draws the bar for the first update."""
 
     def __init__(self, first: ProgressUpdate) -> None: ...
 
     def show(self, update: ProgressUpdate) -> None:
-        """Draw the bar for an update."""
+        """Draw the bar again, with the count of finished units in an update."""
 
     def close(self) -> None:
         """Stop updating the bar; it stays on the screen."""
 
 
 class ReportedProgress:
-    """Calls a function after each unit of work; an exception of the function ends the work.
+    """Calls a function when work starts and when units of work are finished.
+
+    An exception that the function raises ends the work.
 
     Parameters
     ----------
     report : callable
-        Gets a `ProgressUpdate`; it is called in the threads that do the work, one call at a time.
+        Called with a `ProgressUpdate`, in the threads that do the work, one call at a time.
     """
 
     def __init__(self, report: Callable[[ProgressUpdate], object]) -> None:
@@ -81,18 +83,18 @@ class ReportedProgress:
         self._now = ProgressUpdate(0, None, "", "")
 
     def start(self, what: str, total: int | None, unit: str) -> None:
-        """Report that no unit is finished yet."""
+        """Call the function at the start of the work, when no unit is finished yet."""
         self._now = ProgressUpdate(0, total, unit, what)
         self._report(self._now)
 
     def advance(self, n_done: int) -> None:
-        """Report finished units."""
+        """Call the function after ``n_done`` more units were finished."""
         now = self._now
         self._now = ProgressUpdate(now.done + n_done, now.total, now.unit, now.what)
         self._report(self._now)
 
     def finish(self) -> None:
-        """Report nothing: the last update had the final number."""
+        """Do nothing, because the last update already had the final count."""
 
 
 class ShownProgress:
@@ -112,7 +114,7 @@ class ShownProgress:
         self._has_library = True
 
     def start(self, what: str, total: int | None, unit: str) -> None:
-        """Begin the work; the bar appears after the delay."""
+        """Set the count of finished units to zero; the bar appears after the delay."""
         self._now = ProgressUpdate(0, total, unit, line_for_screen(what))
         self._bar = None
         # As if it had been drawn in the future, so that the bar first appears after the delay.
@@ -121,7 +123,7 @@ class ShownProgress:
             self._draw()
 
     def advance(self, n_done: int) -> None:
-        """Count finished units, and move the bar."""
+        """Add ``n_done`` to the count of finished units, and move the bar."""
         now = self._now
         self._now = ProgressUpdate(now.done + n_done, now.total, now.unit, now.what)
         if self._has_library and time.monotonic() >= self._drawn_at + REDRAW_SECONDS:
@@ -150,7 +152,7 @@ def _is_seen() -> bool:
 
 
 def _open_bar(first: ProgressUpdate) -> Drawing | None:
-    """Return a bar of the first installed library; None if no library for bars is installed."""
+    """Return a bar of the first library that is installed; None if no library is installed."""
     from runlake.notebook.bar import NotebookBar
 
     # Each class imports its library in its constructor.
@@ -164,7 +166,7 @@ def _open_bar(first: ProgressUpdate) -> Drawing | None:
 
 
 class RichBar:
-    """Progress bar of rich on standard error.
+    """Progress bar on standard error, drawn by the library rich.
 
     Parameters
     ----------
@@ -196,7 +198,7 @@ class RichBar:
         self._task = self._bar.add_task(what, total=first.total, completed=first.done)
 
     def show(self, update: ProgressUpdate) -> None:
-        """Move the bar."""
+        """Move the bar to the count of finished units in an update."""
         self._bar.update(self._task, completed=update.done)
 
     def close(self) -> None:
@@ -205,7 +207,7 @@ class RichBar:
 
 
 class TqdmBar:
-    """Progress bar of tqdm, for installations without rich.
+    """Progress bar on standard error, drawn by the library tqdm if rich is not installed.
 
     Parameters
     ----------
@@ -222,7 +224,7 @@ class TqdmBar:
         )
 
     def show(self, update: ProgressUpdate) -> None:
-        """Move the bar."""
+        """Move the bar to the count of finished units in an update."""
         self._bar.update(update.done - self._bar.n)
 
     def close(self) -> None:

@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 
 class Project(Attributes):
-    """A namespace of runs; returned by `Api.project`, without a request.
+    """A project, which contains runs; `Api.project` returns it without a request.
 
     Its fields, such as ``created_at``, are attributes; the first access loads all of them.
 
     Parameters
     ----------
     client : Client
-        The backend.
+        Client of the backend.
     entity, project : str
         Owner and name of the project.
     attrs : mapping, optional
@@ -90,7 +90,7 @@ class Project(Attributes):
 
     @property
     def path(self) -> list[str]:
-        """Entity and project."""
+        """The names of the entity and the project."""
         return [self.entity, self.name]
 
     @property
@@ -120,7 +120,7 @@ class Project(Attributes):
         Returns
         -------
         Sweeps
-            Fetched page by page as it is accessed; the project itself is not loaded.
+            A list, fetched page by page as it is accessed; the project itself is not loaded.
 
         Raises
         ------
@@ -144,7 +144,7 @@ class Project(Attributes):
         Returns
         -------
         ArtifactTypes
-            Fetched page by page as it is accessed.
+            A list, fetched page by page as it is accessed.
         """
         from runlake.public.artifacts.collections import ArtifactTypes
 
@@ -170,7 +170,7 @@ class Project(Attributes):
         Returns
         -------
         ProjectArtifactCollections
-            Fetched page by page as it is accessed.
+            A list, fetched page by page as it is accessed.
         """
         from runlake.public.artifacts.collections import ProjectArtifactCollections
 
@@ -199,7 +199,7 @@ class Projects(Pages[Project]):
     Parameters
     ----------
     client : Client
-        The backend.
+        Client of the backend.
     entity : str
         The owner of the projects.
     per_page : int
@@ -221,7 +221,7 @@ class Projects(Pages[Project]):
 
     @property
     def length(self) -> None:
-        """None: the backend does not say how many projects there are."""
+        """Always None, because the backend does not send the number of projects."""
         return None
 
     def _fetch(self, cursor: str | None) -> Page[Project]:

@@ -1,4 +1,4 @@
-"""`stitch`: the rows of several runs as one history."""
+"""`stitch` reads the rows of several runs as one history."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class StitchedRuns:
     Parameters
     ----------
     runs : tuple of Run
-        The runs, later ones last.
+        The runs, from the earliest to the latest.
     """
 
     def __init__(self, runs: tuple[Run, ...]) -> None:
@@ -36,7 +36,7 @@ class StitchedRuns:
 
     @property
     def runs(self) -> list[Run]:
-        """The runs, later ones last."""
+        """The runs, in the order in which they were passed to `stitch`."""
         return list(self._runs)
 
     def beta_scan_history(
@@ -48,7 +48,7 @@ class StitchedRuns:
         *,
         how: str = "all",
     ) -> HistoryScan:
-        """Scan all rows; arguments and result are those of `Run.beta_scan_history`."""
+        """Scan the rows of all runs, as `Run.beta_scan_history` does for one run."""
         check_count(page_size, "page_size")
         question = Question.from_arguments(keys, how, min_step, max_step)
         return HistoryScan(self._open(question), page_size)
@@ -62,7 +62,7 @@ class StitchedRuns:
         *,
         how: str = "all",
     ) -> HistoryScan:
-        """Scan all rows; an alias of `beta_scan_history`."""
+        """Scan the rows of all runs. This is an alias of `beta_scan_history`."""
         return self.beta_scan_history(keys, page_size, min_step, max_step, how=how)
 
     def scan(
@@ -74,7 +74,7 @@ class StitchedRuns:
         how: str = "all",
         tail: int | None = None,
     ) -> pl.LazyFrame:
-        """Read all rows as a lazy frame; arguments and result are those of `Run.scan`."""
+        """Read the rows of all runs as a lazy frame, as `Run.scan` does for one run."""
         question = Question.from_arguments(keys, how, min_step, max_step)
         if tail is not None:
             check_count(tail, "tail")
@@ -90,7 +90,7 @@ class StitchedRuns:
         how: str = "all",
         tail: int | None = None,
     ) -> pl.DataFrame:
-        """Read all rows as a polars frame: the result of `scan`, collected."""
+        """Read the rows of all runs as a polars frame: the result of `scan`, collected."""
         found = self.scan(keys, min_step=min_step, max_step=max_step, how=how, tail=tail)
         return found.collect()
 
@@ -102,7 +102,7 @@ class StitchedRuns:
         max_step: int | None = None,
         how: str = "all",
     ) -> pa.RecordBatchReader:
-        """Read all rows as Arrow record batches, all of them in memory."""
+        """Read the rows of all runs into memory, and return them as Arrow record batches."""
         return self._open(Question.from_arguments(keys, how, min_step, max_step)).arrow()
 
     def pandas(
@@ -114,12 +114,12 @@ class StitchedRuns:
         how: str = "all",
         tail: int | None = None,
     ) -> pd.DataFrame:
-        """Read all rows as a pandas frame; arguments and result are those of `Run.pandas`."""
+        """Read the rows of all runs as a pandas frame, as `Run.pandas` does for one run."""
         found = self.frame(keys, min_step=min_step, max_step=max_step, how=how, tail=tail)
         return frame_to_pandas(found)
 
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
-        """Query all rows with SQL, over the views ``history`` and ``system`` of `Run.sql`."""
+        """Query the rows of all runs with SQL, over the same views as in `Run.sql`."""
         if not isinstance(query, str):
             raise InvalidType(f"query must be SQL as text, not {query!r}.")
         check_text(query, "The SQL")
@@ -141,13 +141,13 @@ def stitch(runs: Iterable[Run]) -> StitchedRuns:
     Parameters
     ----------
     runs : iterable of Run
-        The runs, later ones last; they may be of different projects.
+        The runs, from the earliest to the latest. They may belong to different projects.
 
     Returns
     -------
     StitchedRuns
-        It has the reading methods of a run. Each step occurs once: if several runs have a row at a
-        step, the row of the last of these runs is returned, and the rows of the others are not.
+        An object with the reading methods of a run. Each step occurs once: if several runs have a
+        row at a step, only the row of the latest of these runs is returned.
 
     Raises
     ------

@@ -46,7 +46,7 @@ class Sweep(Attributes):
     Parameters
     ----------
     client : Client
-        The backend.
+        Client of the backend.
     entity, project, sweep_id : str
         Path of the sweep.
     attrs : mapping, optional
@@ -129,7 +129,7 @@ class Sweep(Attributes):
 
     @property
     def name(self) -> str:
-        """The display name of the sweep; if it has none, the name in its config, else its id."""
+        """The sweep's display name, else the name in the sweep's config, else the sweep's id."""
         return str(self._attrs.get("displayName") or self.config.get("name") or self.id)
 
     @property
@@ -212,7 +212,7 @@ class Sweep(Attributes):
 
 
 def summary_order(order: str) -> str:
-    """Complete a short order of runs, as the SDK does for the best run of a sweep.
+    """Expand a short order of runs, such as ``acc``, to an order for `Api.runs`, as the SDK does.
 
     Parameters
     ----------
@@ -243,7 +243,7 @@ class Sweeps(PagesInProject[Sweep], SizedPages[Sweep]):
     Parameters
     ----------
     client : Client
-        The backend.
+        Client of the backend.
     entity, project : str
         The project of the sweeps.
     per_page : int
@@ -256,7 +256,7 @@ class Sweeps(PagesInProject[Sweep], SizedPages[Sweep]):
     InvalidArgument
         If an argument is wrong; no request has been made then.
     UnsupportedError
-        If there are filters and the backend is too old for them; the check is one request.
+        If there are filters and the backend is too old for them; the check makes one request.
     """
 
     _operation = "GetSweeps"

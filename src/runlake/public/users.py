@@ -21,12 +21,12 @@ class User(Attributes):
 
     @property
     def api_keys(self) -> list[str]:
-        """Names of the user's API keys, not the keys; empty if the backend did not send them."""
+        """Names of the user's API keys, without the secrets; empty if the backend sent no names."""
         return self._names("apiKeys")
 
     @property
     def teams(self) -> list[str]:
-        """Names of the user's teams; empty if the backend did not send them."""
+        """Names of the user's teams; empty if the backend sent no teams."""
         return self._names("teams")
 
     def _names(self, field: str) -> list[str]:
@@ -74,7 +74,7 @@ class Team(Attributes):
 
     @property
     def members(self) -> list[Member]:
-        """The members of the team; for the entity of a user, only this user."""
+        """The members of the team; the entity of a single user has only this user."""
         return [Member(self.name, member) for member in self._attrs.get("members") or []]
 
     def __repr__(self) -> str:

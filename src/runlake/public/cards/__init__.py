@@ -1,5 +1,6 @@
 """The notebook cards of public objects: this package gathers facts, `runlake.notebook` draws them.
 
-`shown` ensures that showing a card never raises an error. `run` gathers the facts of a run, `runs`
-those of a list of runs, a project and a sweep, and `others` those of files, artifacts and scans.
+`shown` ensures that showing a card never raises an error. `run` builds the card of a run, `runs`
+builds the cards of lists of runs, projects and sweeps, and `others` builds the cards of files,
+artifacts and scans.
 """

@@ -1,4 +1,4 @@
-"""Gather the cards of files, artifacts and scans."""
+"""Build the notebook cards of files, artifacts and scans."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ MAX_ROWS = 10
 
 
 def show_files(files: Files) -> str:
-    """Return the card of a list of files: the files of its first page; at most one request."""
+    """Return the HTML card of a list of files, with up to 50 files.
+
+    With the default page size, this makes at most one request.
+    """
 
     def build() -> str:
         notes: list[str] = []
@@ -55,7 +58,7 @@ def show_files(files: Files) -> str:
 
 
 def show_artifact(artifact: Artifact) -> str:
-    """Return the card of an artifact: its fields, and its files if its manifest is loaded."""
+    """Return the HTML card of an artifact: fields, and files if the manifest is loaded."""
 
     def build() -> str:
         attrs: dict[str, Any] = {
@@ -95,7 +98,7 @@ def show_artifact(artifact: Artifact) -> str:
 
 
 def show_scan(scan: object, reading: Reading | Stitched) -> str:
-    """Return the card of a scan: what it reads, and its first rows if they are in the cache."""
+    """Return the HTML card of a scan: keys, steps, and the first rows if they are in the cache."""
 
     def build() -> str:
         plan = reading.plan

@@ -1,4 +1,4 @@
-"""Gather the card of a run: fields, curves and images, from the cache if possible."""
+"""Build the notebook card of a run: fields, curves and images, from the cache if possible."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 MAX_CURVES = 40
 MAX_CHARTS = 4
 MAX_PICTURES = 4
-# Maximum total size of all pictures; base64 adds a third.
+# Maximum total size of all pictures before base64, which adds a third.
 PICTURE_BYTES = 64_000
 
 
 def show_run(run: Run) -> str:
-    """Return the card of a run."""
+    """Return the HTML card of a run."""
     return card_of(run, lambda: run_card(gather_run(run)))
 
 
 def show_run_with_charts(run: Run, height: int | None = None) -> str:
-    """Return the card of a run, followed by charts of its first keys; see `Run.display`."""
+    """Return the HTML card of a run, followed by charts of its first keys, for `Run.display`."""
 
     def build() -> str:
         facts = gather_run(run)
@@ -46,7 +46,7 @@ def show_run_with_charts(run: Run, height: int | None = None) -> str:
 
 
 def _charts(run: Run, keys: Sequence[str], notes: list[str]) -> str:
-    """Return a frame with a chart per key; a note names each key that cannot be drawn."""
+    """Return HTML with a chart per key; append a note for each key that cannot be drawn."""
     from runlake.charts.html import frame_of
 
     drawings = []
@@ -124,7 +124,7 @@ def _text(value: object) -> str | None:
 
 
 def _duration(started: object, seen: object) -> str | None:
-    """Return the time between two ISO 8601 times as text; None if one of them is not a time.
+    """Return the time between two ISO 8601 times as ``H:MM:SS``; None if it is unknown.
 
     Examples
     --------
@@ -143,7 +143,7 @@ def _duration(started: object, seen: object) -> str | None:
 
 
 def _number_keys(run: Run, summary: Mapping[str, Any]) -> list[str]:
-    """Return the keys with numbers, from the run's loaded fields; no request."""
+    """Return the keys whose values are numbers, from the run's loaded fields, without a request."""
     described = run._attrs.get("historyKeys")  # noqa: SLF001 - no request for missing fields
     keys = described.get("keys") if isinstance(described, Mapping) else None
     found = keys if isinstance(keys, Mapping) else None

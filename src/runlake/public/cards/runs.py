@@ -1,4 +1,4 @@
-"""Gather the cards of a list of runs and of a project."""
+"""Build the notebook cards of lists of runs, projects and sweeps."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MAX_COLUMNS = 5
 
 
 def show_runs(runs: Runs) -> str:
-    """Return the card of a list of runs: its first runs.
+    """Return the HTML card of a list of runs: a table of the first runs.
 
     If the list was not used yet, its first page costs one request, and config and summary of its
     runs cost one more. Curves are read only from the cache.
@@ -49,7 +49,7 @@ def show_runs(runs: Runs) -> str:
 
 
 def show_pulled_runs(runs: Any) -> str:
-    """Return the card of the runs of a lake: its first runs, read from disk without requests."""
+    """Return the HTML card of a lake's runs: the first runs, read from disk without requests."""
 
     def build() -> str:
         # Drop the warning of each offline read about the age of its answer.
@@ -61,7 +61,7 @@ def show_pulled_runs(runs: Any) -> str:
 
 
 def show_project(project: Project, height: int | None = None) -> str:
-    """Return the card of a project: its fields and newest runs; at most three requests."""
+    """Return the HTML card of a project: fields and newest runs, with at most three requests."""
     from runlake.public.links import runs_of
 
     def build() -> str:
@@ -86,7 +86,7 @@ def show_project(project: Project, height: int | None = None) -> str:
 
 
 def show_sweep(sweep: Sweep, height: int | None = None) -> str:
-    """Return the card of a sweep: its fields and first runs; at most two requests."""
+    """Return the HTML card of a sweep: fields and first runs, with at most two requests."""
     from runlake.notebook.markup import Room
     from runlake.notebook.run_cards import TREE_BYTES
     from runlake.notebook.tables import state_text
@@ -152,14 +152,14 @@ def _values(run: Run, field: str, notes: list[str]) -> dict[str, Any]:
 
 
 def _config_columns(configs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the columns in which the runs differ; if the runs do not differ, the first columns."""
+    """Return up to five config keys whose values differ between runs, else the first keys."""
     names = dict.fromkeys(name for config in configs for name in config)
     differ = [name for name in names if len({repr(config.get(name)) for config in configs}) > 1]
     return (differ or list(names))[:MAX_COLUMNS]
 
 
 def _summary_columns(summaries: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the columns of numbers that most runs have."""
+    """Return the five summary keys with numbers that occur in the most runs."""
     counts = Counter(
         name
         for summary in summaries
@@ -172,7 +172,7 @@ def _summary_columns(summaries: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _curves(runs: Sequence[Run], key: str, notes: list[str]) -> dict[str, Curve]:
-    """Return the curves of a key of those runs whose history is in the cache; no request."""
+    """Return a key's curve for each run whose history is in the cache, without requests."""
     from runlake.history.curves import read_curves
 
     curves = {}

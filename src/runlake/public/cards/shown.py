@@ -1,4 +1,4 @@
-"""Show a card in any case: an error is shown as its text, and a warning as a note."""
+"""Build a card even if an error is raised: the card then shows the error, and warnings as notes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 def card_of(subject: object, build: Callable[[], str]) -> str:
-    """Return the card that ``build`` makes; if ``build`` raises an error, a card with its text.
+    """Return the card that ``build`` makes; if ``build`` fails, return a card with the error.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def _named(subject: object) -> str:
 
 @contextmanager
 def warnings_as_notes(notes: list[str]) -> Iterator[None]:
-    """Within the context, append warnings to notes instead of printing them."""
+    """Within the ``with`` block, do not print warnings; at its end, append them to ``notes``."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield

@@ -50,7 +50,7 @@ class Attributes:
         return "" if lack is None else f": the schema of {client.origin} lacks the {lack}"
 
     def snake_to_camel(self, string: str) -> str:
-        """Return a name as GraphQL spells it; see `camel_case`."""
+        """Convert a name from snake case to camel case, as GraphQL spells names."""
         return camel_case(string)
 
     def display(self, height: int = 420, hidden: bool = False) -> bool:
@@ -93,7 +93,7 @@ class Attributes:
 
 
 def camel_case(name: str) -> str:
-    """Return a name as GraphQL spells it.
+    """Convert a name from snake case to camel case, as GraphQL spells names.
 
     Examples
     --------
@@ -135,7 +135,7 @@ def frame_of(url: str, height: int, *, hidden: bool, shows: str) -> str:
     hidden : bool
         Hide the frame behind a button that shows it.
     shows : str
-        What the page shows, as the button names it: ``run``.
+        Word on the button for the object that the page shows: ``run``.
 
     Returns
     -------

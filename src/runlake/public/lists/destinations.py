@@ -39,7 +39,7 @@ def destination_of(root: str, name: str) -> Path:
 
 
 def directory_text(root: str | os.PathLike[str], what: str = "root") -> str:
-    """Return the path of an existing or new directory as text, unchanged.
+    """Check the path of an existing or new directory, and return it as a string, unchanged.
 
     Raises
     ------
@@ -58,17 +58,17 @@ def directory_text(root: str | os.PathLike[str], what: str = "root") -> str:
 
 
 def directory_or(root: str | os.PathLike[str] | None, default: Callable[[], str]) -> str:
-    """Return a directory as text, unchanged; for None and the empty string, return the default."""
+    """Return a directory as a string, unchanged; for None or "", return the default."""
     return default() if root is None or root == "" else directory_text(root)
 
 
 def is_wanted(destination: Path, *, replace: bool, exist_ok: bool) -> bool:
-    """Return whether to download a file: it does not exist, or the caller wants to replace it.
+    """Return whether to download a file: True if it does not exist, or if ``replace`` is True.
 
     Parameters
     ----------
     destination : Path
-        The file.
+        Path to which the file would be downloaded.
     replace : bool
         Overwrite an existing file.
     exist_ok : bool
@@ -97,12 +97,13 @@ def open_text(root: str, name: str) -> TextIOWrapper:
     root : path
         The directory.
     name : str
-        The file's name with its folders.
+        The file's name with its folders, relative to the directory.
 
     Returns
     -------
     file
-        As in the SDK, its ``name`` is the directory as given, then the file's name.
+        The open file, which the caller closes. As in the SDK, its ``name`` is the directory as
+        given, then the file's name.
 
     Raises
     ------

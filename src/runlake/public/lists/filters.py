@@ -15,12 +15,12 @@ MAX_DEPTH = 100
 
 
 def checked_filters(filters: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return filters as plain JSON values.
+    """Check filters, and convert them to plain JSON values.
 
     Parameters
     ----------
     filters : mapping or None
-        Conditions by field and by operator. A ``datetime`` becomes text in UTC. A ``datetime``
+        Conditions by field and by operator. A ``datetime`` becomes a string in UTC. A ``datetime``
         without a time zone is taken as UTC, like the times that the backend shows.
 
     Returns

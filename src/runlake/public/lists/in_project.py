@@ -12,14 +12,14 @@ T = TypeVar("T")
 
 
 class PagesInProject(Pages[T]):
-    """A lazy list of objects of a project.
+    """A list of a project's objects, fetched page by page as they are accessed.
 
     Parameters
     ----------
     client : Client
-        The backend.
+        Client of the backend.
     entity, project : str
-        The project.
+        The project that the objects belong to.
     per_page : int
         Objects per request.
     start : str, optional
@@ -49,5 +49,5 @@ class PagesInProject(Pages[T]):
         return {"entity": self.entity, "project": self.project, **page}
 
     def _ask(self, document: str, cursor: str | None, **variables: Any) -> dict[str, Any]:
-        """Request a page, and return the ``project`` object of the answer."""
+        """Request a page, and return the ``project`` object of the GraphQL response."""
         return query_project(self._client, document, {**self._variables(cursor), **variables})

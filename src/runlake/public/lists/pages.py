@@ -19,14 +19,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """One answer of a paged query.
+    """One page of objects, from the response to a paged query.
 
     Parameters
     ----------
     objects : sequence
         The objects of the page, in the order of the backend.
     cursor : str or None
-        The backend's position of the next page.
+        The backend's cursor of the next page.
     has_next : bool
         True if there is a next page.
     total : int or None
@@ -42,7 +42,7 @@ class Page(Generic[T]):
     n_hidden: int = 0
 
     def opened(self, open_: Callable[[T], S | None]) -> Page[S]:
-        """Return the page with ``open_`` applied to each object, without results that are None."""
+        """Apply ``open_`` to each object, and return a page of the results that are not None."""
         made = [one for one in map(open_, self.objects) if one is not None]
         n_hidden = len(self.objects) - len(made)
         return Page(made, self.cursor, self.has_next, self.total, n_hidden)
@@ -58,7 +58,7 @@ class Pages(ABC, Generic[T]):
     Parameters
     ----------
     client : Client
-        The backend.
+        Client of the backend.
     per_page : int
         Objects per request.
     start : str, optional
@@ -91,16 +91,16 @@ class Pages(ABC, Generic[T]):
 
     @abstractmethod
     def _open(self, edge: dict[str, Any]) -> T | None:
-        """Return the object for an edge (a mapping with ``node``); None leaves the object out."""
+        """Build the object of an edge (a mapping with ``node``); None means to leave it out."""
 
     @abstractmethod
     def _key(self, one: T) -> Hashable:
-        """Return a key of an object that no other object in the list has."""
+        """Return a value that no other object in the list has, such as the object's id."""
 
     @property
     @abstractmethod
     def _what(self) -> str:
-        """What is listed, as text for messages, such as "the runs of 'team/proj'"."""
+        """A phrase for messages that says what is listed, such as "the runs of 'team/proj'"."""
 
     @property
     def more(self) -> bool:
@@ -109,7 +109,7 @@ class Pages(ABC, Generic[T]):
 
     @property
     def cursor(self) -> str | None:
-        """The backend's position of the next page, to be passed as ``start`` of another list."""
+        """The cursor of the next page; pass it as ``start`` to a new list that continues there."""
         return self._start if self._last is None else self._last.cursor
 
     def __iter__(self) -> Iterator[T]:
@@ -141,19 +141,22 @@ class Pages(ABC, Generic[T]):
         return self.objects[index]
 
     def _reach(self, index: int | None) -> bool:
-        """Fetch pages until an index exists, or all pages for None; return whether it exists."""
+        """Fetch pages until the list has an index, or all pages if ``index`` is None.
+
+        Return whether the list has the index now; False if ``index`` is None.
+        """
         with self._guard:
             while (index is None or len(self.objects) <= index) and self.more:
                 self._turn()
         return index is not None and len(self.objects) > index
 
     def _page(self, connection: Mapping[str, Any] | None, total: int | None = None) -> Page[T]:
-        """Return the page of an answer; `ProtocolError` if the answer has another shape."""
+        """Return the page in a GraphQL connection; raise `ProtocolError` if its shape is wrong."""
         with answer_to(self._client, self._operation, self._what):
             return page_of(connection, total).opened(self._open)
 
     def _turn(self) -> None:
-        """Fetch the next page."""
+        """Fetch the next page, and append its new objects to the list."""
         if self._walk is None:
             self._walk = Walk(self._client, self._what, self._start)
         self._walk.check()
@@ -171,7 +174,7 @@ class Pages(ABC, Generic[T]):
         self._last = page
 
     def _take(self, objects: Sequence[T]) -> None:
-        """Set the objects of the list; the list then fetches no pages."""
+        """Set the objects of the list, which then fetches no more pages."""
         self.objects = list(objects)
         self._last = Page(self.objects, None, has_next=False, total=len(self.objects))
 
@@ -198,7 +201,7 @@ class SizedPages(Pages[T]):
 
 
 def page_of(connection: Mapping[str, Any] | None, total: int | None = None) -> Page[Any]:
-    """Return a GraphQL connection as a page of its edges, without edges that have no node.
+    """Return the edges of a GraphQL connection as a page, without edges that have no node.
 
     Parameters
     ----------
