@@ -1,6 +1,6 @@
 """Packed tables: the histories of pulled runs in long form, as Iceberg tables.
 
-The values of one key of thousands of runs are adjacent in few files, so a read needs few other
-bytes. The exports remain the authoritative copy. Runs that are not packed, or have changed since,
-are read from their exports.
+A few files hold the values of thousands of runs, with all values of one key next to each other. So
+a read of one key touches few other bytes. The exports remain the authoritative copy. Runs that are
+not packed, or have changed since they were packed, are read from their exports.
 """

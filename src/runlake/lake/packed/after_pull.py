@@ -14,7 +14,7 @@ PULLED_SINCE = "SELECT count(*) FROM runs WHERE is_complete AND pulled_at > ?"
 
 
 def pack_after_pull(settings: Settings) -> None:
-    """Pack the lake if as many runs were pulled since the last pack as the settings say.
+    """Pack the lake if at least ``settings.pack_runs`` runs were pulled since the last pack.
 
     The pull succeeds in any case. If the extra ``lake`` is not installed, or packing fails, the
     runs are still read from their exports.
@@ -22,7 +22,7 @@ def pack_after_pull(settings: Settings) -> None:
     Parameters
     ----------
     settings : Settings
-        ``pack_runs`` is the number of runs; 0 turns this off.
+        The settings of the lake. If ``pack_runs`` is 0, this function never packs.
     """
     if not settings.pack_runs:
         return
@@ -43,7 +43,7 @@ def pack_after_pull(settings: Settings) -> None:
 
 
 def _packed_at(place: PackedPlace) -> float:
-    """Return when the tables were last changed, in seconds since 1970; 0 if there are none."""
+    """Return when the packed tables last changed, in seconds since 1970; 0 without tables."""
     try:
         return place.catalog.stat().st_mtime
     except OSError:

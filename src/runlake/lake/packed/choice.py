@@ -1,4 +1,4 @@
-"""Choose the runs of a read whose packed rows are current: they are unchanged since the pack."""
+"""Choose the runs that a read takes from packed tables: runs that are unchanged since the pack."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ if TYPE_CHECKING:
 
 
 class PackedChoice:
-    """The runs of a read whose packed rows are current.
+    """The requested runs that have not changed since they were packed.
 
     Parameters
     ----------
     view : PackedView
         The packed tables.
     relative : mapping of str to str
-        The directory of each run relative to the root, by its name in the column ``run_id``.
+        The directory of each requested run, relative to the cache root. The keys are the runs'
+        names in the column ``run_id``.
     """
 
     def __init__(self, view: PackedView, relative: Mapping[str, str]) -> None:
@@ -41,7 +42,10 @@ class PackedChoice:
         }
 
     def readings(self, runs: Sequence[ListedRun], question: Question) -> dict[str, PackedReading]:
-        """Return planned reads by the names of the runs; runs that are not packed have none."""
+        """Plan the reads of packed runs, and return each planned read by its run's ``run_id``.
+
+        Runs that are not packed, or have changed since, are left out.
+        """
         from runlake.lake.packed.read import PackedRead
 
         wanted = {run.run_id: run.path for run in runs if run.run_id in self.numbers}
@@ -51,9 +55,9 @@ class PackedChoice:
         return PackedRead(self.view, question, numbers).readings(wanted)
 
     def known_per_run(self, key: str, choice: str) -> pl.DataFrame | None:
-        """Return the row of each packed run with a key's lowest, highest or last value.
+        """Return, for each packed run, the row with a key's lowest, highest or last value.
 
-        The rows are in the order of the runs, and come from statistics only.
+        The rows are in the order of the runs. They come from statistics; no values are read.
 
         Parameters
         ----------
@@ -65,8 +69,8 @@ class PackedChoice:
         Returns
         -------
         polars.DataFrame or None
-            ``_step`` and the key, both null for a run without such a row. None if the values must
-            be read, or are not numbers.
+            The column ``_step`` and a column with the key's name; both are null for a run without
+            values of the key. None if the statistics lack a row, or the values are not numbers.
         """
         from runlake.lake.packed.read import PackedRead
 
@@ -75,16 +79,18 @@ class PackedChoice:
         )
 
     def restored(self, run: RunPath, relative: str, pulled: PullResult) -> PullResult | None:
-        """Return a temporary export of a run from its packed rows; None if it is not packed.
+        """Write a run's packed rows to a temporary export; return a pull result with this export.
+
+        Return None if the run is not packed, or has changed since.
 
         Parameters
         ----------
         run : RunPath
-            The run, which need not be one of those of the read.
+            The run. It need not be a requested run.
         relative : str
-            Its directory relative to the root.
+            The run's directory relative to the cache root.
         pulled : PullResult
-            What is on disk of the run.
+            What the cache has of the run. Its exports are replaced in the result.
         """
         number = self._current.get(relative)
         if number is None:
@@ -95,14 +101,14 @@ class PackedChoice:
 
 
 def choose_packed(root: Path, relative: Mapping[str, str]) -> PackedChoice | None:
-    """Return the runs of a read that can be read from packed tables; None if there are no tables.
+    """Return the requested runs that packed tables can answer; None if no tables can be read.
 
     Parameters
     ----------
     root : Path
         Root of the cache.
     relative : mapping of str to str
-        See `PackedChoice`.
+        The directories of the requested runs, by ``run_id``; see `PackedChoice`.
     """
     if not PackedPlace(root).is_there and find_elsewhere(root) is None:
         return None

@@ -1,13 +1,13 @@
 """Commit written files to the packed tables.
 
-The order of these steps ensures that a reader sees one moment, and that a killed process does no
-harm:
+The order of these steps ensures that a reader sees all tables as they were at one moment, and that
+a killed process does no harm:
 
-1. The files of values and statistics are registered in their tables. No reader looks at them yet,
-   because no run names their numbers.
-2. One commit to ``runs`` names the numbers that are live now, and the snapshots of all other
-   tables. It succeeds only if ``runs`` has not changed since the new state was computed. Otherwise
-   the new state is computed again.
+1. The files of values and statistics are registered in their tables. Readers ignore the rows of
+   these files, because ``runs`` does not list their run numbers yet.
+2. One commit to ``runs`` lists the run numbers that are live now, and names a snapshot of every
+   other table. It succeeds only if ``runs`` has not changed since the new state was computed.
+   Otherwise the new state is computed again.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ from runlake.lake.packed.state import NAMES, empty_runs, read_files
 from runlake.lake.packed.table import Outdated, Tables
 
 ATTEMPTS = 20
-# More files of `runs` than this are written into one.
+# From this number of files on, the files of `runs` are merged into one.
 MAX_RUNS_FILES = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change of the table ``runs``.
+    """A change of the table ``runs``: runs to add, to update and to remove.
 
     Parameters
     ----------
     segment : Segment
-        New files, and the runs in them.
+        New data files, and the runs to add, whose rows are in these files.
     fields : mapping of str to tuple
-        The `FIELDS` of runs, by directory: of all new runs, and of packed runs whose fields have
-        changed.
+        Values of the columns `FIELDS`, by the run's directory: one entry for each new run, and for
+        each packed run whose fields have changed.
     gone : collection of str
         Directories of runs that are not in the lake any more.
     """
@@ -59,12 +59,12 @@ class Change:
 
 
 def commit(tables: Tables, change: Change) -> Moment:
-    """Commit a change; return the first moment at which readers see it.
+    """Commit a change to the packed tables; return the first `Moment` that has the change.
 
     Raises
     ------
     CacheError
-        If other processes change the tables all the time.
+        If another process changed the tables during each attempt, or replaced a new file.
     """
     tables.reload()
     for table in (*METRICS, STATS):
@@ -73,7 +73,10 @@ def commit(tables: Tables, change: Change) -> Moment:
 
 
 def commit_state(tables: Tables, change: Change | None = None) -> Moment:
-    """Commit to ``runs``: name the newest snapshots of the other tables, and the live runs."""
+    """Commit the live runs to ``runs``, and return the new moment.
+
+    The commit also names the newest snapshot of each other table.
+    """
     change = change or Change()
     # A commit fails only if another process has committed meanwhile.
     for _ in range(ATTEMPTS):
@@ -84,9 +87,11 @@ def commit_state(tables: Tables, change: Change | None = None) -> Moment:
         removed, written = _new_state(tables, moment, change)
         paths = [one.path for one in written]
         try:
+            # Not the snapshots of `moment`, which lack the new files.
             ids = {name: heads[name] for name in (*METRICS, STATS)}
             return tables.commit_runs(moment.runs, removed, paths, ids)
         except Outdated:
+            # No snapshot names the file, and the next attempt writes another one.
             for path in paths:
                 with suppress(OSError):
                     Path(path).unlink()
@@ -100,7 +105,7 @@ def commit_state(tables: Tables, change: Change | None = None) -> Moment:
 def _check_registered(
     tables: Tables, heads: Mapping[str, int | None], files: Sequence[WrittenFile]
 ) -> None:
-    """Raise an error if a table lacks new files in the snapshot that readers will use.
+    """Raise CacheError if the snapshot that readers will use lacks one of the new files.
 
     Parameters
     ----------
@@ -124,9 +129,9 @@ def _check_registered(
 def _new_state(
     tables: Tables, moment: Moment, change: Change
 ) -> tuple[list[str], list[WrittenFile]]:
-    """Return the files of ``runs`` that have rows to change, and write their rows as they are now.
+    """Write changed rows of ``runs`` into a new file; return the replaced paths and the new file.
 
-    Other files of the table stay.
+    Only files with a changed row are replaced, or all files if there are many.
     """
     files = tables.files_of(RUNS, moment.runs)
     touched = {*change.gone, *change.fields, *(one.directory for one in change.segment.runs)}

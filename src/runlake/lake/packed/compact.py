@@ -1,4 +1,4 @@
-"""Merge small data files, and drop rows whose number no run has any more."""
+"""Merge small data files, and drop the rows of run numbers that no run has any more."""
 
 from __future__ import annotations
 
@@ -18,51 +18,56 @@ from runlake.lake.packed.segments import WrittenFile, write_tables
 from runlake.lake.packed.state import read_packed_runs
 from runlake.lake.packed.table import Outdated, Tables
 
-# Files of one size class, each class four times the size of the one before.
+# More files of one size class than this are merged. Each class is four times as large as the one
+# before it.
 MAX_FILES_OF_CLASS = 8
 SMALLEST_CLASS = 1 << 20
 MAX_FILE_BYTES = 512 << 20
 MAX_DEAD_SHARE = 0.2
-# A process that took numbers and has not committed them for so long is dead.
+# A process is dead if it took run numbers so long ago and has not committed them.
 BATCH_SECONDS = 86_400.0
 CHUNK_ROWS = 2_000_000
 
 
 def compact(tables: Tables, batch_seconds: float = BATCH_SECONDS) -> int:
-    """Compact small files and files with many dead rows; return the number of replaced files.
+    """Merge small files and rewrite files with many dead rows; return how many were replaced.
 
-    Rows are dropped only if no process can still commit them: their numbers were live once, or
-    their process is dead. So a pack in another process loses nothing, even if the lock fails.
+    A row is dead if no run has its run number, and no process can still commit this number: the
+    process that took the number has finished, or took it so long ago that it must have been
+    killed. So a pack in another process loses nothing, even if the lock fails.
 
     Parameters
     ----------
     tables : Tables
         The tables.
     batch_seconds : float
-        Age in seconds. Numbers of this age that were never committed are dead.
+        Age in seconds. Run numbers that were taken longer ago, and never committed, are dead.
     """
     tables.reload()
     live = read_packed_runs(tables, tables.snapshot_ids(), ("run",))["run"].to_numpy()
     kept = _Kept(np.sort(live), tuple(open_batches(tables.place, batch_seconds)))
     n_replaced = 0
     for table in (*METRICS, STATS):
+        # The newest snapshot may have files that are not committed to `runs` yet. Open batches keep
+        # their rows.
         files = tables.files_of(table, tables.heads()[table])
         for chosen in _choices(files, kept):
             n_replaced += _replace(tables, table, chosen, kept)
     if n_replaced:
+        # Readers use the new files only after `runs` names the new snapshots.
         commit_state(tables)
     return n_replaced
 
 
 class _Kept:
-    """The numbers whose rows must stay."""
+    """The run numbers whose rows compaction must keep."""
 
     def __init__(self, live: np.ndarray, batches: Sequence[tuple[int, int]]) -> None:
         self._live = live
         self._batches = batches
 
     def may_have_dead(self, file: PackedFile) -> bool:
-        """Return whether the file can have rows of a number that need not stay."""
+        """Return whether the file can have rows that compaction may drop."""
         first, last = file.first_run, file.last_run
         if first is None or last is None:
             return True
@@ -75,14 +80,14 @@ class _Kept:
         return n_kept < last - first + 1
 
     def mask(self, numbers: pl.Series) -> pl.Series:
-        """Return for each number whether its rows must stay."""
+        """Return a boolean per run number: true if compaction must keep the number's rows."""
         found = numbers.is_in(pl.Series(self._live, dtype=numbers.dtype).implode())
         for start, end in self._batches:
             found = found | numbers.is_between(start, end)
         return found
 
     def dead_share(self, file: PackedFile) -> float:
-        """Return the share of the file's rows that need not stay."""
+        """Return the share of the file's rows that compaction may drop, from 0 to 1."""
         if not self.may_have_dead(file) or not file.n_rows:
             return 0.0
         counts = (
@@ -96,7 +101,10 @@ class _Kept:
 
 
 def _choices(files: Sequence[PackedFile], kept: _Kept) -> Iterator[list[PackedFile]]:
-    """Yield groups of files; each group is then merged into one file."""
+    """Yield groups of files to merge into one file each.
+
+    A group can be a single file that has many dead rows.
+    """
     classes: dict[int, list[PackedFile]] = {}
     for one in files:
         # Two larger files would not fit into one.
@@ -114,7 +122,7 @@ def _choices(files: Sequence[PackedFile], kept: _Kept) -> Iterator[list[PackedFi
 
 
 def _bounded(files: Sequence[PackedFile]) -> Iterator[list[PackedFile]]:
-    """Divide files so that each part fits into one file; a part of one file is left out."""
+    """Yield groups of at least two files, each group small enough to become one file."""
     part: list[PackedFile] = []
     n_bytes = 0
     for one in files:
@@ -152,7 +160,7 @@ def _replace(tables: Tables, table: str, files: Sequence[PackedFile], kept: _Kep
 def _merged(
     tables: Tables, table: str, files: Sequence[PackedFile], kept: _Kept
 ) -> WrittenFile | None:
-    """Write the rows of files that must stay into one file; None if there are none."""
+    """Merge files into one new file, without dead rows; return None if all rows are dead."""
     paths = [one.path for one in files]
     is_clean = not any(map(kept.may_have_dead, files))
     numbers = pl.scan_parquet(paths, glob=False).select(pl.col("run").unique()).collect()["run"]
@@ -165,10 +173,10 @@ def _merged(
 
 
 def _chunks(paths: list[str], staying: pl.Series | None) -> Iterator[pa.Table]:
-    """Yield the rows of each key in the order of a data file, ascending by key.
+    """Yield one table per key, ascending by key, with the key's rows sorted by run and step.
 
-    Each file is sorted, and the files are in the order of their runs, so that most keys need no
-    sort: their rows are put one after another.
+    Each file is sorted, and the files are in the order of their runs. So the rows of most keys are
+    only concatenated, not sorted again.
     """
     files = [pl.scan_parquet(path, glob=False) for path in paths]
     counts = pl.concat(files).group_by("key").agg(pl.len().alias("n")).collect().sort("key")
@@ -188,7 +196,10 @@ def _chunks(paths: list[str], staying: pl.Series | None) -> Iterator[pa.Table]:
 
 
 def _sorted(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows of a key ascending by run and step; all rows of a run are in one file."""
+    """Return a key's rows ascending by run and step.
+
+    All rows of a run come from one sorted file, so rows that ascend by run need no sort.
+    """
     if rows["run"].is_sorted():
         return rows
     return rows.sort(["run", "step"] if "step" in rows.columns else "run")

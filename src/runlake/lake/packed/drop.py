@@ -1,4 +1,4 @@
-"""Delete exports of packed runs, after comparing the packed rows with them."""
+"""Delete the exports of packed runs, after comparing their rows with the packed rows."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from runlake.values import Question
 def drop_exports_of(
     settings: Settings, tables: Tables, chosen: Collection[str] | None
 ) -> tuple[int, int]:
-    """Delete the exports of runs whose packed rows are equal to them.
+    """Delete the exports of each run whose packed rows are equal to the rows of its exports.
 
     Parameters
     ----------
@@ -39,12 +39,12 @@ def drop_exports_of(
     tables : Tables
         The packed tables.
     chosen : collection of str or None
-        The runs' directories relative to the root; None means all.
+        Directories of the runs to consider, relative to the cache root; None means all runs.
 
     Returns
     -------
     tuple of int
-        Number of exports that were deleted, and their bytes.
+        Number of exports that were deleted, and their size in bytes.
     """
     tables.reload()
     view = PackedView.at(tables, tables.snapshot_ids())
@@ -77,12 +77,12 @@ def drop_exports_of(
 
 
 def _paths(directory: RunDirectory) -> list[Path]:
-    """Return the files of a run's exports."""
+    """Return the paths of the files of a run's exports."""
     return [export.path for export in read_manifest(directory).offered_exports or ()]
 
 
 def _is_equal(view: PackedView, run: Source, number: int) -> bool:
-    """Return whether the packed rows of a run are those of its exports."""
+    """Return whether a run's packed rows are equal to the rows of its exports."""
     directory = run.directory(view.place.root)
     client = Client(settings_of(directory.base_url, directory.root))
     part = read_held_part(client.settings, directory, Question())

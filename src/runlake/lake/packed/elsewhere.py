@@ -1,7 +1,8 @@
 """Find the packed tables of a lake that are not in the lake's own directory.
 
-A published lake is read through a directory of its own, which has the catalog of its runs and a
-file that names the tables. A snapshot of a lake reads the tables of the lake as they were.
+A published lake is read through a local directory, which has the catalog of the lake's runs and a
+file that names the tables. A snapshot of a lake reads the lake's tables as they were when the
+snapshot was taken.
 """
 
 from __future__ import annotations
@@ -20,19 +21,19 @@ _options: dict[Path, Mapping[str, str]] = {}
 
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
-    """Where the packed tables of a lake are.
+    """The location of packed tables that are outside of the lake's own directory.
 
     Parameters
     ----------
     root : Path or None
         The root of the lake that has the tables; None if they are published.
     tag : str or None
-        The tag of the moment to read.
+        The tag of the state of the tables to read; None means the newest state.
     files : mapping of str to list
-        For a published lake, the data files of each table: URL or path, then the fields of
-        `runlake.lake.packed.table.PackedFile`.
+        For a published lake, the data files of each table. A file is a list of the values of
+        `runlake.lake.packed.moment.PackedFile`, whose path may be a URL.
     place : str or None
-        Of a published lake, its directory or URL, for messages.
+        Directory or URL of a published lake, which messages name.
     options : mapping of str to str
         Options of the object storage.
     """
@@ -44,7 +45,10 @@ class Elsewhere:
     options: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def write(self, root: Path) -> None:
-        """Store this description in the directory of the lake that reads the tables."""
+        """Write this location to a file in the root of the lake that reads the tables.
+
+        The options are left out, because they can have credentials.
+        """
         document = {
             "root": None if self.root is None else str(self.root),
             "tag": self.tag,
@@ -55,7 +59,7 @@ class Elsewhere:
 
 
 def find_elsewhere(root: Path) -> Elsewhere | None:
-    """Return where the tables of a lake are; None if they are below its root."""
+    """Return where a lake's packed tables are; None if they are below the lake's own root."""
     try:
         found = json.loads((root / ELSEWHERE).read_bytes())
         there = None if found["root"] is None else (root / found["root"]).resolve()
@@ -66,17 +70,20 @@ def find_elsewhere(root: Path) -> Elsewhere | None:
 
 
 def is_published(root: Path) -> bool:
-    """Return whether the lake at a root is published: no manifest of it is on this machine."""
+    """Return whether a root is the local directory through which a published lake is read.
+
+    The manifests of such a lake's runs are not on this machine.
+    """
     there = find_elsewhere(root)
     return there is not None and there.root is None
 
 
 def shown_place(root: Path) -> str:
-    """Return how messages name the lake that is read at a root: a published lake by its place."""
+    """Return what messages call a lake: a published lake's directory or URL, else the root."""
     there = find_elsewhere(root)
     return str(root) if there is None or there.place is None else there.place
 
 
 def use_storage(root: Path, options: Mapping[str, str]) -> None:
-    """Set the options by which this process reads the tables of the published lake at a root."""
+    """Set the storage options with which this process reads the published lake at a root."""
     _options[root] = dict(options)

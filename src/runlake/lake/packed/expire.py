@@ -2,8 +2,8 @@
 
 A snapshot is kept for a day after it was replaced, so that a reader which has just opened it can
 finish. It is also kept as long as a tag names it. A file is deleted a day after this module first
-found that no snapshot names it. pyiceberg drops snapshots but no files, so this module lists the
-directories.
+found that no snapshot names it. pyiceberg deletes no files when it drops snapshots, so this module
+lists the directories to find such files.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from runlake.lake.packed.table import Tables
 
 DAY_SECONDS = 86_400.0
 UNNAMED = "unnamed.json"
-# The directories are listed when the last listing is older than this share of the grace period.
+# The directories are listed at most this many times in a grace period.
 LISTINGS_PER_PERIOD = 24
 
 
@@ -32,12 +32,12 @@ def expire(tables: Tables, grace_seconds: float = DAY_SECONDS) -> int:
     tables : Tables
         The tables.
     grace_seconds : float
-        Time for which a replaced snapshot is kept. Its files are kept as long again.
+        Seconds for which a replaced snapshot is kept. Its files are kept for as many seconds more.
 
     Returns
     -------
     int
-        Number of files that were deleted.
+        Number of files that were deleted. If the last call was a short time ago, nothing is done.
     """
     note = tables.place.path / UNNAMED
     with suppress(OSError):
@@ -102,7 +102,7 @@ def _files(place: PackedPlace) -> Iterator[Path]:
 
 
 def _read_note(note: Path) -> dict[str, float]:
-    """Return when each file was first found to be in no snapshot."""
+    """Return when each file was first found in no snapshot: seconds since 1970, by path."""
     try:
         found = json.loads(note.read_text())
     except (OSError, ValueError):

@@ -1,4 +1,7 @@
-"""Find the rows of a key in a data file; footers are cached, because data files never change."""
+"""Find the row groups of a key in a data file.
+
+Footers are cached, because data files never change.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ import pyarrow.parquet as pq
 from cachetools import LRUCache
 
 KEY, RUN = 0, 1
-# Row groups of all footers that are remembered: some 5 kB each.
+# Maximum number of row groups in all cached footers together; each takes some 5 kB.
 MAX_GROUPS = 20_000
 
 
@@ -22,11 +25,11 @@ class Footer:
     Parameters
     ----------
     metadata : pyarrow.parquet.FileMetaData
-        The footer.
+        The parsed footer.
     highs : list of bytes
-        The highest key of each row group, ascending; empty if it is not known.
+        The highest key of each row group, ascending; empty if a row group has no statistics.
     lows : list of bytes
-        The lowest key of each row group.
+        The lowest key of each row group, ascending; empty if ``highs`` is empty.
     """
 
     metadata: Any
@@ -34,7 +37,7 @@ class Footer:
     lows: list[bytes]
 
     def own_groups(self, key: str) -> list[int]:
-        """Return the row groups with the rows of a key, if they have rows of no other key.
+        """Return the indexes of a key's row groups if they have only this key; else an empty list.
 
         Examples
         --------
@@ -46,7 +49,7 @@ class Footer:
         return found if all(self.lows[one] == self.highs[one] for one in found) else []
 
     def groups(self, key: str) -> list[int]:
-        """Return the row groups that can have rows of a key.
+        """Return the indexes of the row groups that can have rows of a key.
 
         Examples
         --------
@@ -54,20 +57,20 @@ class Footer:
         >>> footer.groups("b"), footer.groups("d"), footer.groups("f")
         ([1, 2], [3], [])
         """
-        # Parquet orders texts by their bytes.
+        # Parquet orders strings by their bytes.
         wanted = key.encode()
         first = bisect_left(self.highs, wanted)
         return list(range(first, bisect_right(self.lows, wanted, first)))
 
     def with_runs(self, groups: list[int], low: int, high: int) -> list[int]:
-        """Return those of some row groups that can have rows of a range of runs.
+        """Return the given row groups that can have rows of a range of run numbers.
 
         Parameters
         ----------
         groups : list of int
-            Row groups.
+            Indexes of the row groups to choose from.
         low, high : int
-            The lowest and the highest number of the runs, both inclusive.
+            The lowest and the highest run number, both inclusive.
         """
         found = []
         for one in groups:
@@ -83,14 +86,14 @@ _guard = threading.Lock()
 
 
 def footer_of(path: str, file: Any = None) -> Footer:
-    """Return the footer of a data file.
+    """Return the footer of a data file, from the cache if it was read before.
 
     Parameters
     ----------
     path : str
-        Its path or URL.
+        Path or URL of the file.
     file : file object, optional
-        The file, if it is not on this machine.
+        The opened file, if it is in object storage. If omitted, ``path`` is opened.
 
     Raises
     ------
@@ -110,6 +113,7 @@ def footer_of(path: str, file: Any = None) -> Footer:
     lows = [one.min.encode() for one in bounds] if is_known else []
     found = Footer(metadata, highs, lows)
     with _guard:
+        # The cache raises an error for an item that is larger than the whole cache.
         if len(highs) <= MAX_GROUPS:
             _known[path] = found
     return found

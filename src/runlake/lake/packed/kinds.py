@@ -1,4 +1,4 @@
-"""Choose the table for values of a type, and convert types to text and back."""
+"""Choose the packed table for the values of a type, and convert types to strings and back."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pyarrow as pa
 from runlake.history.plan.arrow_types import UNION_PREFIX, is_binary
 from runlake.lake.packed.place import DOCUMENTS, FLOATS, INTEGERS, TEXTS
 
-# A frame's column of JSON text: the values were JSON in the exports, or had no common type.
+# Both describe a column of JSON text. Its values were JSON in the exports, or had no common type.
 BINARY, MIXED = "binary", "mixed"
-# A type that no column of a frame can have, as that of a key whose values have no common type.
+# The type of a key whose values have no common type. No column of a frame can have this type.
 UNION = pa.struct([(UNION_PREFIX + "any", pa.null())])
 
 _SCALARS: dict[str, tuple[pa.DataType, str | None]] = {
@@ -34,14 +34,14 @@ _SCALARS: dict[str, tuple[pa.DataType, str | None]] = {
 
 @lru_cache(maxsize=1024)
 def text_of(dtype: pa.DataType | None, *, is_json: bool = False) -> str | None:
-    """Return the text of a type of a frame's column; None if no packed table can hold it.
+    """Describe the type of a column as a string; None if no packed table can hold its values.
 
     Parameters
     ----------
     dtype : pyarrow.DataType or None
         The type; None means JSON text.
     is_json : bool
-        Whether the values are JSON text in the exports.
+        Whether the values are JSON text in the exports; used only if ``dtype`` is None.
 
     Examples
     --------
@@ -61,17 +61,17 @@ def text_of(dtype: pa.DataType | None, *, is_json: bool = False) -> str | None:
 
 @lru_cache(maxsize=1024)
 def type_of(text: str) -> pa.DataType:
-    """Return the type that a text stands for; see `text_of`."""
+    """Return the type that a string from `text_of` describes."""
     return _read(json.loads(text) if text.startswith("[") else text)
 
 
 def table_of(text: str) -> str | None:
-    """Return the table for values of a type; None for the type null."""
+    """Return the packed table for the values of a type from `text_of`; None for the type null."""
     return DOCUMENTS if text.startswith("[") else _SCALARS[text][1]
 
 
 def is_simple(text: str) -> bool:
-    """Return whether values of a type are stored as they are in a frame."""
+    """Return whether values of a type are stored as numbers or strings instead of JSON text."""
     return not text.startswith("[") and text not in (BINARY, MIXED)
 
 

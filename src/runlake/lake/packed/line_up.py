@@ -1,4 +1,7 @@
-"""Line up the values of several keys by run and step; no join, because all are sorted."""
+"""Line up the values of several keys by run and step.
+
+The values of each key are sorted, so a binary search replaces a join.
+"""
 
 from __future__ import annotations
 
@@ -12,21 +15,23 @@ import pyarrow as pa
 
 from runlake.history.decode.expressions import polars_type
 
-# A place and a step fit together into 63 bits up to here.
+# A run's position and a step fit together into 63 bits if both are below these bounds.
 STEP_BITS = 40
 MAX_PLACE = 1 << (62 - STEP_BITS)
 
 
 @dataclass(frozen=True)
 class Places:
-    """For each row, the position of its run in the answer; rows of one run are adjacent.
+    """The run of each row, given as the run's position in the answer.
+
+    Rows of one run are adjacent.
 
     Parameters
     ----------
     heads : array of int64
-        The position of each run that has rows, ascending.
+        Positions of runs in the answer, ascending.
     counts : array of int64 or None
-        The rows of each run; None means one.
+        The number of rows of each entry of ``heads``; None means one row each.
     """
 
     heads: np.ndarray
@@ -34,14 +39,14 @@ class Places:
 
     @cached_property
     def rows(self) -> np.ndarray:
-        """For each row, the position of its run."""
+        """The position of each row's run in the answer, as an array with one entry per row."""
         return self.heads if self.counts is None else np.repeat(self.heads, self.counts)
 
     def __len__(self) -> int:
         return len(self.heads) if self.counts is None else int(self.counts.sum())
 
     def equals(self, other: Places) -> bool:
-        """Return whether all rows belong to the same runs."""
+        """Return whether both objects have the same run in each row."""
         if self.counts is not None and other.counts is not None:
             return np.array_equal(self.heads, other.heads) and np.array_equal(
                 self.counts, other.counts
@@ -49,7 +54,7 @@ class Places:
         return np.array_equal(self.rows, other.rows)
 
     def of(self, column: pl.Series) -> pl.Series:
-        """Return a value per row, from a column with one value per run."""
+        """Expand a column with one value per run of the answer to one value per row."""
         if self.counts is not None and column.dtype.is_numeric() and not column.null_count():
             few = column.to_numpy()[self.heads]
             return pl.Series(column.name, np.repeat(few, self.counts))
@@ -64,14 +69,14 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """Values of one key of several runs.
+    """The values of one key in several runs.
 
     Parameters
     ----------
     places : Places
         The run of each value, ascending by the run's position in the answer.
     steps, cells : Series
-        Steps, ascending within a run, and values.
+        The step of each value, ascending within a run, and the values.
     """
 
     places: Places
@@ -80,13 +85,13 @@ class Values:
 
     @classmethod
     def nothing(cls, dtype: pa.DataType | None) -> Values:
-        """Return an object without values, for keys of the given type."""
+        """Return an empty object, whose series of values has the type ``dtype``."""
         empty = pl.Series([], dtype=polars_type(dtype))
         return cls(Places(np.zeros(0, np.int64)), pl.Series([], dtype=pl.Int64), empty)
 
     @classmethod
     def joined(cls, parts: Sequence[Values]) -> Values:
-        """Return the values of different runs as one, ordered by run."""
+        """Merge the values of different runs into one object, ordered by run."""
         filled = [one for one in parts if len(one.steps)] or list(parts[:1])
         if len(filled) == 1:
             return filled[0]
@@ -98,13 +103,13 @@ class Values:
         return cls(Places(places[order.to_numpy()]), steps.gather(order), cells.gather(order))
 
     def cast(self, dtype: pl.DataType) -> Values:
-        """Return the values in another type."""
+        """Return these values, cast to another type."""
         if self.cells.dtype == dtype:
             return self
         return Values(self.places, self.steps, self.cells.cast(dtype))
 
     def has_axis_of(self, other: Values) -> bool:
-        """Return whether the values are at the same runs and steps as others."""
+        """Return whether another key's values are at the same runs and steps."""
         if self is other:
             return True
         if len(self.steps) != len(other.steps) or not self.places.equals(other.places):
@@ -115,25 +120,26 @@ class Values:
 def line_up(
     found: Mapping[str, Values], axis: Values | None, how: str
 ) -> tuple[Places, pl.Series, dict[str, pl.Series]]:
-    """Return rows of several keys.
+    """Combine the values of several keys into rows, one row per run and step.
 
     Parameters
     ----------
     found : mapping of str to Values
         The values of each key.
     axis : Values or None
-        The rows to return; None means those that ``how`` says.
+        The runs and steps of the rows to return; if None, ``how`` chooses the rows.
     how : {"all", "any"}
-        "all" are the rows with all of the keys, "any" those with at least one.
+        "all" chooses the rows that have all keys, "any" the rows that have at least one key.
 
     Returns
     -------
     tuple of Places, Series and dict of Series
-        For each row the position of its run, its step, and the cells of each key.
+        The run of each row, the step of each row, and the cells of each key. A cell is null if the
+        row lacks the key.
     """
     every = list(found.values())
     first = axis if axis is not None else every[0]
-    # Keys that were logged together have the same runs and steps: then nothing is looked up.
+    # Keys that were logged together have the same runs and steps, so no row is looked up.
     if all(one.has_axis_of(first) for one in every):
         return first.places, first.steps, {key: one.cells for key, one in found.items()}
     members = [*every, *([] if axis is None else [axis])]
@@ -157,7 +163,7 @@ def line_up(
 
 
 def _codes(members: Sequence[Values]) -> list[np.ndarray]:
-    """Return, for each member, one ascending integer per row.
+    """Encode each row's run and step as one integer; return an ascending array per member.
 
     Rows of the same run and step have the same integer in all members, so that members can be
     compared by searching integers instead of pairs.
@@ -181,7 +187,7 @@ def _codes(members: Sequence[Values]) -> list[np.ndarray]:
 
 
 def _place_in(codes: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Return the position of each row among ascending codes; -1 if it is not there."""
+    """Return the index of each row in the ascending codes; -1 if the codes lack the row."""
     if not len(codes):
         return np.full(len(rows), -1)
     if len(codes) == len(rows) and np.array_equal(codes, rows):
@@ -203,7 +209,7 @@ def _gathered(cells: pl.Series, index: np.ndarray) -> pl.Series:
 def _decoded(
     members: Sequence[Values], codes: Sequence[np.ndarray], rows: np.ndarray
 ) -> tuple[Places, pl.Series]:
-    """Return the positions of runs, and the steps, of rows that are in at least one member."""
+    """Return the run and the step of each row, from the members that have the row."""
     places = np.zeros(len(rows), np.int64)
     steps = np.zeros(len(rows), np.int64)
     for one, code in zip(members, codes, strict=True):

@@ -1,4 +1,4 @@
-"""Find the newest metadata of the packed tables on disk, for a catalog that was lost."""
+"""Find the newest metadata of the packed tables on disk, to rebuild a catalog that was lost."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def newest_metadata(place: PackedPlace) -> dict[str, str]:
     """Return the newest metadata files, one per table, that together describe one moment.
 
     A process that was killed, or was slower than another one, can leave metadata that the catalog
-    never named. So the newest file of ``runs`` is chosen whose named snapshots all exist: each
-    other table has a metadata file with the snapshot that ``runs`` names.
+    never named. So this function takes the newest file of ``runs`` whose named snapshots all exist:
+    each other table has a metadata file with the snapshot that ``runs`` names.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def newest_metadata(place: PackedPlace) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        The file of each table; empty if there are none.
+        The path of a metadata file, by table; empty if no file of ``runs`` can be used.
     """
     others = {name: list(_documents(place, name)) for name in TABLES if name != RUNS}
     for path, document in _documents(place, RUNS):
@@ -47,7 +47,7 @@ def _holding(documents: list[tuple[Path, Mapping[str, Any]]], snapshot: int | No
 
 
 def _documents(place: PackedPlace, table: str) -> Iterator[tuple[Path, Mapping[str, Any]]]:
-    """Yield the metadata files of a table that can be read, the newest first."""
+    """Yield path and content of each readable metadata file of a table, newest first."""
     files = place.metadata(table).glob("*" + SUFFIX)
     for path in sorted(files, key=_age, reverse=True):
         try:
@@ -60,7 +60,10 @@ def _documents(place: PackedPlace, table: str) -> Iterator[tuple[Path, Mapping[s
 
 
 def _age(path: Path) -> tuple[int, int]:
-    """Return the number of a metadata file, and its time: its name is ``00007-<uuid>``."""
+    """Return a sort key of a metadata file: the number in its name, then its time.
+
+    The number is 7 if the name begins with ``00007-``, and -1 if the name has no number.
+    """
     number = path.name.partition("-")[0]
     return (int(number) if number.isdecimal() else -1, path.stat().st_mtime_ns)
 
@@ -70,7 +73,7 @@ def _snapshots(document: Mapping[str, Any]) -> set[int]:
 
 
 def _named(document: Mapping[str, Any]) -> dict[str, int]:
-    """Return the snapshot of each other table that the current snapshot of ``runs`` names."""
+    """Return the snapshots, by table, that the current snapshot of ``runs`` names."""
     current = document.get("current-snapshot-id")
     for one in document.get("snapshots") or ():
         if one["snapshot-id"] == current:

@@ -1,4 +1,4 @@
-"""`Moment`: one state of all packed tables, and `PackedFile`, a data file of a table."""
+"""Define `Moment`, one state of all packed tables, and `PackedFile`, a data file of a table."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from runlake.lake.packed.place import RUNS, TABLES
 
 @dataclass(frozen=True, slots=True)
 class PackedFile:
-    """A data file of a table.
+    """A data file of a packed table.
 
     Parameters
     ----------
     path : str
-        Its path.
+        Path or URL of the file.
     n_rows, n_bytes : int
-        Rows, and length.
+        Number of rows, and size in bytes.
     first_key, last_key : str or None
-        Lowest and highest key in it; None if unknown, or if the table has no keys.
+        Lowest and highest key in the file; None if unknown, or if the table has no keys.
     first_run, last_run : int or None
-        Lowest and highest number of a run in it.
+        Lowest and highest run number in the file; None if unknown.
     """
 
     path: str
@@ -36,25 +36,25 @@ class PackedFile:
         """Return whether the file can have rows of a key; None means any key."""
         if key is None or self.first_key is None or self.last_key is None:
             return True
-        # Iceberg orders texts by their bytes.
+        # Iceberg orders strings by their bytes.
         return self.first_key.encode() <= key.encode() <= self.last_key.encode()
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One moment of the lake: a snapshot of ``runs``, and those of the other tables it names.
+    """One state of all packed tables: a snapshot of ``runs``, and the snapshots that it names.
 
     Parameters
     ----------
     ids : mapping of str to int or None
-        The snapshot of each table; None for a table without data.
+        The snapshot id of each table; None for a table without data.
     """
 
     ids: Mapping[str, int | None]
 
     @property
     def runs(self) -> int | None:
-        """The snapshot of ``runs``; None before the first commit."""
+        """The snapshot id of the table ``runs``; None before the first commit."""
         return self.ids[RUNS]
 
 

@@ -1,8 +1,9 @@
-"""Numbers of packed runs: each version of a run gets a number, which is never used again.
+"""Give each packed version of a run a number, which is never used again.
 
-A number must not be given again even if the process that took it was killed, because rows under it
-may be in a file already. So numbers are taken from a separate database before the first write. If
-this database is lost, the highest number is read from the names of the data files.
+A number must not be given again even if the process that took it was killed, because a file may
+already have rows with this number. So a process takes its numbers from a separate database before
+it writes the first row. If this database is lost, the highest number is read from the names of the
+data files.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ MAX_NUMBER = 2**31 - 1
 
 
 def take_numbers(place: PackedPlace, count: int) -> int:
-    """Reserve ``count`` consecutive numbers that were never used; return the first of them.
+    """Reserve ``count`` consecutive run numbers that were never used; return the first number.
 
     Raises
     ------
@@ -50,20 +51,20 @@ def take_numbers(place: PackedPlace, count: int) -> int:
 
 
 def end_batch(place: PackedPlace, first: int) -> None:
-    """Note that the numbers from ``first`` on were committed, or never will be."""
+    """Record that the batch of numbers from ``first`` on was committed or was given up."""
     with _changing(place) as connection:
         connection.execute("UPDATE batches SET is_done = 1 WHERE first = ?", (first,))
 
 
 def open_batches(place: PackedPlace, younger_than: float) -> list[tuple[int, int]]:
-    """Return the ranges of numbers under which a process may write rows now.
+    """Return the first and last number of each batch that a process may still commit.
 
     Parameters
     ----------
     place : PackedPlace
         The directory of the tables.
     younger_than : float
-        Seconds. A process that took its numbers longer ago, and did not end its batch, is dead.
+        Age in seconds. Older batches are left out, because their processes must be dead.
     """
     with _changing(place) as connection:
         query = "SELECT first, last FROM batches WHERE NOT is_done AND at > ? ORDER BY first"
@@ -72,7 +73,7 @@ def open_batches(place: PackedPlace, younger_than: float) -> list[tuple[int, int
 
 @contextmanager
 def _changing(place: PackedPlace) -> Iterator[sqlite3.Connection]:
-    """Change the database in one transaction."""
+    """Open the database of numbers for a ``with`` block that is one transaction."""
     place.path.mkdir(parents=True, exist_ok=True)
     try:
         with closing(
@@ -98,7 +99,10 @@ def _changing(place: PackedPlace) -> Iterator[sqlite3.Connection]:
 
 
 def _highest_in_names(place: PackedPlace) -> int:
-    """Return the highest number in the names of data files, ``<first>-<last>-<id>.parquet``."""
+    """Return the highest run number in the names of data files; 0 if there are none.
+
+    A name is ``<first>-<last>-<id>.parquet``, with the lowest and highest run number.
+    """
     highest = 0
     for table in TABLES:
         for path in place.data(table).glob("*.parquet"):

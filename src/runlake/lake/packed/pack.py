@@ -38,7 +38,7 @@ PULLED_AT = "pulled_at"
 
 @dataclass(frozen=True, slots=True)
 class Todo:
-    """What a pack has to do.
+    """The work of a pack: runs to pack, and other changes of the table ``runs``.
 
     Parameters
     ----------
@@ -47,11 +47,11 @@ class Todo:
     unchanged : list of str
         Directories of runs that are packed, and have not changed.
     left_out : dict of str to str
-        Why runs cannot be packed, by their directory.
+        Reason why a run cannot be packed, by the run's directory.
     names : dict of str to str
         The path of each run, by its directory.
     change : Change
-        Other changes of the table ``runs``.
+        Changes that need no packing: runs that are gone, and runs with other fields.
     """
 
     runs: list[Source]
@@ -68,18 +68,18 @@ def pack(
     drop_exports: bool = False,
     write: Callable[[list[RunToPack]], Iterator[Segment]] | None = None,
 ) -> PackReport:
-    """Pack runs of a lake that are not packed yet, or have changed since.
+    """Pack the runs of a lake that are not packed yet, or have changed since they were packed.
 
     Parameters
     ----------
     settings : Settings
         The settings of the lake.
     chosen : collection of str, optional
-        The runs' directories relative to the root; all runs if omitted.
+        Directories of the runs to pack, relative to the root; all runs if omitted.
     drop_exports : bool
-        Delete the exports of packed runs, once the packed rows were compared with them.
+        Also delete the exports of each run whose packed rows are equal to the exported rows.
     write : callable, optional
-        Writes the segments of runs, for example on other machines; see `segments_of`.
+        Writes runs into segments, for example on other machines; `segments_of` if omitted.
 
     Returns
     -------
@@ -122,7 +122,7 @@ def pack(
 
 
 def find_todo(root: Path, tables: Tables, chosen: Collection[str] | None = None) -> Todo:
-    """Compare the runs of the lake with those that are packed."""
+    """Compare the lake's runs with the packed tables; return the work that a pack has to do."""
     sources = read_sources(root, has_fields=True)
     if sources is None:
         raise CacheError(
@@ -158,14 +158,14 @@ def find_todo(root: Path, tables: Tables, chosen: Collection[str] | None = None)
 def _written(
     tables: Tables, todo: Todo, write: Callable[[list[RunToPack]], Iterator[Segment]]
 ) -> Segment:
-    """Write and commit the runs; return all segments as one."""
+    """Write and commit the runs to pack; return all written segments merged into one."""
     done = Segment()
     if not todo.change.is_empty:
         commit_state(tables, todo.change)
     if not todo.runs:
         return done
     place = tables.place
-    # Before the first row is written under one of them; see `numbers`.
+    # Taken before the first row is written under one of these numbers; see `numbers`.
     first = take_numbers(place, len(todo.runs))
     runs = [
         RunToPack(one.directory(place.root), one.text or "", number)
@@ -193,7 +193,9 @@ def _commit(tables: Tables, segment: Segment, fields: dict[str, tuple[Any, ...]]
 
 
 def segments_of(place: PackedPlace, runs: Sequence[RunToPack]) -> Iterator[Segment]:
-    """Read runs and write them into segments; it can run on any machine that has the cache.
+    """Read runs from their exports, write them into segments, and yield each segment.
+
+    This function can run on any machine that has the cache directory.
 
     Parameters
     ----------
@@ -212,7 +214,7 @@ def segments_of(place: PackedPlace, runs: Sequence[RunToPack]) -> Iterator[Segme
 
 @dataclass(slots=True)
 class _Reader:
-    """Reads runs one after another, the next one while a segment is written."""
+    """Reads runs in order. Another thread reads the next run while the caller uses the last one."""
 
     root: Path
     left_out: dict[str, str] = field(default_factory=dict)

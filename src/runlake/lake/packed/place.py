@@ -25,7 +25,7 @@ HEAD = "SELECT metadata_location FROM iceberg_tables WHERE table_name = ?"
 
 @dataclass(frozen=True, slots=True)
 class PackedPlace:
-    """The directory of the packed tables of one cache.
+    """The directory of one cache's packed tables.
 
     Parameters
     ----------
@@ -37,22 +37,22 @@ class PackedPlace:
 
     @property
     def path(self) -> Path:
-        """The directory."""
+        """The directory that has all packed tables and their catalog."""
         return packed_directory(self.root)
 
     @property
     def catalog(self) -> Path:
-        """The database that names the current metadata of each table."""
+        """The SQLite database that names the current metadata file of each table."""
         return self.path / CATALOG
 
     @property
     def numbers(self) -> Path:
-        """The database of the numbers that were given to runs."""
+        """The SQLite database of the run numbers that were given out."""
         return self.path / NUMBERS
 
     @property
     def lock(self) -> Path:
-        """The lock file of the processes that change the tables."""
+        """The file that a process locks while it changes the packed tables."""
         return self.path / LOCK
 
     def table(self, name: str) -> Path:
@@ -69,13 +69,14 @@ class PackedPlace:
 
     @property
     def is_there(self) -> bool:
-        """True if tables were created here, even if their catalog was lost."""
+        """True if packed tables were created in this directory, even if their catalog was lost."""
         return self.catalog.exists() or self.metadata(RUNS).exists()
 
     def head(self) -> str | None:
-        """Return the file with the current metadata of the table ``runs``; None if unknown.
+        """Return the path of the current metadata file of the table ``runs``; None if unknown.
 
-        The file changes with each commit. This function does not import pyiceberg.
+        Each commit writes a new file, so the path differs after each commit. This function does not
+        import pyiceberg.
         """
         if not self.catalog.exists():
             return None

@@ -24,14 +24,14 @@ from runlake.lake.packed.values import Numbered, read_values
 from runlake.lake.packed.view import PackedView
 from runlake.values import STEP, Question, RunPath
 
-# Cells in memory at once.
+# Maximum number of cells in memory at once.
 CHUNK_CELLS = 32_000_000
-# Rows in memory at once, if a filter may keep few of them. Row groups have up to a million rows, so
-# smaller chunks would read many of them twice.
+# Maximum number of rows in memory at once, if a filter may keep few of them. Row groups have up to
+# a million rows, so smaller chunks would read many row groups twice.
 CHUNK_ROWS = 2_000_000
-# Reads of more keys are not remembered.
+# The results of a read of more keys than this are not cached.
 MAX_KEYS = 32
-# Integers up to here are the same as floats.
+# Smaller integers are exact as floats.
 EXACT = 1 << 53
 FACTS = ("key", "run", "kind", "count", "first_step", "last_step", "min", "max", "is_known")
 
@@ -40,7 +40,7 @@ _guard = threading.Lock()
 
 
 class PackedRead(PackedRows):
-    """The rows of the packed runs of one read.
+    """The rows of packed runs that have the requested keys and steps.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class PackedRead(PackedRows):
     question : Question
         Keys and steps to read.
     numbers : mapping of str to int
-        The number of each run, by its directory.
+        The run number of each run. The keys name the runs, as in `readings`.
     """
 
     def __init__(self, view: PackedView, question: Question, numbers: Mapping[str, int]) -> None:
@@ -60,16 +60,20 @@ class PackedRead(PackedRows):
 
     @property
     def view(self) -> PackedView:
-        """The tables."""
+        """The packed tables at the moment of the read."""
         return self._view
 
     @cached_property
     def types(self) -> pl.DataFrame:
-        """A row for each requested key of each run: key, run, type, and the key's position."""
+        """The type of each requested key in each run, one row per key and run.
+
+        The columns are ``key``, ``run`` (the run number), ``type`` (a string from `kinds.text_of`)
+        and ``place`` (the key's position among the keys of the run).
+        """
         return self._remembered("types", self._read_types)
 
     def _remembered(self, name: str, find: Callable[[], T]) -> T:
-        """Return the cached result of an earlier read of the same keys and runs."""
+        """Return the cached result for the keys and runs; if there is none, call ``find``."""
         keys = self._question.keys
         if keys is None or len(keys) > MAX_KEYS:
             return find()
@@ -89,12 +93,12 @@ class PackedRead(PackedRows):
         return rows.filter(pl.col("key") != STEP)
 
     def readings(self, runs: Mapping[str, RunPath]) -> dict[str, PackedReading]:
-        """Return a planned read of each run.
+        """Return a planned read of each run, by the run's name.
 
         Parameters
         ----------
         runs : mapping of str to RunPath
-            The path of each run, by its directory.
+            The path of each run, by its name; runs without an entry are left out.
         """
         columns = self._remembered("columns", self._columns)
         touched = self._touched()
@@ -112,7 +116,10 @@ class PackedRead(PackedRows):
         }
 
     def _touched(self) -> Collection[int]:
-        """Return the runs with steps in the range; the others must not affect the types of keys."""
+        """Return the numbers of the runs that have steps in the requested range.
+
+        Runs without such steps must not affect the types of keys.
+        """
         steps = self._question.steps
         if steps.is_unbounded:
             return self._n_rows
@@ -125,7 +132,7 @@ class PackedRead(PackedRows):
         }
 
     def _columns(self) -> dict[int, KeyColumns]:
-        """Return the columns of each run by its number; equal ones are one object."""
+        """Return each run's columns, by run number; runs with equal columns share one object."""
         rows = self.types
         if rows.is_empty():
             return {}
@@ -148,7 +155,7 @@ class PackedRead(PackedRows):
         return {run: found[mark] for run, mark in marks.iter_rows()}
 
     def scan(self, numbers: Sequence[int], types: Types, runs: pl.DataFrame) -> pl.LazyFrame:
-        """Return the rows of runs; see `PackedRows.scan`."""
+        """Return the rows of runs as a lazy frame; see `PackedRows.scan`."""
         schema = {
             **runs.schema,
             STEP: pl.Int64(),
@@ -181,7 +188,7 @@ class PackedRead(PackedRows):
         return register_io_source(produce, schema=schema, is_pure=True)
 
     def frame_of(self, number: int, types: Types) -> pl.DataFrame:
-        """Return the rows of one run: ``_step``, then the keys."""
+        """Return the rows of one run as a frame with ``_step`` and then the keys."""
         frames = self._frames([number], types, pl.DataFrame(), [STEP, *types], is_whole=True)
         return pl.concat(frames)
 
@@ -194,7 +201,7 @@ class PackedRead(PackedRows):
         *,
         is_whole: bool,
     ) -> Iterator[pl.DataFrame]:
-        """Yield the rows in chunks; ``is_whole`` is True if the caller keeps all of them."""
+        """Yield the rows in chunks; ``is_whole`` says that the caller keeps every row."""
         if not names:
             return
         asked = self._question.keys
@@ -242,7 +249,7 @@ class PackedRead(PackedRows):
         )
 
     def _kinds(self, key: str, part: Numbered) -> dict[str, np.ndarray]:
-        """Return the runs of a part that have a key, by the type of its values."""
+        """Return the runs of ``part`` that have a key, as run numbers by type of the values."""
         if key == STEP:
             return {"int64": np.asarray(part.numbers, np.int32)}
         by_type = self._by_key.get(key, {})
@@ -264,7 +271,7 @@ class PackedRead(PackedRows):
         return found
 
     def files(self) -> dict[str, int]:
-        """Return the bytes of the files that can have rows of the question, by their paths."""
+        """Return the size in bytes of each file that can have requested rows, by path."""
         keys = self.types.select("key", "type").unique()
         numbers = list(self._numbers.values())
         paths = {
@@ -277,7 +284,7 @@ class PackedRead(PackedRows):
         return {path: sizes[path] for path in sorted(paths)}
 
     def key_facts(self, number: int) -> dict[str, KeyFacts]:
-        """Return facts about the keys of a run, from the table ``stats``."""
+        """Return a `KeyFacts` for each key of a run, by key, from the table ``stats``."""
         return self._facts.get(number, {})
 
     @cached_property
@@ -292,9 +299,9 @@ class PackedRead(PackedRows):
         return found
 
     def known_per_run(self, key: str, choice: str) -> pl.DataFrame | None:
-        """Return the row of each run with a key's lowest, highest or last value, from statistics.
+        """Return, for each run, the row with a key's lowest, highest or last value.
 
-        None if the statistics do not contain all of these rows; see `PackedChoice.known_per_run`.
+        Return None if the statistics lack one of these rows; see `PackedChoice.known_per_run`.
         """
         check_polars()
         texts = self.types["type"].unique().to_list()
@@ -307,7 +314,12 @@ class PackedRead(PackedRows):
         return known.select(STEP, pl.col("value").cast(polars_type(dtype)).alias(key))
 
     def known_values(self, key: str, choice: str) -> pl.DataFrame:
-        """Return the lowest, highest or last number of a key of each run, and its step."""
+        """Return a key's lowest, highest or last number in each run, and the step of this number.
+
+        The columns are ``run``, ``_step`` and ``value``. Runs whose number the statistics do not
+        know exactly are left out. Runs without numbers of the key have nulls. The frame is empty if
+        the question has a range of steps.
+        """
         numbers = np.fromiter(self._numbers.values(), np.int32, len(self._numbers))
         # The statistics are over all steps of a run, so they say nothing about a range.
         if not self._question.steps.is_unbounded:

@@ -25,15 +25,15 @@ class PackReport:
     unchanged : list of str
         Paths of the runs that were packed before, and have not changed.
     left_out : dict of str to str
-        Why a run was not packed, by path.
+        Reason why a run was not packed, by the run's path.
     n_files, n_bytes : int
-        Files of the packed tables, and their bytes.
+        Number of files of the packed tables after the pack, and their size in bytes.
     n_compacted : int
         Number of files that were merged into others.
     n_dropped_exports, n_dropped_bytes : int
-        Exports that were deleted, and their bytes.
+        Number of exports that were deleted, and their size in bytes.
     seconds : float
-        Duration of the pack.
+        Duration of the pack in seconds.
     """
 
     packed: list[str]
@@ -48,15 +48,15 @@ class PackReport:
 
     @property
     def n_runs(self) -> int:
-        """Number of the runs that are packed after this call."""
+        """Number of runs that are packed now: those in ``packed`` and those in ``unchanged``."""
         return len(self.packed) + len(self.unchanged)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all values as a dict, which JSON can represent."""
+        """Return the report as a dict of values that JSON can represent."""
         return asdict(self)
 
     def to_json(self) -> str:
-        """Return all values as a line of JSON."""
+        """Return the report as one line of JSON."""
         return json.dumps(self.to_dict())
 
     def _summary(self) -> str:

@@ -24,7 +24,7 @@ from runlake.values import Question, RunPath
 def restored(
     view: PackedView, run: RunPath, relative: str, number: int, pulled: PullResult
 ) -> PullResult:
-    """Write the packed rows of a run into a temporary file, and return it as the run's export.
+    """Write a run's packed rows to a temporary export; return a pull result with this export.
 
     Parameters
     ----------
@@ -33,11 +33,11 @@ def restored(
     run : RunPath
         The run.
     relative : str
-        The run's directory relative to the root.
+        The run's directory relative to the cache root.
     number : int
-        Its number.
+        The run's number in the packed tables.
     pulled : PullResult
-        The pull result of the run, without exports.
+        What the cache has of the run. Its exports are replaced in the result.
     """
     read = PackedRead(view, Question(), {relative: number})
     reading = read.readings({relative: run})[relative]

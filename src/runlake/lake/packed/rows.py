@@ -33,16 +33,16 @@ class Unpackable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RunToPack:
-    """A run to pack, under a number of its own.
+    """A run to pack, and the run number for its rows.
 
     Parameters
     ----------
     directory : RunDirectory
         The run's directory.
     source : str
-        What the run is read from, see `runlake.lake.packed.sources`.
+        Digest of what the run is read from; see `runlake.lake.packed.sources`.
     number : int
-        Its number.
+        The run number for the run's rows in the packed tables.
     """
 
     directory: RunDirectory
@@ -59,13 +59,14 @@ class KeyValues:
     key : str
         The key.
     type : str
-        Its type, see `runlake.lake.packed.kinds`.
+        The type of the values, as a string from `runlake.lake.packed.kinds.text_of`.
     table : str or None
-        The table of its values; None if it has none.
+        The packed table for the values; None if the key has no values.
     steps, values : Series or None
-        Its steps, ascending, and the values in the type of the table.
+        The step of each value, ascending, and the values in the type of the table. None if the key
+        has no values.
     facts : KeyFacts or None
-        What the statistics of the exports say.
+        What the statistics of the exports say about the key; None if they say nothing.
     """
 
     key: str
@@ -78,7 +79,7 @@ class KeyValues:
 
 @dataclass(frozen=True, slots=True)
 class RunValues:
-    """The columns of a run; the first is ``_step``, with one value per row of the run."""
+    """The values of all keys of a run; the first key is ``_step``, with one value per row."""
 
     run: RunToPack
     n_rows: int
@@ -86,7 +87,7 @@ class RunValues:
 
     @property
     def n_bytes(self) -> int:
-        """Bytes in memory; keys that were logged together share their steps."""
+        """Size in memory, in bytes. Steps that several keys share are counted once."""
         values = (one.values for one in self.keys if one.values is not None)
         steps = {id(one.steps): one.steps for one in self.keys if one.steps is not None}
         return sum(int(one.estimated_size()) for one in (*values, *steps.values()))
@@ -100,7 +101,7 @@ def read_run(client: Client, run: RunToPack) -> RunValues:
     client : Client
         An offline client of the run's backend.
     run : RunToPack
-        The run.
+        The run to read.
 
     Raises
     ------
@@ -135,9 +136,12 @@ def _collected(reading: Reading) -> tuple[pl.DataFrame, Types]:
 
 
 def _filled_cells(frame: pl.DataFrame) -> list[tuple[pl.Series, pl.Series | None]]:
-    """Return the columns after ``_step``; for a column with nulls, also the mask of its values."""
+    """Return each column after ``_step``, with a mask of its cells that are not null.
+
+    The mask is None for a column without nulls.
+    """
     columns = frame.get_columns()[1:]
-    # Under other names: polars takes some names of columns for patterns.
+    # Renamed to numbers, because polars takes some column names for patterns.
     sparse = {str(n): one.alias(str(n)) for n, one in enumerate(columns) if one.null_count()}
     masks = pl.DataFrame(list(sparse.values())).select(pl.all().is_not_null()) if sparse else None
     return [
@@ -185,6 +189,6 @@ def _stored(key: str, text: str, table: str, cells: pl.Series) -> pl.Series:
 
 
 def json_texts(cells: pl.Series) -> pl.Series:
-    """Return lists and structs as JSON text; NaN and infinities are written as Python does."""
+    """Return lists and structs as JSON strings, with NaN and infinities as Python writes them."""
     found: list[Any] = cells.to_arrow().to_pylist()
     return pl.Series([json.dumps(one) for one in found], dtype=pl.String)

@@ -1,4 +1,4 @@
-"""The columns of the packed tables."""
+"""Define the columns of the packed tables."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ ARROW = {
     "double": pa.float64(),
     "boolean": pa.bool_(),
 }
-# Field ids: the place of a column in its table, from 1.
+# Iceberg's field id of a column is the column's position in its table, from 1.
 KEY_ID, RUN_ID_FIELD = 1, 2
 
 
 @dataclass(frozen=True, slots=True)
 class TableColumn:
-    """A column of a table: its name, and its type by Iceberg's name."""
+    """A column of a packed table: the column's name, and Iceberg's name of its type."""
 
     name: str
     kind: str
@@ -72,10 +72,10 @@ def arrow_schema(table: str, *, has_dictionary: bool = False) -> pa.Schema:
     table : str
         The table.
     has_dictionary : bool
-        Keys are a dictionary in memory; in the file they are text in any case.
+        Whether keys are dictionary-encoded in memory. In the file they are strings in any case.
     """
-    # A file without nulls says so: readers need not decode where they are. For Iceberg the columns
-    # are optional in any case.
+    # The schema of a file without nulls says so, and readers need not decode where nulls are. For
+    # Iceberg the columns are optional in any case.
     is_nullable = table not in METRICS
     fields = [
         pa.field(column.name, ARROW[column.kind], is_nullable, {"PARQUET:field_id": str(number)})

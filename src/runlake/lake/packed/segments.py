@@ -1,8 +1,8 @@
 """Write runs into data files, segment by segment, sorted by key, run and step.
 
-A segment is bounded by its bytes in memory, not by its number of runs. A file is written under a
-temporary name and renamed when it is complete. So a file with the name of a data file is always
-whole.
+A segment is a set of files with all values of some runs. It is bounded by its bytes in memory, not
+by its number of runs. A file is written under a temporary name and renamed when it is complete. So
+a file with the name of a data file is always whole.
 """
 
 from __future__ import annotations
@@ -55,16 +55,16 @@ class PackedRun:
 
 @dataclass(slots=True)
 class Segment:
-    """Files with all values of some runs; picklable, because other machines may write them.
+    """Files with all values of some runs. Other machines may write them, so it can be pickled.
 
     Parameters
     ----------
     files : list of WrittenFile
-        The files.
+        The data files of all tables.
     runs : list of PackedRun
-        The runs.
+        The runs whose values are in the files.
     left_out : dict of str to str
-        Why runs were not packed, by their directory.
+        Reason why a run was not packed, by the run's directory.
     """
 
     files: list[WrittenFile] = field(default_factory=list)
@@ -81,7 +81,7 @@ class Segment:
 def write_segments(
     place: PackedPlace, runs: Iterable[RunValues], max_bytes: int = SEGMENT_BYTES
 ) -> Iterator[Segment]:
-    """Write runs into segments, in their order, and yield each segment when its files are complete.
+    """Write runs in order into segments; yield each segment when its files are complete.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def write_segments(
     runs : iterable of RunValues
         The runs, ascending by number.
     max_bytes : int
-        Bytes in memory from which a segment is written.
+        Size in memory, in bytes, from which the runs read so far are written as a segment.
     """
     held: list[RunValues] = []
     n_bytes = 0
@@ -105,7 +105,7 @@ def write_segments(
 
 
 def write_segment(place: PackedPlace, runs: Sequence[RunValues]) -> Segment:
-    """Write the files of one segment."""
+    """Write runs into the files of one segment; return the segment."""
     by_key: dict[tuple[str, str], list[tuple[int, KeyValues]]] = {}
     for one in runs:
         for values in one.keys:
@@ -138,9 +138,9 @@ class Block:
     key : str
         The key.
     numbers, counts : array
-        The number of each run, and its number of values.
+        The run number of each run, and how many values the run has.
     steps, values : Series
-        The values of all runs.
+        The step of each value, and the values, run by run.
     """
 
     key: str
@@ -150,7 +150,7 @@ class Block:
     values: pl.Series
 
     def table(self, schema: pa.Schema) -> pa.Table:
-        """Return the rows in the form of a data file."""
+        """Return the rows as an Arrow table with the columns of a data file."""
         n_rows = len(self.values)
         # All rows have one key: in a dictionary it takes four bytes per row.
         keys = pa.DictionaryArray.from_arrays(
@@ -196,9 +196,9 @@ def write_file(
     table : str
         The table.
     numbers : tuple of int
-        The lowest and the highest number of a run in the file; its name has both.
+        The lowest and the highest run number in the file. The file's name has both.
     blocks : iterable of Block
-        The values.
+        The values of each key, ascending by key.
     """
     schema = arrow_schema(table, has_dictionary=True)
     return _write(place, table, numbers, schema, (block.table(schema) for block in blocks))
@@ -207,7 +207,7 @@ def write_file(
 def write_tables(
     place: PackedPlace, table: str, numbers: tuple[int, int], keys: Iterable[pa.Table]
 ) -> WrittenFile:
-    """Write a data file from tables with the rows of one key each; see `write_file`."""
+    """Write Arrow tables, each with the rows of one key, into a data file; see `write_file`."""
     schema = arrow_schema(table)
     return _write(place, table, numbers, schema, (rows.cast(schema) for rows in keys))
 
@@ -248,7 +248,7 @@ def _write_shared(writer: pq.ParquetWriter, shared: list[pa.Table]) -> int:
 def write_rows(
     place: PackedPlace, table: str, numbers: tuple[int, int], rows: pl.DataFrame
 ) -> WrittenFile:
-    """Write a frame with the columns of a table as a data file."""
+    """Write a frame into a data file of a table. The frame has the columns of the table."""
     schema = arrow_schema(table)
     path, partial = _new_file(place, table, numbers)
     with open_writer(partial, schema) as writer:
@@ -274,7 +274,7 @@ def _new_file(place: PackedPlace, table: str, numbers: tuple[int, int]) -> tuple
 
 
 def open_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
-    """Return a writer of a data file with these columns."""
+    """Return a Parquet writer for a data file with the columns of the schema."""
     return pq.ParquetWriter(
         path,
         schema,
@@ -287,19 +287,19 @@ def open_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
 
 
 def _encoding(column: pa.Field) -> str | None:
-    """Return the encoding of a column's values; None for Parquet's usual one."""
+    """Return the Parquet encoding of a column; None for pyarrow's default encoding."""
     if column.name in REPEATED:
         return None
-    # The first bytes of numbers that were logged together are alike, and the last ones are often
-    # zero: apart, they are a tenth smaller, and zstd leaves the others as they are, so that pyarrow
-    # and DuckDB read them in half of the time.
+    # The first bytes of floats that were logged together are alike, and the last bytes are often
+    # zero. Stored apart, they take a tenth less space. zstd leaves the other bytes as they are, so
+    # pyarrow and DuckDB read the column in half of the time.
     if pa.types.is_float64(column.type):
         return "BYTE_STREAM_SPLIT"
     return "DELTA_BINARY_PACKED" if pa.types.is_int64(column.type) else None
 
 
 def _finished(table: str, path: Path, partial: Path) -> WrittenFile:
-    """Flush a complete file to the disk, and rename it to its final name."""
+    """Flush a complete file to the disk, rename it to its final name, and describe it."""
     with partial.open("rb") as file:
         os.fsync(file.fileno())
     partial.rename(path)

@@ -1,4 +1,7 @@
-"""Describe what each run is read from; a packed run with another description is outdated."""
+"""Compute a digest of the data that each run is read from.
+
+Packed rows are outdated if the run has another digest now.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ TEXTS = f"SELECT directory, {STATE} FROM runs WHERE is_complete"
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What a run is read from.
+    """A run in the catalog, and a digest of the data that the run is read from.
 
     Parameters
     ----------
@@ -39,10 +42,10 @@ class Source:
     names : tuple of str
         Backend, entity, project and id of the run.
     text : str or None
-        A text that changes whenever the rows of the run may have changed. None if the run is not
+        A digest that changes whenever the rows of the run may have changed. None if the run is not
         complete on disk; such a run is not packed.
     fields : tuple
-        The run's `FIELDS`, if they were requested.
+        The run's values of the columns `FIELDS`; empty if they were not requested.
     """
 
     relative: str
@@ -61,14 +64,14 @@ class Source:
 
 
 def read_sources(root: Path, *, has_fields: bool = False) -> list[Source] | None:
-    """Return the source of each run, oldest run first; None if the catalog cannot be read.
+    """Return a `Source` for each run, oldest run first; None if the catalog cannot be read.
 
     Parameters
     ----------
     root : Path
         Root of the cache.
     has_fields : bool
-        Also return the fields of the runs.
+        Also read the `FIELDS` of the runs.
     """
     names = [f"runs.{column.name}" for column in FIELDS] if has_fields else ["NULL"]
     rows = Catalog(root).select(QUERY.format(columns=", ".join(names)))

@@ -1,4 +1,4 @@
-"""The table ``runs`` at one moment: which runs are packed, under which numbers."""
+"""Read the table ``runs`` at one moment: the packed runs and their run numbers."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from runlake.lake.packed.schemas import SCHEMAS
 from runlake.lake.packed.table import Tables
 
 NAMES = [column.name for column in SCHEMAS[RUNS]]
-# What a read and a pack need of each run.
+# The columns that reads and packs need.
 SHORT = ("directory", "run", "source", "n_rows", "pulled_at")
 
 
 def read_packed_runs(
     tables: Tables, moment: Moment, columns: Sequence[str] = SHORT
 ) -> pl.DataFrame:
-    """Return the packed runs of a moment, ascending by number.
+    """Return the packed runs of a moment, ascending by run number.
 
     Parameters
     ----------
     tables : Tables
         The tables.
     moment : Moment
-        The moment.
+        The state of the tables to read.
     columns : sequence of str
-        Columns of the table ``runs``.
+        Columns of the table ``runs`` to return.
     """
     return read_files(tables.files_of(RUNS, moment.runs), columns)
 
 
 def read_files(files: Iterable[PackedFile], columns: Sequence[str] = NAMES) -> pl.DataFrame:
-    """Return the rows of files of the table ``runs``, ascending by number."""
+    """Read data files of the table ``runs``; return their rows, ascending by run number."""
     paths = [one.path for one in files]
     if not paths:
         return empty_runs().select(columns)
@@ -44,7 +44,7 @@ def read_files(files: Iterable[PackedFile], columns: Sequence[str] = NAMES) -> p
 
 
 def empty_runs() -> pl.DataFrame:
-    """Return the table ``runs`` without rows."""
+    """Return an empty frame with the columns of the table ``runs``."""
     types = {
         "string": pl.String(),
         "int": pl.Int32(),

@@ -1,4 +1,4 @@
-"""The table ``stats``: type, counts, extremes and last value of each key of each run."""
+"""Compute the table ``stats``: type, counts, extremes and last value per key and run."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ OF_VALUES = ("n", "nan", "min", "min_step", "max", "max_step", "last", "at_step"
 
 @dataclass(frozen=True, slots=True)
 class KeyStats:
-    """Statistics of the values of a key, one entry per run.
+    """Statistics of one key's values, one entry per run.
 
     Parameters
     ----------
     key : str
         The key.
     numbers : array of int
-        The number of each run.
+        The run number of each run.
     columns : mapping of str to array
-        The columns of `OF_VALUES` that are known; for values that are not numbers, only ``n`` and
-        ``at_step``. NaN means that there is no minimum or maximum.
+        The columns of `OF_VALUES` that are known. For values that are not numbers, these are only
+        ``n`` and ``at_step``. A minimum or maximum of NaN means that there is none.
     """
 
     key: str
@@ -52,17 +52,19 @@ class KeyStats:
 def stats_of(
     key: str, numbers: Numbers, counts: Numbers, steps: pl.Series, values: pl.Series
 ) -> KeyStats:
-    """Return the statistics of the values of a key.
+    """Compute the statistics of one key's values in each run.
+
+    NaN is never a minimum or maximum. If several values are equal to the minimum or maximum, its
+    step is the first step that has such a value.
 
     Parameters
     ----------
     key : str
         The key.
     numbers, counts : array of int
-        The number of each run, and its number of values, at least 1.
+        The run number of each run, and how many values the run has, at least 1.
     steps, values : Series
-        The values of all runs, run by run, ascending by step. The step of an extreme is that of the
-        first of equal values; NaN is never an extreme.
+        The step of each value, and the values: run by run, ascending by step.
     """
     stops = np.cumsum(counts)
     starts = stops - counts
@@ -78,14 +80,14 @@ def stats_of(
             found = reduce.reduceat(cells, starts)
             columns[name] = found.astype(np.float64)
             equal = np.flatnonzero(cells == np.repeat(found, counts))
-            # A run of NaN alone has no equal value; its step is left out below.
+            # A run that has only NaN has no equal value; `_frame_of` makes its step null.
             first = np.append(equal, len(cells) - 1)[np.searchsorted(equal, starts)]
             columns[f"{name}_step"] = at[first]
     return KeyStats(key, numbers, columns)
 
 
 def _frame_of(found: Sequence[KeyStats]) -> pl.DataFrame:
-    """Return the statistics of all keys as one frame."""
+    """Return the statistics of all keys as one frame, with one row per key and run."""
     sizes = [len(one.numbers) for one in found]
     keys = pl.Series("key", [one.key for one in found], pl.String)
     columns = [
@@ -115,7 +117,7 @@ def joined_stats(found: Sequence[KeyStats], runs: Sequence[RunValues]) -> pl.Dat
     found : sequence of KeyStats
         Statistics from `stats_of`.
     runs : sequence of RunValues
-        The runs. Keys without values have a row too.
+        The runs of the segment. A key without values has a row too.
     """
     rows = [
         (
@@ -153,5 +155,5 @@ def _facts(facts: object) -> tuple[str | None, int | None, int | None, int | Non
 
 
 def empty_stats() -> pl.DataFrame:
-    """Return the table ``stats`` without rows."""
+    """Return an empty frame with the columns of the table ``stats``."""
     return pl.DataFrame(schema=TYPES)

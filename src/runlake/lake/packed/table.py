@@ -1,8 +1,8 @@
 """The packed tables as Iceberg tables; the only module that knows pyiceberg.
 
 `runlake.lake.packed.segments` writes data files; this module registers them without a copy. Each
-snapshot of ``runs`` names a snapshot of every other table, so it describes one moment of the whole
-lake.
+snapshot of ``runs`` names a snapshot of every other table. So a snapshot of ``runs`` describes one
+state of all packed tables.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ COMMON = {
     "commit.retry.num-retries": "20",
     "commit.retry.max-wait-ms": "2000",
 }
-# Its new rows were computed from one snapshot of `runs`. A repetition by pyiceberg would commit
-# them onto another snapshot; `commit_state` computes them again instead.
+# New rows of `runs` are computed from one of its snapshots. A retry by pyiceberg would commit them
+# onto another snapshot; `commit_state` computes them again instead.
 OF_RUNS = {"commit.retry.num-retries": "0"}
 
 
@@ -63,12 +63,12 @@ class Outdated(Exception):
 
 
 class Tables:
-    """The packed tables of one directory; see `open_tables`.
+    """The packed tables of one directory, opened by `open_tables`.
 
     Parameters
     ----------
     place : PackedPlace
-        Their directory.
+        The directory of the tables.
     catalog : Catalog
         The catalog of pyiceberg.
     """
@@ -84,7 +84,7 @@ class Tables:
         self._catalog.close()
 
     def reload(self) -> None:
-        """Read the tables again at their next use, as other processes may have changed them."""
+        """Forget the loaded tables. The next use sees what other processes have changed."""
         self._loaded.clear()
 
     def metadata(self) -> dict[str, str]:
@@ -92,11 +92,11 @@ class Tables:
         return {name: self._table(name).metadata_location for name in TABLES}
 
     def heads(self) -> dict[str, int | None]:
-        """Return the newest snapshot of each table; ``runs`` may not name all of its files yet."""
+        """Return the id of each table's newest snapshot, which ``runs`` may not name yet."""
         return {name: _head(self._table(name)) for name in TABLES}
 
     def snapshot_ids(self, tag: str | None = None) -> Moment:
-        """Return the snapshots of all tables that belong together: the newest, or those of a tag.
+        """Return the newest `Moment`, or the one that a tag names.
 
         Raises
         ------
@@ -110,7 +110,7 @@ class Tables:
         return NOTHING if found is None else self.moment_of(found)
 
     def moment_of(self, runs: int) -> Moment:
-        """Return the moment of a snapshot of ``runs``."""
+        """Return the `Moment` that a snapshot of ``runs`` describes."""
         snapshot = self._table(RUNS).snapshot_by_id(runs)
         if snapshot is None:
             raise KeyError(runs)
@@ -122,7 +122,7 @@ class Tables:
         return Moment({**known, RUNS: runs})
 
     def moments(self) -> list[tuple[Moment, float]]:
-        """Return all moments that can be read, oldest first, with their times since 1970."""
+        """Return every stored `Moment`, oldest first, with its time in seconds since 1970."""
         found = sorted(self._table(RUNS).snapshots(), key=lambda one: one.sequence_number or 0)
         return [(self.moment_of(one.snapshot_id), one.timestamp_ms / 1000) for one in found]
 
@@ -140,7 +140,7 @@ class Tables:
         table : str
             The table.
         snapshot_id : int or None
-            The snapshot; None means no files.
+            The id of the snapshot; None means no files.
         key : str, optional
             Leave out files that cannot have rows of this key.
         """
@@ -154,10 +154,10 @@ class Tables:
         return tuple(one for one in known if one.may_hold(key))
 
     def append(self, table: str, files: Sequence[str]) -> int | None:
-        """Register data files, and return the newest snapshot."""
+        """Register data files in a table; return the id of the table's newest snapshot."""
         if files:
             # pyiceberg would read all manifests to find a path that is registered already. Each
-            # path has a random part (`segments`), so none is.
+            # path has a random part (`segments`), so no path is registered twice.
             self._table(table).add_files(list(files), check_duplicate_files=False)
         return _head(self._table(table))
 
@@ -168,12 +168,13 @@ class Tables:
         files: Sequence[str],
         properties: Mapping[str, str] | None = None,
     ) -> int | None:
-        """Register data files in place of others, in one snapshot; return the snapshot.
+        """Replace data files of a table by new files in one commit; return the new snapshot's id.
 
         Raises
         ------
         Outdated
-            If another process changed the table meanwhile so that this cannot be done.
+            If another process changed the table meanwhile, and the commit conflicts with this
+            change.
         """
         from pyiceberg.exceptions import CommitFailedException, ValidationException
         from pyiceberg.io.pyarrow import parquet_files_to_data_files
@@ -208,16 +209,16 @@ class Tables:
         files: Sequence[str],
         ids: Mapping[str, int | None],
     ) -> Moment:
-        """Commit a new state of ``runs``, which names the snapshots of the other tables.
+        """Commit a new state of ``runs`` that names the other tables' snapshots; return its moment.
 
         Parameters
         ----------
         base : int or None
-            The snapshot of ``runs`` from which the new state was made.
+            The id of the snapshot of ``runs`` from which the new state was computed.
         removed, files : iterable of str
-            Data files that are no longer part of the table, and new ones.
+            Data files to remove from ``runs``, and data files to add.
         ids : mapping
-            The snapshot of each other table.
+            The snapshot id of each other table.
 
         Raises
         ------
@@ -232,14 +233,16 @@ class Tables:
         return self.snapshot_ids()
 
     def tag(self, name: str, moment: Moment | None = None) -> Moment:
-        """Give a moment a name: expiry keeps its snapshots, and all files that these name.
+        """Tag a moment, and return it.
+
+        Expiry keeps the snapshots of a tagged moment, and all files that these snapshots name.
 
         Parameters
         ----------
         name : str
-            A name that no other tag has.
+            Name of the tag, which no other tag has.
         moment : Moment, optional
-            The moment; if omitted, the newest.
+            The moment to tag; if omitted, the newest.
         """
         found = self.snapshot_ids() if moment is None else moment
         for table in TABLES:  # `runs` last: who finds the tag there can read all tables
@@ -251,13 +254,13 @@ class Tables:
 
     def untag(self, name: str) -> None:
         """Remove a tag from all tables."""
-        for table in reversed(TABLES):
+        for table in reversed(TABLES):  # `runs` first: who finds the tag there can read all tables
             if name in self._table(table).refs():
                 self._table(table).manage_snapshots().remove_tag(name).commit()
         self.reload()
 
     def tags(self) -> dict[str, Moment]:
-        """Return the tags, with the moments that they name."""
+        """Return the moment that each tag names, by tag."""
         refs = self._table(RUNS).refs()
         return {
             name: self.moment_of(ref.snapshot_id)
@@ -266,17 +269,17 @@ class Tables:
         }
 
     def expire(self, table: str, kept: Iterable[int], before: float) -> int:
-        """Drop old snapshots of a table; tagged ones and the newest stay in any case.
+        """Drop old snapshots of a table. Tagged snapshots and the newest one always stay.
 
         Parameters
         ----------
         table : str
             The table.
         kept : iterable of int
-            Snapshots that stay.
+            Ids of snapshots that stay.
         before : float
-            Snapshots that were made after this time stay too, in seconds since 1970: another
-            process may be about to name them in ``runs``.
+            Time in seconds since 1970. Snapshots that were made later stay too, except those of
+            ``runs``: another process may be about to name them in ``runs``.
 
         Returns
         -------
@@ -297,7 +300,7 @@ class Tables:
         return len(gone)
 
     def named_files(self, table: str) -> set[str]:
-        """Return every file that the table's metadata names: data, manifests and metadata."""
+        """Return the path of each file that a table's metadata names: data, manifests, metadata."""
         loaded = self._table(table)
         named = {loaded.metadata_location}
         named |= {entry.metadata_file for entry in loaded.metadata.metadata_log}
@@ -326,7 +329,7 @@ class Tables:
 
 
 def is_installed() -> bool:
-    """Return whether pyiceberg can be imported; the extra ``lake`` has it."""
+    """Return whether pyiceberg can be imported. The extra ``lake`` installs it."""
     try:
         _import()
     except MissingExtra:
@@ -336,12 +339,12 @@ def is_installed() -> bool:
 
 @contextmanager
 def open_tables(place: PackedPlace, *, creates: bool = False) -> Iterator[Tables]:
-    """Open the packed tables of a directory; a lost catalog is built again from the metadata.
+    """Open the packed tables of a directory. A lost catalog is rebuilt from metadata files.
 
     Parameters
     ----------
     place : PackedPlace
-        The directory.
+        The directory of the tables.
     creates : bool
         Create tables that do not exist.
 
@@ -393,11 +396,12 @@ def open_tables_at(
     location : str
         URL of the published lake.
     storage : mapping of str to str
-        pyiceberg's properties of the storage.
+        Properties with which pyiceberg opens the storage.
     catalog : mapping of str to str or None
-        pyiceberg's properties of the catalog that several writers share; None if there is none.
+        Properties with which pyiceberg opens the catalog that several writers share; None if there
+        is no such catalog.
     known : mapping of str to str
-        The current metadata of each table, if there is no catalog.
+        URL of the current metadata file of each table, if there is no shared catalog.
 
     Raises
     ------
@@ -436,7 +440,7 @@ def open_tables_at(
 
 
 def _create_missing(catalog: Catalog, location: str, known: Mapping[str, str]) -> None:
-    """Register the tables whose metadata is known, and create those that do not exist."""
+    """Register tables whose metadata is known, and create all other missing tables."""
     from pyiceberg.catalog.sql import SqlCatalog
     from pyiceberg.exceptions import TableAlreadyExistsError
 
@@ -484,7 +488,7 @@ def _failures() -> tuple[type[Exception], ...]:
 
 
 def _reason(error: Exception) -> str:
-    """Return the reason of an error, without the SQL and the links that SQLAlchemy adds."""
+    """Return an error's message, without the SQL and the links that SQLAlchemy adds."""
     return str(getattr(error, "orig", None) or error)
 
 

@@ -1,4 +1,4 @@
-"""Read the values of one key of many runs, in the order of the runs."""
+"""Read the values of one key in many runs, in the order of the runs."""
 
 from __future__ import annotations
 
@@ -29,43 +29,46 @@ from runlake.values.counted import counted
 if TYPE_CHECKING:
     from runlake.lake.packed.view import PackedView
 
-# Up to this share of the runs of a table, the wanted runs are named to the reader of the files.
+# Up to this share of all runs, the run numbers are a filter of the read.
 FEW = 0.05
-# Of more runs, literals take longer than a series: 20 runs of 20,000 cost 39 ms, and 36 ms.
+# For more runs, literals are slower than a series: 39 ms and 36 ms for 20 of 20,000 runs.
 MAX_LITERALS = 16
 CELL = "cell"
 KEY = "key"
 COLUMNS = ("run", "step", "value")
-# Threads that read files at once.
+# Maximum number of threads that read files at once.
 MAX_READERS = 8
 
 
 @dataclass(frozen=True)
 class Numbered:
-    """The numbers of the runs of a read, in the order of the answer."""
+    """Run numbers in the order in which the answer has the runs."""
 
     numbers: Sequence[int]
 
     @cached_property
     def lowest(self) -> int:
-        """The lowest number."""
+        """The lowest run number."""
         return min(self.numbers)
 
     @cached_property
     def places(self) -> np.ndarray:
-        """The position in the answer for each number, from the lowest on; -1 if it is not read."""
+        """Map each run number, from the lowest on, to the run's position in the answer.
+
+        The array has -1 for run numbers that are not read.
+        """
         found = np.full(max(self.numbers) - self.lowest + 1, -1, np.int64)
         found[np.asarray(self.numbers) - self.lowest] = np.arange(len(self.numbers))
         return found
 
     def places_of(self, numbers: np.ndarray) -> np.ndarray:
-        """Return the positions of runs in the answer, by their numbers; -1 for runs not read."""
+        """Return the position of each run number in the answer; -1 if the run is not read."""
         offsets = numbers.astype(np.int64) - self.lowest
         is_in = (offsets >= 0) & (offsets < len(self.places))
         return np.where(is_in, self.places[np.where(is_in, offsets, 0)], -1)
 
     def holds(self, numbers: np.ndarray) -> np.ndarray:
-        """Return a mask of the numbers that are read."""
+        """Return a boolean per run number: true if the run is read."""
         return self.places_of(numbers) >= 0
 
 
@@ -77,7 +80,7 @@ def read_values(
     target: pa.DataType | None,
     steps: StepRange,
 ) -> Values:
-    """Return the values of a key, run by run in the order of the answer, ascending by step.
+    """Read the values of a key, run by run in the order of the answer, ascending by step.
 
     Parameters
     ----------
@@ -86,11 +89,11 @@ def read_values(
     key : str
         The key.
     kinds : mapping of str to array
-        The runs that have the key, by the type of its values.
+        The numbers of the runs that have the key, by the type of its values.
     part : Numbered
-        The runs of the answer.
+        The runs to read, in the order of the answer.
     target : pyarrow.DataType or None
-        The type of the key in the answer; None is JSON text.
+        The type of the key in the answer; None means JSON text.
     steps : StepRange
         The steps to read.
     """
@@ -129,7 +132,7 @@ def _read(
     *,
     is_exact: bool = False,
 ) -> Values:
-    """Return the stored values of a key; if ``is_exact``, only those of the given runs."""
+    """Read a key's stored values in a table; if ``is_exact``, only of the runs in ``numbers``."""
     low, high = int(numbers.min()), int(numbers.max())
     paths = view.files_of(table, key, (low, high))
     if not paths:
@@ -156,12 +159,13 @@ def _read(
 def _group_rows(
     view: PackedView, paths: Sequence[str], key: str, bounds: tuple[int, int], steps: StepRange
 ) -> tuple[list[pl.DataFrame], list[str]]:
-    """Return the rows of a key that are read by row groups, and the files that are not read so.
+    """Read a key's rows as whole row groups; return the rows, and the paths of unread files.
 
-    Row groups without a run between the bounds, which are inclusive, are skipped.
+    A row group is skipped if it has no run number between the bounds, which are inclusive.
 
-    On this machine, these are row groups that have only this key. From object storage, these are
-    all row groups: pyarrow requests less of the end of a file than polars, and each footer once.
+    A file on this machine is read here only if the key has row groups of its own. A file in object
+    storage is always read here: pyarrow requests less of the end of a file than polars, and
+    requests each footer once.
     """
     opened = view.opened(paths)
     groups: dict[str, list[int]] = {}
@@ -178,7 +182,7 @@ def _group_rows(
         with pq.ParquetFile(
             file or path, metadata=footer.metadata, pre_buffer=file is not None
         ) as opened_file:
-            # Without threads of pyarrow, because each file is read in a thread already.
+            # No threads of pyarrow, because each file is read in a thread of its own already.
             wanted = footer.with_runs(groups[path], *bounds)
             found = opened_file.read_row_groups(wanted, columns=columns, use_threads=False)
         rows = pl.DataFrame(pl.from_arrow(found, rechunk=False))
@@ -202,7 +206,7 @@ def _filtered(
     bounds: tuple[int, int],
     steps: StepRange,
 ) -> pl.DataFrame:
-    """Return the rows of a key and of the wanted runs; polars skips all other rows of the files."""
+    """Read the rows of a key and of the wanted runs with polars, which skips all other rows."""
     rows = view.scan(paths).filter(pl.col("key") == key)
     if bounds != view.run_bounds:
         rows = rows.filter(pl.col("run").is_between(*bounds))
@@ -233,7 +237,7 @@ def _warning_of_dropped(view: PackedView) -> str:
 
 
 def _in_order(frames: Sequence[pl.DataFrame], part: Numbered, only: Numbered | None) -> Values:
-    """Return stored rows in the order of the answer, without rows of other runs."""
+    """Return stored rows in the order of the answer, without rows of runs that are not read."""
     heads, counts = _runs_of([one["run"] for one in frames])
     steps, cells = (
         pl.concat([one[name] for one in frames], rechunk=False) for name in ("step", "value")
@@ -255,7 +259,7 @@ def _in_order(frames: Sequence[pl.DataFrame], part: Numbered, only: Numbered | N
 
 
 def _runs_of(columns: Sequence[pl.Series]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the numbers of the runs, in the order of the rows, and the row count of each run."""
+    """Return the run numbers in the order of the rows, and the row count of each run."""
     heads, counts = [], []
     for chunk in (chunk for column in columns for chunk in column.get_chunks() if len(chunk)):
         run = chunk.to_numpy()
@@ -271,7 +275,7 @@ def _runs_of(columns: Sequence[pl.Series]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _restored(rows: Values, text: str, target: pa.DataType | None) -> Values:
-    """Return stored values of one type as values of the answer's type."""
+    """Convert stored values of one type to the type that the key has in the answer."""
     if text in (BINARY, MIXED):
         return rows
     dtype = type_of(text)

@@ -1,4 +1,4 @@
-"""Open the packed tables at one moment for readers; opened moments are cached."""
+"""Open the packed tables for readers, as they are at one moment; opened moments are cached."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from runlake.lake.packed.table import Tables, open_tables
 
 logger = logging.getLogger("runlake.lake")
 MAX_READS = 32
-# Up to this share of all runs, the wanted runs are named to the reader of the files.
+# Up to this share of all runs, the run numbers are a filter of the read.
 FEW = 0.05
 CURRENT = "current"
 _known: LRUCache[tuple[Path, str], PackedView | None] = LRUCache(4)
@@ -36,7 +36,7 @@ _guard = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class PackedVersion:
-    """A run in the packed tables: its number, what it was read from, and its number of rows."""
+    """A run in the packed tables: run number, digest of its source, and number of rows."""
 
     number: int
     source: str
@@ -50,11 +50,11 @@ class PackedView:
     Parameters
     ----------
     place : PackedPlace
-        Their directory.
+        The directory of the tables.
     moment : Moment
-        The moment.
+        The snapshots of the tables.
     runs : mapping of str to PackedVersion
-        The packed runs, by their directory.
+        The packed runs, by the run's directory.
     files : mapping of str to tuple of PackedFile
         The data files of each table.
     storage_options : mapping or None
@@ -69,14 +69,14 @@ class PackedView:
     files: Mapping[str, tuple[PackedFile, ...]]
     storage_options: Mapping[str, str] | None = None
     is_published: bool = False
-    # What reads have found out about named keys of runs, for later reads of the same ones.
+    # Results of earlier reads, for later reads of the same keys and runs.
     memory: LRUCache[Any, Any] = field(
         default_factory=lambda: LRUCache(MAX_READS), compare=False, repr=False
     )
 
     @classmethod
     def at(cls, tables: Tables, moment: Moment) -> PackedView:
-        """Return the packed tables at a moment."""
+        """Return a view of the tables at a moment, with its runs and data files."""
         rows = read_packed_runs(tables, moment)
         runs = {
             directory: PackedVersion(number, source, n_rows)
@@ -85,7 +85,7 @@ class PackedView:
         return cls(tables.place, moment, runs, tables.load_at(moment))
 
     def check_files(self) -> None:
-        """Raise an error if a data file is not on disk."""
+        """Raise CacheError if a data file is not on disk."""
         for files in self.files.values():
             for one in files:
                 if not Path(one.path).exists():
@@ -93,19 +93,19 @@ class PackedView:
 
     @cached_property
     def n_rows(self) -> Mapping[int, int]:
-        """The number of rows of each run, by its number."""
+        """The row count of each packed run, by run number."""
         return {one.number: one.n_rows for one in self.runs.values()}
 
     @cached_property
     def run_bounds(self) -> tuple[int, int] | None:
-        """The lowest and the highest number of a run; None if there are no runs."""
+        """The lowest and the highest run number; None if there are no runs."""
         numbers = [one.number for one in self.runs.values()]
         return (min(numbers), max(numbers)) if numbers else None
 
     def current(self) -> Mapping[str, int]:
-        """Return the numbers of the runs that have not changed since they were packed.
+        """Return the run numbers of runs that are unchanged since the pack, by directory.
 
-        Each thread compares the runs again only after a change of the catalog.
+        The runs are compared again only after a change of the catalog, or in another thread.
         """
         state = None if self.is_published else Catalog(self.place.root).state()
         with _guard:
@@ -128,7 +128,10 @@ class PackedView:
         }
 
     def files_of(self, table: str, key: str, numbers: Sequence[int] | None = None) -> list[str]:
-        """Return the paths of the files that can have rows of a key of some runs."""
+        """Return the paths of a table's files that can have rows of a key in the given runs.
+
+        ``numbers`` are run numbers; None means all runs.
+        """
         found = [one for one in self.files[table] if one.may_hold(key)]
         if numbers is not None and len(numbers):
             low, high = min(numbers), max(numbers)
@@ -142,7 +145,7 @@ class PackedView:
         return [one.path for one in found]
 
     def opened(self, paths: Sequence[str]) -> Mapping[str, ObjectFile | None]:
-        """Return data files in object storage as files to read; None for those on this machine."""
+        """Open the data files in object storage; return them by path, with None for local paths."""
         sizes = {one.path: one.n_bytes for of in self.files.values() for one in of}
         found: dict[str, ObjectFile | None] = dict.fromkeys(paths)
         buckets: dict[str, Bucket] = {}
@@ -153,23 +156,23 @@ class PackedView:
         return found
 
     def scan(self, paths: Sequence[str]) -> pl.LazyFrame:
-        """Return the rows of data files."""
+        """Return the rows of data files as a lazy frame."""
         options = None if self.storage_options is None else dict(self.storage_options)
         return pl.scan_parquet(list(paths), glob=False, storage_options=options)
 
     def stats(
         self, columns: Sequence[str], keys: Sequence[str] | None, numbers: npt.ArrayLike
     ) -> pl.DataFrame:
-        """Return rows of the table ``stats``.
+        """Return the rows of the table ``stats`` for some keys and runs.
 
         Parameters
         ----------
         columns : sequence of str
-            Its columns to read.
+            Columns of ``stats`` to return.
         keys : sequence of str or None
-            The keys; None means all.
+            Keys whose rows are returned; None means all keys.
         numbers : array of int
-            The numbers of the runs.
+            Numbers of the runs whose rows are returned.
         """
         wanted = np.asarray(numbers, np.int32)
         files = self.files[STATS]
@@ -200,11 +203,11 @@ class PackedView:
 
 
 def open_view(root: Path) -> PackedView | None:
-    """Return the packed tables as they are now; None if there are none that can be read.
+    """Return a view of a lake's packed tables as they are now; None if they cannot be read.
 
     If the extra ``lake`` is not installed, or the tables are damaged, the result is None, and runs
-    are read from their exports. A snapshot that has no tables of its own reads those of its lake as
-    they were.
+    are read from their exports. A snapshot of a lake that has no tables of its own reads the
+    tables of the lake as they were when the snapshot was taken.
     """
     place, tag = PackedPlace(root), None
     there = None if place.is_there else find_elsewhere(root)
@@ -243,7 +246,7 @@ def open_view(root: Path) -> PackedView | None:
 
 
 def _published_view(root: Path, there: Elsewhere) -> PackedView:
-    """Return the tables of a published lake, whose files are known without their metadata."""
+    """Return a view of a published lake's tables; ``there`` names all of their files."""
     options = dict(there.options) or None
     with _guard:
         known = _known.get((root, ""))
