@@ -31,7 +31,7 @@ class WideFrame:
     names : sequence of str
         Names of the columns in the order of the keys, ``_step`` first; each name is a key.
     typed : sequence of list of str
-        The same names, one list for each type of the columns.
+        The same names, grouped by column type: one list for each type.
     """
 
     frame: pl.DataFrame
@@ -41,14 +41,14 @@ class WideFrame:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Rows as arrays of equal length.
+    """Rows of an export, as one Arrow array per column.
 
     Parameters
     ----------
     steps : pyarrow.Array
         Steps as int64, without nulls.
     columns : tuple of Column
-        The columns of the arrays.
+        The column from which each array was read.
     arrays : tuple of pyarrow.Array
         One array per column, of the stored type.
     rows : tuple of dict
@@ -69,16 +69,18 @@ class Batch:
         return len(self.steps)
 
     def cut(self, start: int, n_rows: int) -> Batch:
-        """Return some rows of the batch, without a copy."""
+        """Return ``n_rows`` rows of the batch from row ``start`` on, without a copy."""
         arrays = tuple(array.slice(start, n_rows) for array in self.arrays)
         return Batch(self.steps.slice(start, n_rows), self.columns, arrays)
 
 
 def arrays_of(frame: pl.DataFrame, *, is_numeric: bool) -> Iterator[dict[str, pa.Array]]:
-    """Yield the columns of a frame in chunks; the texts of a chunk have a bounded total length.
+    """Yield the rows of a frame in chunks, each a dict of column names and Arrow arrays.
+
+    The strings of a chunk have a bounded total length.
 
     Numbers are exported as one stream, which takes a quarter of the time of ``to_arrow`` column by
-    column. Texts are exported column by column, because a stream contains texts as views, and
+    column. Strings are exported column by column, because a stream contains strings as views, and
     pyarrow can neither filter views nor select rows of them. A stream of several chunks would copy
     the chunks in order to merge them. So each chunk is exported as a separate stream.
     """
@@ -110,7 +112,7 @@ def _numbers() -> Selector:
 
 
 def cut_by_texts(frame: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """Split a frame by rows until the total length of texts in each part is bounded."""
+    """Split a frame by rows until the strings of each part have a bounded total length."""
     if not _is_too_long(frame.select(~_numbers())):
         yield frame
         return
@@ -133,7 +135,8 @@ def _n_text_bytes(column: pl.Series) -> int:
     import polars as pl
 
     dtype = column.dtype
-    # An alias is needed: methods of a series select by name, which polars may take as a pattern.
+    # An alias is needed: methods of a series select it by its name, which polars may take as a
+    # pattern.
     column = column.alias("texts")
     if dtype == pl.String:
         return int(column.str.len_bytes().sum())

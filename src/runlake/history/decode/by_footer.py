@@ -22,12 +22,12 @@ def scan_wide(read: ExportRead, footer: bytes) -> pl.LazyFrame:
     read : ExportRead
         The export.
     footer : bytes
-        Its slim footer.
+        The slim footer of the export, which describes only the wanted columns.
 
     Returns
     -------
     polars.LazyFrame
-        The frame has as many rows as the file, so that rows have the same positions. Rows of
+        The frame has as many rows as the file, so that each row has the same index in both. Rows of
         unwanted row groups, which may not be on disk, are null.
     """
     from runlake.history.decode.expressions import from_arrow
@@ -44,7 +44,7 @@ def read_columns(
     names: Sequence[str] | None = None,
     metadata: pq.FileMetaData | None = None,
 ) -> pa.Table:
-    """Read columns with pyarrow.
+    """Read columns of an export with pyarrow.
 
     Parameters
     ----------

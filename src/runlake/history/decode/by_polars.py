@@ -1,4 +1,4 @@
-"""Scan exports with polars; scans are cached together with the parsed footers of their files."""
+"""Scan exports with polars; keep each scan in memory together with its file's parsed footer."""
 
 from __future__ import annotations
 
@@ -24,10 +24,13 @@ CHUNKS_IN_MEMORY = 1 << 15
 
 
 def polars_can_scan(read: ExportRead) -> bool:
-    """Return whether polars can decode the types and names of a read (a NUL in a name aborts it).
+    """Return whether polars can decode the rows of an export that a read needs.
 
-    The result is also False if the footer contradicts the rows, because polars would not notice the
-    contradiction.
+    The result is False for types that polars cannot read, and for column names with a NUL, which
+    abort polars.
+
+    It is also False if polars has failed on the file before, and if the footer contradicts the
+    rows, because polars would not notice the contradiction.
     """
     if has_refused(read.file, POLARS) or not read.facts.is_as_stated:
         return False
@@ -49,13 +52,13 @@ def _can_read_type(stored: StoredType) -> bool:
 
 
 def comes_by_pyarrow(read: ExportRead) -> bool:
-    """Return whether pyarrow decodes a read, for rows and for frames."""
+    """Return whether pyarrow, instead of polars, decodes the rows of an export that a read needs."""
     is_slim = read.facts.footer is not None and not has_refused(read.file, PYARROW)
     return is_slim or not (polars_is_usable() and polars_can_scan(read))
 
 
 def scan_file(read: ExportRead) -> pl.LazyFrame:
-    """Return a file as a lazy frame.
+    """Return the rows of an export's file as a lazy frame.
 
     The footer is read now, and all queries over this frame share it.
     """
@@ -68,7 +71,10 @@ def scan_file(read: ExportRead) -> pl.LazyFrame:
 
 
 def scan_files(files: Sequence[Path] | Sequence[str], **options: Any) -> pl.LazyFrame:
-    """Scan files in their order, without their statistics, which may be wrong."""
+    """Return a lazy frame of the rows of several files, in the given order.
+
+    The statistics in the files are not used, because they may be wrong.
+    """
     import polars as pl
 
     # glob=False: the path of a cache may have brackets or stars.
@@ -77,9 +83,10 @@ def scan_files(files: Sequence[Path] | Sequence[str], **options: Any) -> pl.Lazy
 
 
 def likeness(read: ExportRead, steps: StepRange) -> Hashable:
-    """Return a key that is equal for exports which one scan can read together, None for others.
+    """Return a grouping key for exports that one scan can read together, or None.
 
-    One scan can read whole files with equal columns whose rows are in order.
+    One scan can read the exports whose keys are equal: whole files with equal columns, with the
+    rows of each file ascending by step. None means that the export must be read alone.
     """
     is_plain = (
         read.is_whole

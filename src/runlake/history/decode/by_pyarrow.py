@@ -23,7 +23,10 @@ def decode_pyarrow(
     first_rows: int,
     n_sharing: int,
 ) -> Iterator[Batch]:
-    """Yield the rows of exports; see `runlake.history.decode.decode.decode_exports`."""
+    """Yield the rows of exports in batches.
+
+    The arguments are those of `runlake.history.decode.decode.decode_exports`.
+    """
     for read, steps in reads:
         n_rows = min(sizes.PYARROW_ROWS, sizes.rows_per_slice(len(read.columns), n_sharing))
         with telling_corruption(read.file):
@@ -86,7 +89,7 @@ def _stored(batch: pa.RecordBatch, column: Column) -> pa.Array:
 
 
 def _whole_steps(column: pa.Array, steps: StepRange) -> tuple[list[pa.Array], pa.Array]:
-    """Return masks that together select rows with a valid step in the range, and int64 steps."""
+    """Return boolean masks, and steps as int64. The rows to keep are true in all masks."""
     # Steps that int64 cannot hold are masked, and replaced so that the cast does not fail.
     if pa.types.is_floating(column.type):
         is_step = pc.fill_null(pc.less(pc.abs(column), 2.0**63), fill_value=False)

@@ -1,4 +1,4 @@
-"""Convert errors of engines about a broken file to `CacheCorrupt`."""
+"""Convert errors of polars, pyarrow or DuckDB about a broken file to `CacheCorrupt`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from runlake.history.decode.engines import engine_of
 
 @contextmanager
 def telling_corruption(*files: Path) -> Iterator[None]:
-    """Convert errors of engines in the block to a `CacheCorrupt` that names the files."""
+    """Convert an engine's error in the ``with`` block to a `CacheCorrupt` that names the files."""
     try:
         yield
     except OSError as error:
@@ -32,7 +32,10 @@ def telling_corruption(*files: Path) -> Iterator[None]:
 
 @contextmanager
 def passing_over_corruption() -> Iterator[None]:
-    """End the block silently if an engine cannot read a file; the caller then uses another way."""
+    """End the ``with`` block silently if an engine cannot read a file.
+
+    The caller then reads the file in another way.
+    """
     with suppress(CacheCorrupt), telling_corruption():
         yield
 

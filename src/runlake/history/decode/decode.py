@@ -41,8 +41,8 @@ def decode_exports(
         Each export with its columns and row groups, and the range of steps to read; rows outside
         the range, and rows without a step, are left out.
     projection : Projection
-        Rows that do not match it are left out, except rows with a JSON ``null``, which is found
-        only when the JSON is parsed.
+        Rows that do not match the projection are left out. Rows with a JSON ``null`` are an
+        exception: a ``null`` is found only when the JSON is parsed, after this function.
     first_rows : int
         Maximum number of rows in the first batch. A small batch is yielded sooner.
     n_sharing : int
@@ -90,7 +90,7 @@ def _is_for_polars(read: ExportRead) -> bool:
 
 
 def first_query(plan: Plan) -> SliceQuery | None:
-    """Return a plan's first query; None unless the plan begins with one export read by polars."""
+    """Return a plan's first query; None if the plan does not begin with an export for polars."""
     first = next(iter(plan.segments), None)
     if first is None or not (first.is_one_export and _is_for_polars(first.reads[0])):
         return None
@@ -142,7 +142,7 @@ def _is_wide_and_full(frame: pl.DataFrame) -> bool:
 
 
 def _first_rows(query: SliceQuery, frame: pl.DataFrame) -> Batch:
-    """Return a few rows of numbers without arrays, because arrays have a high fixed cost."""
+    """Return a batch of a few numeric rows as dicts, because arrays have a high fixed cost."""
     rows = frame[list(dict.fromkeys([STEP, *query.selection.names]))].to_dicts()
     return Batch(frame[STEP].to_arrow(), query.read.columns, (), tuple(map(_filled, rows)))
 

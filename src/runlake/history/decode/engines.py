@@ -1,4 +1,4 @@
-"""Remember in the process which engine cannot decode which intact file."""
+"""Remember, in this process, which engine cannot decode which intact file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _refused: LRUCache[Path, frozenset[str]] = LRUCache(FILES_IN_MEMORY)
 
 
 def engine_of(error: BaseException) -> str | None:
-    """Return the engine whose package defines the class of an error; None for built-in classes."""
+    """Return the engine that raised an error; None if the error's class is not an engine's own."""
     return MODULES.get(type(error).__module__.split(".")[0])
 
 
@@ -45,11 +45,11 @@ def has_refused(file: Path, engine: str) -> bool:
 
 
 def known_refusals() -> dict[Path, frozenset[str]]:
-    """Return, by file, the engines that are known to be unable to decode the file."""
+    """Return, by file, the engines that are known to be unable to decode this file."""
     with _guard:
         return dict(_refused)
 
 
 def is_undecodable(file: Path) -> bool:
-    """Return whether no engine can read rows of a file."""
+    """Return whether both polars and pyarrow are known to be unable to decode a file."""
     return all(has_refused(file, engine) for engine in READERS)

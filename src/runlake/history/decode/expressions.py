@@ -1,4 +1,4 @@
-"""polars expressions for columns with arbitrary names, and frames from and to Arrow."""
+"""Make polars expressions for columns with any name, and convert frames from and to Arrow."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 def named(name: str) -> pl.Expr:
-    """Return the column of exactly this name (`pl.col` treats ``*`` and ``^...$`` as patterns)."""
+    """Return an expression for the column of exactly this name.
+
+    `pl.col` would treat ``*`` and ``^...$`` as patterns.
+    """
     return cs.by_name(name).as_expr() if _is_pattern(name) else pl.col(name)
 
 
@@ -26,14 +29,14 @@ def _is_pattern(name: str) -> bool:
 
 
 def all_named(names: Sequence[str]) -> pl.Expr:
-    """Return the columns with exactly these names, in any order."""
+    """Return one expression for the columns with exactly these names, in any order."""
     return cs.by_name(*names).as_expr()
 
 
 def in_order(names: Sequence[str]) -> list[pl.Expr]:
-    """Return the columns with exactly these names, in this order, as few polars expressions.
+    """Return expressions for the columns with exactly these names, in this order.
 
-    polars takes some 15 us for each expression.
+    The list has as few expressions as possible, because polars takes some 15 us for each.
     """
     if any(map(_is_pattern, names)):
         return [named(name) for name in names]
@@ -41,12 +44,15 @@ def in_order(names: Sequence[str]) -> list[pl.Expr]:
 
 
 def pick(frame: pl.DataFrame, names: Iterable[str]) -> pl.DataFrame:
-    """Return a frame of the columns with exactly these names, in this order."""
+    """Return a frame with only the columns of these names, in this order."""
     return frame[list(dict.fromkeys(names))]
 
 
 def from_arrow(table: pa.Table) -> pl.DataFrame:
-    """Convert a table to a frame, and keep empty names and NULs, which `pl.from_arrow` changes."""
+    """Convert an Arrow table to a frame without changing column names.
+
+    `pl.from_arrow` would change empty names and names with a NUL.
+    """
     names: list[str] = table.column_names
     frame: Any = pl.from_arrow(table.rename_columns(list(map(str, range(len(names))))))
     found: pl.DataFrame = frame
@@ -55,7 +61,10 @@ def from_arrow(table: pa.Table) -> pl.DataFrame:
 
 
 def to_arrow(frame: pl.DataFrame) -> pa.Table:
-    """Convert a frame to a table, even if a name has a NUL (then polars' `to_arrow` panics)."""
+    """Convert a frame to an Arrow table, even if a column name has a NUL.
+
+    polars' own `to_arrow` panics for such a name.
+    """
     names = frame.columns
     if not any("\0" in name for name in names):
         return frame.to_arrow()
@@ -64,7 +73,7 @@ def to_arrow(frame: pl.DataFrame) -> pa.Table:
 
 
 def stored(column: Column) -> pl.Expr:
-    """Return the expression for the cells of a column, or of a field of structs, as stored."""
+    """Return an expression for the cells of a column, or of a field of structs, as stored."""
     cells = named(column.name)
     if any(map(_is_pattern, column.path[1:])):
         read = partial(_field_of, column.path[1:])
@@ -89,18 +98,18 @@ def _field_of(path: tuple[str, ...], structs: pl.Series) -> pl.Series:
 
 
 def whole_step() -> pl.Expr:
-    """Return ``_step`` as int64; null if it is missing, NaN or too large."""
+    """Return ``_step`` as an int64 expression; null if a step is missing, NaN or too large."""
     return pl.col(STEP).cast(pl.Int64, strict=False)
 
 
 def in_range(steps: StepRange) -> pl.Expr:
-    """Return the expression for rows whose ``_step`` is in a range; null if there is no step."""
+    """Return a polars condition for rows with a step in a range; null for rows without a step."""
     is_in = pl.col(STEP) >= steps.start
     return is_in if steps.stop is None else is_in & (pl.col(STEP) < steps.stop)
 
 
 def are_present(names: Iterable[str], how: str) -> pl.Expr:
-    """Return the expression for rows that have a value in all columns, or in any of them.
+    """Return a polars condition for rows that have a value in all columns, or in any of them.
 
     ``how`` is ``"all"`` or ``"any"``, as for `Question`.
     """
@@ -110,7 +119,7 @@ def are_present(names: Iterable[str], how: str) -> pl.Expr:
 
 @lru_cache(maxsize=1024)
 def polars_type(dtype: pa.DataType | None) -> pl.DataType:
-    """Return the polars type for an Arrow type; for None (JSON text), the type of texts."""
+    """Return the polars type for an Arrow type; for None, which means JSON text, `pl.String`."""
     if dtype is None:
         return pl.String()
     import pyarrow as pa

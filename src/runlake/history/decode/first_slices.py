@@ -1,4 +1,4 @@
-"""Keep the last decoded first slices in memory, because a run is often read again."""
+"""Keep the first rows of recently read runs in memory, because runs are often read again."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ _known: LRUCache[Hashable, tuple[pl.DataFrame, int]] = LRUCache(
 
 
 def collect_first(query: SliceQuery) -> pl.DataFrame:
-    """Decode the first slice of a read, unless it is in memory and its file is unchanged."""
+    """Return the rows of a read's first query; decode them unless they are in memory.
+
+    The rows in memory are used only if the file is unchanged.
+    """
     key = _key(query)
     with _guard:
         known = None if key is None else _known.get(key)
@@ -40,13 +43,13 @@ def collect_first(query: SliceQuery) -> pl.DataFrame:
 
 
 def forget_first_slices() -> None:
-    """Forget all slices that this process remembers."""
+    """Drop all rows that this module keeps in memory."""
     with _guard:
         _known.clear()
 
 
 def _key(query: SliceQuery) -> Hashable:
-    """Return a cache key for a query's rows; None if it reads several files, or a missing one."""
+    """Return a cache key for a query of one file; None for several files or a missing file."""
     if query.others:
         return None
     with suppress(OSError):

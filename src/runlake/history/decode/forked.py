@@ -1,7 +1,7 @@
 """Detect forked processes in which polars would hang at its first query.
 
-The thread pool of polars does not exist in the child. pyarrow creates a new pool, so pyarrow is
-used there.
+The thread pool of polars does not exist in the child process. pyarrow creates a new pool, so child
+processes use pyarrow.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ _END = object()
 def run_ahead(
     tasks: Iterator[Callable[[], T]], divide: Callable[[T], tuple[T, T]] | None = None
 ) -> Generator[T, None, None]:
-    """Run tasks one after the other, each in a thread while the previous result is consumed.
+    """Yield the results of tasks; while the caller uses one result, a thread runs the next task.
 
     Parameters
     ----------
@@ -34,8 +34,8 @@ def run_ahead(
     T
         The results in the order of the tasks. The second task starts only when the caller requests
         more than the first result (or more than the first half of a divided result). So a caller
-        that wants a single row does not wait for it. Closing the iterator early does not wait for
-        the running task.
+        that wants a single row does not wait for the second task. Closing the iterator early does
+        not wait for the running task.
     """
     task = next(tasks, None)
     if task is None:
@@ -60,7 +60,10 @@ def run_ahead(
 
 
 def collect_in_parallel(frames: Sequence[pl.LazyFrame]) -> pl.DataFrame:
-    """Collect frames of the same rows but different columns, each frame in its own thread."""
+    """Collect lazy frames in parallel, and return one frame with the columns of all of them.
+
+    The frames have the same rows and different columns.
+    """
     if len(frames) == 1:
         return frames[0].collect()
     import polars as pl

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SliceQuery:
-    """A query that decodes a slice of an export.
+    """A query that decodes some consecutive rows of an export.
 
     Parameters
     ----------
@@ -37,9 +37,9 @@ class SliceQuery:
     steps : StepRange
         Range of steps to read.
     projection : Projection
-        Rows that do not match it are left out.
+        Keys to read. Rows that do not match the projection are left out.
     rows : Slice
-        Position of the rows in the file.
+        Index of the first row in the file, and number of rows.
     frames : sequence of polars.LazyFrame
         The queries for these rows, each with a share of the columns, to be collected in parallel.
     others : tuple of Path
@@ -55,11 +55,11 @@ class SliceQuery:
 
     @property
     def selection(self) -> Selection:
-        """Names and properties of the columns in the query's result."""
+        """The query's columns: their names in the result, and the expressions that read them."""
         return select_columns(self.read.columns)
 
     def collect(self) -> pl.DataFrame:
-        """Decode the rows."""
+        """Decode the rows, and return them as a frame."""
         with telling_corruption(self.read.file, *self.others):
             frame = collect_in_parallel(self.frames)
             # A chunk per file would be converted to arrays file by file.
@@ -67,7 +67,7 @@ class SliceQuery:
 
 
 def cut_queries(reads: Reads, projection: Projection, n_sharing: int) -> Iterator[SliceQuery]:
-    """Yield queries; each export is opened when its first query is requested."""
+    """Yield the queries that read exports; open each export when its first query is requested."""
     is_first = True
     for together in _divided(reads, n_sharing):
         if len(together) > 1:
@@ -82,10 +82,10 @@ def cut_queries(reads: Reads, projection: Projection, n_sharing: int) -> Iterato
 
 
 def _divided(reads: Reads, n_sharing: int) -> Iterator[list[tuple[ExportRead, StepRange]]]:
-    """Group consecutive small exports that one query can decode; other exports are not grouped.
+    """Yield groups of consecutive small exports that one query can decode, and other exports alone.
 
-    The first export is not grouped either, so that its rows arrive soon. The next two groups are
-    smaller than later ones: each group is decoded while the rows of the group before it are built.
+    The first export is always alone, so that its rows arrive soon. The next two groups are smaller
+    than later ones: each group is decoded while the rows of the group before it are built.
     """
     n_most = sizes.CELLS_OF_FILES // n_sharing
     limits = chain([n_most, n_most // 4, n_most // 2], repeat(n_most))
@@ -110,7 +110,7 @@ def _divided(reads: Reads, n_sharing: int) -> Iterator[list[tuple[ExportRead, St
 def _whole_files(
     reads: Sequence[tuple[ExportRead, StepRange]], projection: Projection
 ) -> SliceQuery:
-    """Return a query for all rows of exports with equal columns."""
+    """Return one query for all rows of several exports with equal columns."""
     (read, steps), *others = reads
     files = [one.file for one, _ in reads]
     with telling_corruption(*files):
@@ -125,7 +125,7 @@ def _whole_files(
 
 
 def _selected(rows: pl.LazyFrame, read: ExportRead, conditions: Sequence[pl.Expr]) -> pl.LazyFrame:
-    """Return a frame with the columns of a read, and only the rows that meet the conditions."""
+    """Return a lazy frame of a read's columns, with only the rows that meet the conditions."""
     from runlake.history.decode.expressions import whole_step
 
     selection = select_columns(read.columns)
@@ -144,10 +144,10 @@ def _selected(rows: pl.LazyFrame, read: ExportRead, conditions: Sequence[pl.Expr
 
 
 def _rows_soon(read: ExportRead) -> int:
-    """Return the number of rows that are decoded quickly, for the first slice.
+    """Return the number of rows of a first slice that can be decoded quickly.
 
-    Only filled cells are counted, because nulls cost little. If there are texts, which may be long,
-    the number of rows is limited too.
+    Only filled cells are counted, because nulls cost little. If there are strings, which may be
+    long, the number of rows is limited too.
     """
     n_rows = read.facts.n_rows
     columns = [read.facts.columns[column.name] for column in read.columns]
@@ -206,7 +206,7 @@ def _key_conditions(
 def _narrowed(
     read: ExportRead, scan: pl.LazyFrame, index: int, group: Slice, steps: StepRange
 ) -> Slice:
-    """Return the part of an ascending row group that contains all rows of a range of steps.
+    """Return a slice of an ascending row group that contains its rows in a range of steps.
 
     A small row group is returned whole, without a search.
     """

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The polars expressions that read some columns.
+    """The polars expressions that read ``_step`` and some columns of an export.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class Selection:
     typed : sequence of list of str
         If ``is_numeric``, the names of the columns and ``_step``, one list for each type.
     is_small : bool
-        True if every cell has few bytes: no texts, no lists.
+        True if every cell has few bytes: no strings, no lists.
     """
 
     names: Sequence[str]
@@ -49,7 +49,7 @@ class Selection:
 
 
 def select_columns(columns: KeyColumns) -> Selection:
-    """Return the selection for some columns; the result is cached."""
+    """Return the polars expressions that read some columns; the result is cached."""
     return columns.once(_select)
 
 
@@ -81,7 +81,10 @@ def _typed(columns: KeyColumns) -> list[list[str]]:
 
 
 def _shares(names: Sequence[str]) -> list[Sequence[str]]:
-    """Divide many columns among threads (polars decodes the columns of a row group one by one)."""
+    """Divide the names of many columns into one share per thread.
+
+    polars itself decodes the columns of a row group one by one.
+    """
     import polars as pl
 
     n_shares = max(1, min(pl.thread_pool_size(), len(names) // sizes.COLUMNS_WORTH_A_THREAD))

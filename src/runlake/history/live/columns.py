@@ -1,4 +1,4 @@
-"""Convert live rows to Arrow columns, in the same way however the rows are divided into pages."""
+"""Convert live rows to Arrow columns; the result does not depend on how rows are paged."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MIN_INT64, MAX_INT64, MAX_UINT64 = -(1 << 63), (1 << 63) - 1, (1 << 64) - 1
 
 
 def column_types(rows: Sequence[Row]) -> Types:
-    """Return a type for all cells of each key; None if the cells have no common type.
+    """Return the common Arrow type of the cells of each key; None if there is no common type.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def column_types(rows: Sequence[Row]) -> Types:
 
 
 def stored_type(dtype: pa.DataType | None) -> pa.DataType:
-    """Return the type of the column for cells of a type: binary if the column must be JSON."""
+    """Return the type of a column for cells of type ``dtype``; binary if the cells become JSON."""
     return pa.binary() if dtype is None or _cannot_hold(dtype) else dtype
 
 
@@ -100,7 +100,7 @@ def _column(rows: Sequence[Row], key: str, dtype: pa.DataType) -> pa.Array:
 
 
 def _as_floats(cell: Any, dtype: pa.DataType) -> Any:
-    """Return a cell with floats in place of integers where its type has floats."""
+    """Return a cell, with integers converted to floats where the type has floats."""
     if cell is None:
         return None
     if pa.types.is_floating(dtype):
@@ -117,7 +117,7 @@ def _dump(cell: Any) -> str:
 
 
 def _type_of(cells: Sequence[Any]) -> pa.DataType | None:
-    """Return a type for cells of JSON; None if they have no common type."""
+    """Return the common Arrow type of JSON values; None if they have no common type."""
     kinds = set(map(type, cells))
     found = []
     for kind in kinds:
@@ -172,7 +172,7 @@ _FOUND: dict[type, Callable[[Any], pa.DataType | None]] = {
 
 
 def _cannot_hold(dtype: pa.DataType) -> bool:
-    """Return whether engines fail on a type, or would read it as JSON (as they read bytes)."""
+    """Return whether engines fail on a type, or read its cells as JSON, as they read bytes."""
     if pa.types.is_struct(dtype) and not is_json(dtype):
         # A struct without fields, for cells that are all empty dicts. Beside other dicts, an empty
         # dict is a struct of nulls, as in an export.

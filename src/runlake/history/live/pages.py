@@ -33,7 +33,7 @@ Recover = Callable[[list[int]], list[Row]]
 
 @dataclass(frozen=True, slots=True)
 class LiveAnswer:
-    """The backend's answer for a page of live rows.
+    """The backend's response to a request for a page of live rows.
 
     Parameters
     ----------
@@ -103,9 +103,10 @@ class _MovedRows:
         self._rows: dict[int, Row] = {}
 
     def complete(self, page: LivePage, answer: LiveAnswer, later: Sequence[LivePage]) -> list[Row]:
-        """Return the rows of a page; exported rows of later pages are read at the same time.
+        """Return all rows of a page, including rows that were exported since the run was planned.
 
-        A step that is now neither live nor exported is left out: the run was rewound.
+        The exported rows of ``later`` pages are read at the same time. A step that is now neither
+        live nor exported is left out: the run was rewound.
         """
         rows = {row[STEP]: row for row in answer.rows}
         missing = [step for step in page.steps if step not in answer.steps]
@@ -187,7 +188,7 @@ def _fetch_page(client: Client, run: RunPath, page: LivePage) -> LiveAnswer:
 def _iter_pages(
     client: Client, run: RunPath, start: int, stop: int, limit: int
 ) -> Iterator[list[Row]]:
-    """Yield pages up to the end of a range; a backend may send shorter pages than requested."""
+    """Yield the rows of a range in pages; a backend may send shorter pages than requested."""
     while start < stop:
         rows = _request_page(client, run, start, stop, limit)
         if not rows:
@@ -197,7 +198,7 @@ def _iter_pages(
 
 
 def _request_page(client: Client, run: RunPath, start: int, stop: int, limit: int) -> list[Row]:
-    """Return rows of a range, each step once; rows may be missing, but none is out of the range."""
+    """Request a page of rows of a range; return the rows that are in the range, each step once."""
     answer = query_run(
         client,
         documents.HISTORY_PAGE,
@@ -227,7 +228,10 @@ def _leads_back(client: Client, run: RunPath, start: int, rows: list[Row]) -> Pr
 
 
 def _within(rows: list[Row], start: int, stop: int) -> list[Row]:
-    """Return the rows of a range; rows of one step are merged: each key has its latest value."""
+    """Return the rows in a range of steps, one row per step.
+
+    Rows of one step are merged: each key has its latest value.
+    """
     if not rows or (
         start <= rows[0][STEP]
         and rows[-1][STEP] < stop

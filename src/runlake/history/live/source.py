@@ -1,4 +1,4 @@
-"""Sources of live rows: the interface between reading and the backend."""
+"""`LiveSource`: the interface by which a read gets live rows, and its source `BackendRows`."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from runlake.values import STEP, Question, Row, StepRange
 
 
 class LiveSource(Protocol):
-    """A source of the live rows of a plan: dicts with ``_step``, dotted keys, and no nulls.
+    """Interface for reading the live rows of a plan.
 
-    Rows that lack a requested key may be among them.
+    Rows are dicts with ``_step``, dotted keys, and no nulls. Rows that lack a requested key may be
+    among the returned rows.
     """
 
     def iter_pages(self, plan: Plan) -> Iterator[list[Row]]:
@@ -29,12 +30,17 @@ class LiveSource(Protocol):
         """Return the live rows of one page."""
 
     def walk(self, plan: Plan, steps: StepRange) -> Iterator[list[Row]]:
-        """Yield the live rows of a range of steps, for a backend that does not list live steps."""
+        """Yield the live rows of a range of steps, page by page.
+
+        This method is used if the backend does not list live steps.
+        """
 
 
 @dataclass(frozen=True, slots=True)
 class BackendRows:
-    """Live rows from a backend; rows that the backend exported meanwhile are read from the exports.
+    """Requests live rows from a backend.
+
+    Rows that the backend exported meanwhile are read from the exports.
 
     Parameters
     ----------
@@ -45,7 +51,7 @@ class BackendRows:
     client: Client
 
     def iter_pages(self, plan: Plan) -> Iterator[list[Row]]:
-        """Yield all live rows, with some pages fetched in advance."""
+        """Yield all live rows page by page; fetch some pages in advance."""
         return iter_live_pages(self.client, plan, partial(self._recover, plan))
 
     def read_page(self, plan: Plan, page: LivePage) -> list[Row]:
@@ -57,7 +63,7 @@ class BackendRows:
         return walk_live_rows(self.client, plan, steps)
 
     def _recover(self, plan: Plan, steps: list[int]) -> list[Row]:
-        """Read steps that are no longer live from the exports that now have them."""
+        """Return the rows of steps that are no longer live, from the exports that have them now."""
         window = StepRange(min(steps), max(steps) + 1)
         question = Question(plan.projection.of_any_key, window)
         now = open_plan(self.client, plan.run, question)

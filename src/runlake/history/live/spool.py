@@ -44,7 +44,7 @@ class LiveRows:
                 yield rows
 
     def places(self, steps: StepRange) -> Iterator[int]:
-        """Yield the numbers of the pages that can have rows in a range of steps."""
+        """Yield the indices of the pages that can have rows in a range of steps."""
         number = 0
         while number < len(self._places) or self._fetch():
             first, last, _ = self._places[number]
@@ -53,7 +53,7 @@ class LiveRows:
             number += 1
 
     def load(self, page: int, steps: StepRange) -> list[Row]:
-        """Return the rows of page number ``page`` that are in a range of steps."""
+        """Return those rows of one page that are in a range of steps."""
         import pickle
 
         first, last, place = self._places[page]
@@ -64,7 +64,10 @@ class LiveRows:
 
     @cached_property
     def _spool(self) -> IO[bytes]:
-        """The rows; a caller holds the lock. Created late, as most reads have no live rows."""
+        """Temporary file with the rows; a caller must hold the lock.
+
+        The file is created late, because most reads have no live rows.
+        """
         import tempfile
 
         spool: IO[bytes] = tempfile.SpooledTemporaryFile(BYTES_IN_MEMORY)  # noqa: SIM115
@@ -72,7 +75,7 @@ class LiveRows:
         return spool
 
     def columns(self) -> tuple[Column, ...]:
-        """Return the keys of all live rows, each with a type for all its values."""
+        """Return a column per key of the live rows, with a type that fits all values of the key."""
         # Imported late, because they import pyarrow, and most reads have no live rows.
         from runlake.history.live.columns import column_types, stored_type
         from runlake.history.plan.arrow_types import join

@@ -1,4 +1,4 @@
-"""Live rows that a pull into the lake has stored beside a run's exports."""
+"""`StoredRows`: reads the live rows that a pull into the lake has stored beside a run's exports."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from runlake.values import STEP, Row, StepRange
 
 @dataclass(frozen=True)
 class StoredRows:
-    """Live rows from disk; see `runlake.history.live.source.LiveSource`.
+    """Reads live rows from disk; see `runlake.history.live.source.LiveSource`.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class StoredRows:
         return {row[STEP]: row for row in read_rows(self.directory, LIVE) or ()}
 
     def iter_pages(self, plan: Plan) -> Iterator[list[Row]]:
-        """Yield the rows of a plan, which lists the steps of all stored rows."""
+        """Yield the live rows of a plan in pages; the plan lists the steps of all stored rows."""
         for page in plan.live_pages:
             yield self.read_page(plan, page)
 

@@ -1,4 +1,4 @@
-"""Build rows from batches of arrays; the cost depends on the filled cells, not on all columns."""
+"""Build rows from Arrow arrays; the cost depends on the non-null cells, not on all columns."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def build_rows(batches: Iterator[Batch], projection: Projection) -> Iterator[Row
 
 
 def _cuts(n_rows: int, rows_per_build: int, first: int) -> Iterator[tuple[int, int]]:
-    """Yield start and end of parts of efficient size; the first part has at most ``first`` rows."""
+    """Yield start and stop of ranges of rows; the first range has at most ``first`` rows."""
     start = min(first, n_rows)
     if start:
         yield 0, start
@@ -97,7 +97,7 @@ def _kept(rows: list[Row], projection: Projection) -> list[Row]:
 
 
 class _Reader:
-    """Converts columns of one type to lists of cells."""
+    """Converts Arrow arrays of one type to lists of Python values."""
 
     def __init__(self, dtype: pa.DataType) -> None:
         self.may_be_none = is_json(dtype)
@@ -110,17 +110,18 @@ Full = tuple[_Reader, pa.Array]
 
 
 class NumberRows:
-    """Rows of a batch that has a number in every cell; each row is made when it is iterated to.
+    """An iterable over the rows of a batch of numbers; each dict is made when it is requested.
 
-    Most callers drop a row before the next one is made. The next row and its numbers then get the
-    same memory, which is still in the processor's cache. A list of rows takes a sixth longer.
+    Every cell of the batch has a number. Most callers drop a row before the next one is made. The
+    next row and its numbers then get the same memory, which is still in the processor's cache. A
+    list of rows takes a sixth longer.
 
     Parameters
     ----------
     keys : tuple of str
         The keys of every row, ``_step`` first.
     columns : sequence of memoryview
-        The numbers of each key.
+        For each key, the numbers of all rows.
     """
 
     def __init__(self, keys: tuple[str, ...], columns: Sequence[memoryview]) -> None:
@@ -129,7 +130,7 @@ class NumberRows:
 
     @classmethod
     def of(cls, batch: Batch, readers: Sequence[_Reader]) -> NumberRows | None:
-        """Return the rows of a batch; None if rows must be built in another way."""
+        """Return the rows of a batch; None if a cell is not a number or there are too many keys."""
         keys = (STEP, *(column.key for column in batch.columns))
         if len(keys) > sizes.MAX_GENERATED_KEYS or len(set(keys)) < len(keys):
             return None
@@ -152,7 +153,7 @@ class NumberRows:
         return _lazy_display(self._keys)(self._columns)
 
     def lists(self) -> Iterator[list[Row]]:
-        """Yield the rows in lists that stay in the processor's cache."""
+        """Yield lists of rows that are small enough for the processor's cache."""
         n_rows = max(sizes.MIN_BUILD_ROWS, sizes.CELLS_PER_DENSE_BUILD // len(self._columns))
         return iter_batches(self, n_rows)
 
@@ -161,7 +162,7 @@ Rows: TypeAlias = list[Row] | NumberRows | WideRows
 
 
 def lists_of(rows: Rows) -> Iterator[list[Row]]:
-    """Yield rows as lists."""
+    """Yield the rows of a batch in lists of dicts."""
     if isinstance(rows, list):
         yield rows
     else:
@@ -169,7 +170,7 @@ def lists_of(rows: Rows) -> Iterator[list[Row]]:
 
 
 def last_step(rows: Rows) -> int:
-    """Return the step of the last row."""
+    """Return the step of the last row of a batch."""
     step: int = rows[-1][STEP] if isinstance(rows, list) else rows.last_step
     return step
 
@@ -190,7 +191,7 @@ class _Together:
         self._cells: list[list[Any]] = []
 
     def read(self, reader: _Reader, array: pa.Array, buffers: Buffers) -> list[Any]:
-        """Return the filled cells of a column."""
+        """Return the non-null cells of a column as Python values."""
         if reader.number is None:
             return reader.read(array.drop_null())
         offset = array.offset
@@ -223,7 +224,7 @@ class _Sparse:
         self._groups: dict[tuple[int, bytes], _Together] = {}
 
     def group(self, array: pa.Array, buffers: Buffers) -> _Together:
-        """Return the group of an array with nulls."""
+        """Return the group of columns that have values in the same rows as ``array``."""
         offset, n_rows = array.offset, len(array)
         # The bytes that hold the slice's bits; the slice may start inside a byte (offset & 7).
         bits = buffers[0].to_pybytes()[offset >> 3 : (offset + n_rows + 7) >> 3]
@@ -241,7 +242,7 @@ class _Sparse:
 
 
 def _build(readers: Sequence[_Reader], batch: Batch) -> list[Row]:
-    """Build rows from the columns without nulls, then write the cells of other columns."""
+    """Build rows from the columns without nulls, then write the cells of the other columns."""
     full: dict[str, Full] = {STEP: (_reader(batch.steps.type), batch.steps)}
     sparse = _Sparse()
     careful: list[tuple[str, list[int], list[Any], bool]] = []
@@ -298,7 +299,10 @@ def _joined(cells: Iterable[Sequence[Any]]) -> list[Any]:
 
 
 def _transposed(columns: list[Full]) -> Iterable[Sequence[Any]]:
-    """Return the rows of columns of one type; numpy transposes numbers without Python objects."""
+    """Return the cells of columns row by row; the columns have one type.
+
+    numpy transposes numbers without creating Python objects.
+    """
     dtype = columns[0][0].number
     if dtype is None or len(columns) < sizes.COLUMNS_WORTH_A_MATRIX:
         return zip(*(reader.read(array) for reader, array in columns), strict=True)
@@ -312,7 +316,10 @@ def _transposed(columns: list[Full]) -> Iterable[Sequence[Any]]:
 def _write_carefully(
     rows: list[Row], key: str, where: list[int], cells: list[Any], *, is_second: bool
 ) -> None:
-    """Write cells one by one: leave out None, and do not replace cells of an earlier column."""
+    """Write the cells of a column into rows, except cells that are None.
+
+    If ``is_second`` is True, the key has an earlier column, whose cells are not replaced.
+    """
     for index, cell in zip(where, cells, strict=True):
         if cell is not None and not (is_second and key in rows[index]):
             rows[index][key] = cell

@@ -49,7 +49,7 @@ def read_optional(array: pa.Array, read: ReadCells) -> list[Any]:
 
 
 def filled(array: pa.Array) -> list[int]:
-    """Return the positions of values that are not null."""
+    """Return the indices of the values of an array that are not null."""
     indices: list[int] = validity_of(array).nonzero()[0].tolist()
     return indices
 
@@ -99,7 +99,10 @@ def _categories_reader(dtype: pa.DictionaryType) -> ReadCells:
 
 
 def _moments_reader(dtype: pa.DataType) -> ReadCells:
-    """Convert nanoseconds to microseconds, the finest unit of Python's types."""
+    """Return a function that converts timestamps or durations to Python objects.
+
+    Nanoseconds are cut off to microseconds, the finest unit of Python's types.
+    """
     is_timestamp = pa.types.is_timestamp(dtype)
     target = pa.timestamp("us", dtype.tz) if is_timestamp else pa.duration("us")
 
@@ -116,7 +119,7 @@ def _moments_reader(dtype: pa.DataType) -> ReadCells:
 
 
 def _moment(one: pa.Scalar, target: pa.DataType) -> Any:
-    """Return a time; as text if Python cannot represent its year, zone or length."""
+    """Return a timestamp or duration as a Python object; as a string if Python has no such value."""
     unit = one.type.unit
     try:
         return one.cast(target, safe=unit != "ns").as_py()
@@ -134,7 +137,7 @@ def _read_dates(array: pa.Array) -> list[Any]:
 
 
 def _date(one: pa.Scalar) -> Any:
-    """Return a date; as text if its year is not in 1 to 9999, the range of Python."""
+    """Return a date; as a string if its year is outside of Python's range, 1 to 9999."""
     try:
         return one.as_py()
     except (OverflowError, ValueError):

@@ -12,7 +12,7 @@ SCALARS = {bool, float, int}
 
 
 def clean_json(value: Any) -> Any:
-    """Convert a value of a live row to the value that an export would contain for this row.
+    """Convert a value of a live row to the value that an export would contain for the same row.
 
     Parameters
     ----------

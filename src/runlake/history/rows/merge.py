@@ -1,4 +1,4 @@
-"""Merge rows of several sources by step: later sources replace values (reading rule 3)."""
+"""Merge rows of several sources by step; for each key the latest source wins (reading rule 3)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from runlake.values import STEP, Projection, Row
 
 
 def merge_rows(sources: Sequence[Iterable[Row]]) -> Iterator[Row]:
-    """Merge rows by step.
+    """Yield one row per step, merged from the rows that several sources have at this step.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def merge_rows(sources: Sequence[Iterable[Row]]) -> Iterator[Row]:
 
 
 def project_rows(rows: Iterable[Row], projection: Projection) -> Iterator[Row]:
-    """Keep the rows that match a projection, and in each row only the keys of the projection.
+    """Yield the rows that match a projection, each with only the keys of the projection.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def project_rows(rows: Iterable[Row], projection: Projection) -> Iterator[Row]:
 
 
 def iter_batches(rows: Iterable[Row], n_rows: int) -> Iterator[list[Row]]:
-    """Divide rows into lists of at most ``n_rows`` rows."""
+    """Yield rows in lists of at most ``n_rows`` rows."""
     iterator = iter(rows)
     while batch := list(islice(iterator, n_rows)):
         yield batch

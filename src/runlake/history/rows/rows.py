@@ -19,7 +19,7 @@ from runlake.values import STEP, Projection, Row
 def read_rows(
     plan: Plan, live: Iterator[list[Row]], page_size: int, begun: Begun | None = None
 ) -> Iterator[Rows]:
-    """Yield the rows of a plan.
+    """Yield the rows of a plan as dicts, in batches.
 
     Parameters
     ----------
@@ -57,7 +57,10 @@ def read_segments(
     page_size: int,
     begun: Begun | None = None,
 ) -> Iterator[Rows]:
-    """Yield the rows of some segments of a plan; the other arguments are those of `read_rows`."""
+    """Yield the rows of some segments of a plan in batches.
+
+    The other arguments are those of `read_rows`.
+    """
     for is_as_it_is, some in groupby(segments, attrgetter("is_one_export")):
         if is_as_it_is:
             reads = ((segment.reads[0], segment.steps) for segment in some)
@@ -85,7 +88,11 @@ def _read_segment(
 
 
 def _windows(segment: Segment, live: Iterator[Row]) -> Iterator[tuple[Segment, Iterable[Row]]]:
-    """Yield windows to merge one after the other; unordered rows are sorted in each window."""
+    """Yield parts of a segment that are merged one after the other, each with its live rows.
+
+    If the rows of an export are not in order, each part is small enough to be sorted in memory.
+    Otherwise the whole segment is one part.
+    """
     if all(read.is_ascending for read in segment.reads):
         yield segment, live
         return
@@ -105,9 +112,10 @@ def _some(rows: Iterator[Row]) -> Iterator[list[Row]]:
 
 
 def _ordered(read: ExportRead, projection: Projection, segment: Segment) -> Iterator[Rows]:
-    """Yield the rows of one source of a merge, ascending; each row has at least one of the keys.
+    """Yield the rows of one export for a merge, in batches that ascend by step.
 
-    Only after the merge is it known whether a row has all keys.
+    Each row has at least one of the keys: whether a row has all of them is known only after the
+    merge.
     """
     some = projection.of_any_key
     decoded = decode_exports(

@@ -1,4 +1,4 @@
-"""`WideRows`: rows of many numbers, made one by one from a frame."""
+"""`WideRows`: rows with many numeric keys, made one by one from a frame."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 
 class WideRows:
-    """Rows with many keys and a number in every cell; each row is made when it is iterated to.
+    """An iterable over rows with many numeric keys; each dict is made when it is requested.
 
-    If a caller drops a row before the next one is made, the next row gets the same memory. This
-    matters more than for few keys: a list of rows of many keys does not fit into the processor's
-    cache.
+    Every cell has a number. If a caller drops a row before the next one is made, the next row gets
+    the same memory. This matters more than for few keys: a list of rows of many keys does not fit
+    into the processor's cache.
 
     Parameters
     ----------
     wide : WideFrame
-        The numbers.
+        The frame with the numbers of all rows.
     """
 
     def __init__(self, wide: WideFrame) -> None:
@@ -62,7 +62,7 @@ class WideRows:
         return chain.from_iterable(map(rows_from, range(0, len(self), n_rows)))
 
     def lists(self) -> Iterator[list[Row]]:
-        """Yield the rows in lists."""
+        """Yield the rows in lists of dicts."""
         return iter_batches(self, sizes.MIN_BUILD_ROWS)
 
 

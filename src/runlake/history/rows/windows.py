@@ -1,4 +1,4 @@
-"""Divide segments that need merging into parts (windows) that fit in memory."""
+"""Divide segments that need merging into windows: ranges of steps whose rows fit in memory."""
 
 from __future__ import annotations
 

@@ -223,7 +223,7 @@ def _points_of(series: pl.Series, share: int, is_chosen: Booleans) -> Indices:
         if series.null_count()
         else np.arange(len(series))
     )
-    # Every choice has the first and the last point: if these are chosen already, they do not count.
+    # Every choice has the first and the last point, which do not count if they are chosen already.
     limit = share + sum(bool(is_chosen[index]) for index in {*filled[:1], *filled[-1:]})
     if len(filled) <= limit or not series.dtype.is_numeric():
         return _evenly(filled, limit)
