@@ -1,7 +1,7 @@
-"""Addresses of pages: names in a path are percent-encoded, and may contain anything.
+"""Builds and routes the URL paths of pages, in which names such as run ids are percent-encoded.
 
 Servers decode a path before a request is routed; a slash in a name would then look like the end of
-the name. So requests are routed by the path as it was sent, and each name is decoded by itself.
+the name. So requests are routed by the path as it was sent, and each name is decoded separately.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ OWN = "-"
 
 
 def encoded(name: str) -> str:
-    """Return a name as a part of a path.
+    """Return a name percent-encoded, for use as one segment of a URL path.
 
     Examples
     --------
@@ -28,7 +28,7 @@ def encoded(name: str) -> str:
 
 
 def decoded(text: str) -> str:
-    """Return the name that a part of a path encodes."""
+    """Decode a percent-encoded segment of a URL path, and return the name."""
     content = unquote_to_bytes(text)
     try:
         return content.decode("utf-8", "surrogatepass")
@@ -37,7 +37,7 @@ def decoded(text: str) -> str:
 
 
 def path_of(parts: Iterable[str]) -> str:
-    """Return the path of a page, percent-encoded, without a slash at the end.
+    """Return a URL path with the given names, each percent-encoded, without a slash at the end.
 
     Examples
     --------
@@ -48,13 +48,13 @@ def path_of(parts: Iterable[str]) -> str:
 
 
 def with_query(path: str, query: dict[str, str]) -> str:
-    """Return an address with a query; empty values are left out."""
+    """Return a URL path with a query string; parameters with empty values are left out."""
     named = {key: value for key, value in query.items() if value}
     return f"{path}?{urlencode(named, errors='surrogatepass')}" if named else path
 
 
 class _Name(Convertor[str]):
-    """A part of a path, decoded."""
+    """The route parameter type ``name``: one path segment, which is percent-decoded."""
 
     regex = "[^/]+"
 
@@ -66,7 +66,7 @@ class _Name(Convertor[str]):
 
 
 class _Names(Convertor[str]):
-    """The rest of a path, decoded, with its slashes: the name of a file."""
+    """The route parameter type ``names``: the rest of a path with slashes, percent-decoded."""
 
     regex = ".+"
 
@@ -82,7 +82,7 @@ register_url_convertor("names", _Names())
 
 
 class AsSent:
-    """Routes requests by their path as it was sent, not decoded.
+    """Lets an application route requests by the path as the client sent it, still percent-encoded.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Shows the pages of ``runlake view`` only to visitors who have the address that it printed.
+"""Shows the pages of ``runlake view`` only to visitors who have the printed address.
 
 Every user of a machine can open its ports. Only the user who started the command sees its output,
 so the printed address has a token. A browser that opens this address gets a cookie that replaces
@@ -26,7 +26,7 @@ REFUSED = (
 
 
 class Admission:
-    """Passes on requests that have the token, or the cookie that replaces it; refuses all others.
+    """Passes on requests with the secret token or its cookie, and refuses all other requests.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class Admission:
         self._tickets: set[str] = set()
 
     def address(self, base: str) -> str:
-        """Return an address with the token, which is valid until the server ends."""
+        """Add the secret token to an address; the token is valid until the server ends."""
         return f"{base}?{TOKEN}={self._token}"
 
     def address_for_once(self, base: str) -> str:
@@ -72,7 +72,7 @@ class Admission:
             await refused(scope, receive, send)
 
     def _welcome(self, scope: Scope, rest: str) -> Response:
-        """Answer with the cookie, and send the browser to the address without the token."""
+        """Return a redirect to the address without the token; the response also sets the cookie."""
         raw = scope.get("raw_path") or quote(scope["path"]).encode()
         path = safe_path(raw.partition(b"?")[0].decode("latin-1")) or "/"
         answer = RedirectResponse(f"{path}?{rest}" if rest else path, 303)
@@ -101,7 +101,7 @@ class Admission:
 
 
 def _split(query: str) -> tuple[str | None, str]:
-    """Return the token of a query, or None, and the rest of the query as it was sent.
+    """Return the token in a query string, or None, and the query string without the token.
 
     Examples
     --------

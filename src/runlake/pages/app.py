@@ -31,7 +31,7 @@ def build_pages(source: Source, *, base: str = "") -> ASGIApp:
 
 
 def all_pages() -> ASGIApp:
-    """Return the pages without a source; the scope of each request must have a source."""
+    """Return all pages as an ASGI application; the scope of each request must have a source."""
     # The first route that matches is used. So the routes of runs come before those of projects, and
     # the routes of projects before those of entities.
     routes = [*static.routes, Route(f"/{OWN}/{{rest:names}}", _show_nothing)]
@@ -47,7 +47,7 @@ async def _show_nothing(_: Request) -> Response:
 
 
 class _OneSource:
-    """Adds the same source to every request, and the path below which the pages are mounted."""
+    """Adds the source, and the path below which the pages are mounted, to every request."""
 
     def __init__(self, app: ASGIApp, source: Source, base: str) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""Artifacts of a project: lists, a page for each version with its lineage, and its files."""
+"""Pages of artifacts: lists, and for each version its files and the runs that made or used it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ VERSION = COLLECTION + "/{version:name}"
 
 @dataclass(frozen=True, slots=True)
 class Near:
-    """A run that logged or used an artifact, and the artifacts before or after this run.
+    """A run that logged or used an artifact, with other artifacts that the run used or logged.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class Near:
 
 
 async def show_collections(request: Request) -> Response:
-    """Show the collections of a project, by type."""
+    """Show the artifact collections of a project, sorted by type and name."""
     names = _project(request)
 
     def read(source: Source) -> Any:
@@ -71,7 +71,7 @@ async def show_collections(request: Request) -> Response:
 
 
 async def show_collection(request: Request) -> Response:
-    """Show the versions of a collection."""
+    """Show the versions of an artifact collection."""
     path = ArtifactPath(*_project(request), request.path_params["collection"])
     type_name = request.path_params["type"]
 
@@ -113,7 +113,7 @@ async def show_artifact(request: Request) -> Response:
 
 
 async def show_entry(request: Request) -> Response:
-    """Show a file of an artifact: its text, or its picture."""
+    """Show a file of an artifact as text or as a picture."""
     name = request.path_params["file"]
 
     def read(source: Source) -> Any:
@@ -126,7 +126,7 @@ async def show_entry(request: Request) -> Response:
 
 
 async def send_entry(request: Request) -> Response:
-    """Send a file of an artifact."""
+    """Send a file of an artifact as a download."""
     name = request.path_params["file"]
 
     def read(source: Source) -> Response:
@@ -191,7 +191,10 @@ def _some(artifacts: Callable[[], Any]) -> list[Artifact]:
 
 
 def _readable(read: Callable[[], T], otherwise: T) -> T:
-    """Return what ``read`` returns, or ``otherwise`` if the runs are deleted or not readable."""
+    """Call ``read`` and return its result; if it raises `BackendError`, return ``otherwise``.
+
+    The backend refuses to show runs that were deleted or that the visitor may not read.
+    """
     try:
         return read()
     except BackendError:

@@ -1,4 +1,4 @@
-"""The commands ``runlake view`` and ``runlake export-page``, which entry points declare."""
+"""The commands ``runlake view`` and ``runlake export-page``, declared as entry points."""
 
 from __future__ import annotations
 

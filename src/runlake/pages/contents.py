@@ -1,4 +1,4 @@
-"""Contents of files: previews of text and pictures, and downloads, which browsers never execute."""
+"""Previews of text and picture files, and downloads, which browsers store but never execute."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ IMAGE, TEXT, NONE = "image", "text", "none"
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a page shows of a file.
+    """How a page shows a file: as text, as a picture, or not at all.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class Preview:
     text : str
         The text, or the reason why nothing is shown.
     note : str
-        A remark on the text; empty if it is the whole file.
+        A remark that ``text`` is only the start of the file; else empty.
     """
 
     kind: str
@@ -45,14 +45,14 @@ class Preview:
 
 
 def preview(name: str, size: int, download: Callable[[str], str]) -> Preview:
-    """Download a file, and return its preview.
+    """Download a file unless it is too large, and return the preview.
 
     Parameters
     ----------
     name : str
         Name of the file.
     size : int
-        Its length in bytes.
+        Size of the file in bytes.
     download : callable
         Downloads the file into a directory, and returns its path.
     """
@@ -63,7 +63,7 @@ def preview(name: str, size: int, download: Callable[[str], str]) -> Preview:
 
 
 def preview_of(name: str, content: bytes) -> Preview:
-    r"""Return the preview of the content of a file.
+    r"""Return the preview of a file that has the given name and content.
 
     Examples
     --------
@@ -86,9 +86,10 @@ def preview_of(name: str, content: bytes) -> Preview:
 
 
 def type_of(name: str, start: bytes) -> str:
-    """Return the media type of a file: the type of a picture, or else that of plain bytes.
+    """Return the media type of a picture, or ``application/octet-stream`` for any other file.
 
-    An SVG in an ``img`` element runs no scripts; its own address is a download.
+    The type of an SVG is safe to send: an ``img`` element runs none of the SVG's scripts, and a
+    browser that opens the SVG's own address downloads the file instead of showing it.
     """
     kind = image_type(start)
     if kind is None and name.lower().endswith(".svg") and b"<svg" in start:
@@ -97,12 +98,12 @@ def type_of(name: str, start: bytes) -> str:
 
 
 def send_file(request: Request, name: str, download: Callable[[str], str]) -> Response:
-    """Answer with a file as a download; afterwards, remove the file from this machine.
+    """Send a file as a download, and then delete the temporary copy on this machine.
 
     Parameters
     ----------
     request : Request
-        The request.
+        The request. If it names the file's ETag, the response has status 304 and no content.
     name : str
         Name of the file.
     download : callable

@@ -41,14 +41,14 @@ def build_entrance(login: Login) -> ASGIApp:
 
 
 class _Entrance:
-    """Lets requests of visitors who are logged in pass; sends all others to the login.
+    """Shows the pages to visitors who are logged in, and tells all other visitors to log in.
 
     Parameters
     ----------
     outside : ASGIApp
         The pages that everybody may see: the login, and scripts and styles.
     login : Login
-        Finds the visitor of a request.
+        Finds out which visitor sent a request.
     """
 
     def __init__(self, outside: ASGIApp, login: Login) -> None:

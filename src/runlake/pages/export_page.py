@@ -43,7 +43,7 @@ Parts = tuple[str, ...]
 
 @dataclass(slots=True)
 class Copied:
-    """What was copied.
+    """The result of a static copy: counts, and the addresses that could not be copied.
 
     Parameters
     ----------
@@ -60,12 +60,12 @@ class Copied:
 
 
 def export(target: Target, output: Path) -> Copied:
-    """Write a static copy.
+    """Write a static copy of pages to a directory, and return what was copied.
 
     Parameters
     ----------
     target : Target
-        What to copy.
+        The page to begin with, and the source of the data. All pages below this one are copied.
     output : Path
         The directory; an earlier copy in it is replaced once the new one is complete.
 
@@ -99,7 +99,7 @@ def export(target: Target, output: Path) -> Copied:
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:
-    """Run a coroutine to its end, even if this thread runs an event loop, as in a notebook."""
+    """Run a coroutine to its end, even in a thread with a running event loop, as in a notebook."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -120,7 +120,7 @@ def _replace(place: Path, new: Path) -> None:
 
 
 class _Site:
-    """The pages and files of a copy."""
+    """Writes a static copy: begins with one page, and follows the links from page to page."""
 
     def __init__(self, app: ASGIApp, start: Parts, folder: Path) -> None:
         self.copied = Copied()
@@ -142,7 +142,10 @@ class _Site:
             await self._copy(parts)
 
     def place_of(self, parts: Parts) -> Path | None:
-        """Return the file for an address, and plan to write it; None if it is not copied."""
+        """Return the file for the page at an address, and queue a new page to be written.
+
+        Return None if the page is not a part of this copy.
+        """
         if parts[: len(self._root)] != self._root:
             return None
         below = list(parts[len(self._root) :])
@@ -225,7 +228,7 @@ class _Site:
 
 
 class _PageCopy:
-    """One page of a copy: makes its links relative, and collects the data that its script reads."""
+    """One page of a static copy, with relative links and a list of the data its script reads."""
 
     def __init__(self, site: _Site, file: Path) -> None:
         self._site = site
@@ -233,7 +236,7 @@ class _PageCopy:
         self.wanted: list[tuple[str, str, list[tuple[str, str]]]] = []
 
     def link(self, parts: Parts) -> str:
-        """Return the address of a page, relative to this one."""
+        """Return the relative address of another page; ``#`` for a page that is not copied."""
         file = self._site.place_of(tuple(parts))
         return NOWHERE if file is None else self._relative(file)
 
@@ -242,7 +245,7 @@ class _PageCopy:
         return self._relative(Path(STATIC, name))
 
     def needs(self, base: str, copied: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
-        """Record the data that the script of the page reads, so that they are copied."""
+        """Record which data the page's script reads, so that the data are copied too."""
         self.wanted += [(base, name, _pairs(parameters)) for name, parameters in copied]
 
     def _relative(self, file: Path) -> str:
@@ -251,7 +254,7 @@ class _PageCopy:
 
 
 class _Receiver:
-    """Writes an answer of the application to a file."""
+    """Receives an HTTP response of the application, and writes its content to a file."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self.status = 0
@@ -259,6 +262,7 @@ class _Receiver:
         self._is_over = asyncio.Event()
 
     async def receive(self) -> Message:
+        # Starlette stops a streamed response as soon as this method reports a closed connection.
         await self._is_over.wait()
         return {"type": "http.disconnect"}
 
@@ -272,9 +276,9 @@ class _Receiver:
 
 
 def _pairs(parameters: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return parameters as the pairs of text that ``runlakeData`` looks up in a copy."""
+    """Return query parameters as pairs of strings, which ``runlakeData`` looks up in a copy."""
     pairs: list[tuple[str, str]] = []
-    # In one order, because the script looks the pairs up as text.
+    # Sorted by key, because the script looks up the text of all pairs.
     for key in sorted(parameters):
         value = parameters[key]
         values = value if isinstance(value, (list, tuple)) else [value]
@@ -298,7 +302,7 @@ def _is_file(parts: Parts) -> bool:
 
 
 def _safe(name: str) -> list[str]:
-    """Return the parts of a name as file names that no file system and no address changes.
+    """Split a name at its slashes into file names that file systems and URLs keep unchanged.
 
     Examples
     --------

@@ -67,7 +67,7 @@ async def show_files(request: Request) -> Response:
 
 
 async def show_file(request: Request) -> Response:
-    """Show a file of a run: its text, or its picture."""
+    """Show a file of a run as text or as a picture."""
     name = request.path_params["file"]
     run, file, shown = await in_thread(_preview, source_of(request), _names(request), name)
     return show(
@@ -83,7 +83,7 @@ async def show_file(request: Request) -> Response:
 
 
 async def send(request: Request) -> Response:
-    """Send a file of a run."""
+    """Send a file of a run as a download."""
     source, names, name = source_of(request), _names(request), request.path_params["file"]
 
     def read() -> Response:

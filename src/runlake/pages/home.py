@@ -12,7 +12,7 @@ from runlake.pages.source import in_thread, source_of
 
 
 async def show_home(request: Request) -> Response:
-    """Show the entities; if there is only one, redirect to its page."""
+    """Show the entities; redirect to the page of the entity if there is only one."""
     entities = await in_thread(source_of(request).entities)
     if len(entities) == 1 and not is_copy(request):
         return RedirectResponse(link_to(request, entities[0]), 303)

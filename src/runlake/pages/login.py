@@ -47,21 +47,21 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """The user of an API key, and what the user may read."""
+    """The user of an API key, with the source of the data that this user may read."""
 
     name: str
     source: Source
 
 
 class Login:
-    """Logs visitors in and out, and returns the source that each of them may read.
+    """Logs visitors in and out, and finds the visitor who sent a request.
 
     Parameters
     ----------
     user_of_key : callable
         Returns the name of the user of an API key; None if the key is wrong or was revoked.
     open_source : callable
-        Takes an API key and the name of its user, and returns what this user may read.
+        Takes an API key and the name of its user, and returns the source for this user.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Login:
 
     @property
     def routes(self) -> list[Route]:
-        """The addresses at which a visitor logs in and out."""
+        """The routes of the login form, of a login, and of a logout."""
         return [
             Route(LOGIN, self._show_form, methods=["GET"]),
             Route(LOGIN, self._log_in, methods=["POST"]),
@@ -83,7 +83,7 @@ class Login:
         ]
 
     async def visitor(self, request: Request) -> Visitor | None:
-        """Return who sent a request; None if nobody is logged in, or the key was revoked."""
+        """Return the visitor who sent a request; None without a login or with a wrong API key."""
         key = _sent_key(request)
         if key is None:
             session = self._session(request)
@@ -168,7 +168,7 @@ class Login:
 
 
 def cookie_name(request: Request) -> str:
-    """Return the name of the cookie.
+    """Return the name of the cookie that identifies a session.
 
     The name contains the port, because browsers send a cookie to all ports of a host.
     """
@@ -177,7 +177,7 @@ def cookie_name(request: Request) -> str:
 
 
 def safe_path(text: str | None) -> str:
-    """Return a text if it is a path of this site, to which a login may lead; else an empty text.
+    """Return the target of a redirect if it is a path of this site, else an empty string.
 
     Examples
     --------
@@ -226,7 +226,10 @@ async def _read_form(request: Request) -> Mapping[str, str] | None:
 
 
 def _sent_key(request: Request) -> str | None:
-    """Return the key in an ``Authorization`` header, which has the same form as for the API."""
+    """Return the API key in the ``Authorization`` header; None if there is no key.
+
+    As in requests to the API, the key is the password of HTTP Basic authentication.
+    """
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "basic":
         return None

@@ -1,4 +1,4 @@
-"""Adds the pages to an embedded backend, which finds them by the entry point ``runlake.pages``."""
+"""Adds the pages to an embedded backend, which finds `mount` as entry point ``runlake.pages``."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 def mount(base_url: str, directory: Path, user_of_key: Callable[[str], str | None]) -> ASGIApp:
-    """Return the pages of a backend, to which visitors log in with their API keys.
+    """Return a backend's pages as an ASGI application; visitors log in with their API keys.
 
     Parameters
     ----------
     base_url : str
         Address of the backend. The pages send requests to it, with the API key of the visitor.
     directory : Path
-        Directory for the cache of the pages, with a folder for each user.
+        Directory in which the pages cache data; each user has a folder in it.
     user_of_key : callable
         Returns the name of the user of an API key; None if the key is wrong or was revoked.
     """

@@ -1,4 +1,4 @@
-"""Builds every answer of the pages: pages from templates, data, and errors as pages or data."""
+"""Builds all HTTP responses: pages from templates, data as files, and errors as pages or JSON."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def page(
     copied: Iterable[tuple[str, Mapping[str, Any]]] = (),
     **values: Any,
 ) -> Response:
-    """Answer with a page.
+    """Return the response with a page, which is built from a template.
 
     Parameters
     ----------
@@ -133,16 +133,16 @@ def data(
     suffix: str,
     name: str = "runlake",
 ) -> Response:
-    """Answer with a table as a file.
+    """Return the response with a table as a JSON, CSV or Parquet file.
 
     Parameters
     ----------
     request : Request
-        The request.
+        The request. If it names the response's ETag, the response is HTTP 304 without content.
     rows : polars.DataFrame or sequence of mapping
-        The table.
+        The rows of the table.
     suffix : {"json", "csv", "parquet"}
-        The format. JSON is a list of objects, in which NaN and infinities are the texts "NaN",
+        The format. JSON is a list of objects, in which NaN and infinities are the strings "NaN",
         "Infinity" and "-Infinity", as W&B writes them. In CSV, nested values are JSON text.
     name : str
         Name of the file, without suffix, under which a browser stores it.
@@ -166,19 +166,22 @@ def data(
 
 
 def json_answer(request: Request, value: Any, status: int = 200) -> Response:
-    """Answer with a value as JSON; NaN and infinities are texts, as in `data`."""
+    """Return the response with a value as JSON; NaN and infinities are strings, as in `data`."""
     return tagged(request, Response(_json_bytes(value), status, media_type=JSON))
 
 
 def attachment(name: str) -> str:
-    """Return a header by which a browser saves an answer as a file instead of showing it."""
+    """Return a ``Content-Disposition`` value with which browsers save a response as a file."""
     plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\%' else "_" for c in name)
     encoded = quote(name, safe="", errors="surrogatepass")
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{encoded}"
 
 
 def tagged(request: Request, answer: Response) -> Response:
-    """Return the answer with an ETag, or without content if the browser has the same answer."""
+    """Add an ETag to a response; if the browser has the same content, return HTTP 304 instead.
+
+    A response with another status than 200 gets no ETag, and must not be stored.
+    """
     if answer.status_code != HTTPStatus.OK:
         answer.headers.setdefault("Cache-Control", "no-store")
         return answer
@@ -190,19 +193,20 @@ def tagged(request: Request, answer: Response) -> Response:
 
 
 def validators(digest: str) -> dict[str, str]:
-    """Return headers that let a browser ask later whether its copy of an answer is still right."""
+    """Return headers that make a browser ask each time whether its cached response is current."""
     headers = {"ETag": f'"{digest}"', "Cache-Control": CACHE_CONTROL}
     return {**headers, "Vary": "Cookie, Authorization"}
 
 
 def is_known(request: Request, tag: str) -> bool:
-    """Return whether the browser has the answer with an ETag."""
+    """Return whether the browser has already cached the response with the given ETag."""
     named = request.headers.get("if-none-match", "").split(",")
+    # RFC 9110 compares these tags without "W/", which a proxy that compresses may add.
     return tag in {one.strip().removeprefix("W/") for one in named}
 
 
 def is_copy(request: Request) -> bool:
-    """Return whether the answer will be a file of a static copy."""
+    """Return whether the response will become a file of a static copy."""
     return COPY in request.scope
 
 
@@ -214,12 +218,12 @@ def base_of(request: Request) -> str:
 
 @jinja2.pass_context
 def link(context: jinja2.runtime.Context, *parts: str, **query: str) -> str:
-    """Return the address of a page, for templates: ``link(entity, project, "runs", run_id)``."""
+    """Return a page's address; templates call ``link(entity, project, "runs", run_id)``."""
     return link_to(context["request"], *parts, **query)
 
 
 def link_to(request: Request, *parts: str, **query: str) -> str:
-    """Return the address of a page; each part is percent-encoded."""
+    """Return the address of a page; each part of the path is percent-encoded here."""
     if is_copy(request):
         # A copy has no pages for addresses with a query, so such links lead nowhere.
         address: str = request.scope[COPY].link(parts) if not any(query.values()) else NOWHERE
@@ -229,7 +233,7 @@ def link_to(request: Request, *parts: str, **query: str) -> str:
 
 @jinja2.pass_context
 def static(context: jinja2.runtime.Context, name: str) -> str:
-    """Return the address of a script or a style, for templates."""
+    """Return the address of a script or style file; templates call this function."""
     request = context["request"]
     if is_copy(request):
         address: str = request.scope[COPY].static(name)
@@ -296,7 +300,7 @@ ERRORS: dict[Any, Any] = {
 
 
 class WithHeaders:
-    """Adds the headers that every answer needs, also an answer to a failed request.
+    """Adds the same security headers to every response, including error responses.
 
     Parameters
     ----------
@@ -320,7 +324,7 @@ class WithHeaders:
 
 
 def plain_json(value: Any) -> Any:
-    """Return a value that strict JSON can represent; values of other types become text."""
+    """Return a value as strict JSON allows it: NaN, infinities and other types become strings."""
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if value is None or isinstance(value, (bool, int, float, str)):
@@ -333,12 +337,12 @@ def plain_json(value: Any) -> Any:
 
 
 def readable(value: Any) -> str:
-    """Return a value as indented JSON, for people."""
+    """Return a value as indented JSON text for people."""
     return json.dumps(plain_json(value), indent=2, ensure_ascii=False)
 
 
 def moment(text: Any) -> str:
-    """Return a time that a backend wrote in ISO 8601 as text for people, in UTC.
+    """Convert a time in ISO 8601, as backends write it, to text for people, in UTC.
 
     A time without a zone is in UTC. A text that is not a time is returned unchanged.
 

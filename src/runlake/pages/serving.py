@@ -70,6 +70,7 @@ def serve_pages(
             ws="none",
             timeout_graceful_shutdown=3,
         )
+        # The port already listens: a browser that comes before the server runs waits for it.
         say(address)
         if open_browser:
             webbrowser.open(opened)
@@ -78,7 +79,7 @@ def serve_pages(
 
 
 class OnLoopback:
-    """Answers only requests that name this machine.
+    """Answers only requests whose ``Host`` header names this machine.
 
     Otherwise another site could let its own name resolve to this machine, and its scripts could
     read the pages.

@@ -36,16 +36,17 @@ RUN_SECONDS, N_RUNS = 2.0, 256
 
 @dataclass(frozen=True, slots=True)
 class ProjectRow:
-    """A project in a list; an unknown value is None.
+    """A project in a list of projects; None stands for an unknown value.
 
     Parameters
     ----------
     name : str
-        The project.
+        The project's name.
     n_runs : int or None
-        Number of its runs.
+        Number of the project's runs.
     created_at, updated_at : str or None
-        Times of its creation and of its last change, in ISO 8601.
+        When the project was created and last changed, in ISO 8601. For pulled runs: when the first
+        and the last of the project's runs were created.
     """
 
     name: str
@@ -76,31 +77,34 @@ class Source(Protocol):
         order: str = DEFAULT_ORDER,
         per_page: int = 50,
     ) -> RunList:
-        """Return the runs of a project; both kinds of list have the same methods."""
+        """Return a list of a project's runs.
+
+        `Runs` and `LakeRuns`, the two classes of such lists, have the same methods.
+        """
 
     def run(self, entity: str, project: str, run_id: str) -> Run:
-        """Return a run with its fields; raise `RunNotFoundError` or `NotCached` if there is none.
+        """Return a run with its fields; raise `RunNotFoundError` or `NotCached` for unknown runs.
 
-        The same object is returned for two seconds.
+        A source may return the same object for two seconds.
         """
 
     def project(self, entity: str, project: str) -> Project | None:
-        """Return a project, for its sweeps and artifacts; None if only its runs were pulled."""
+        """Return a project, which lists its sweeps and artifacts; None if only runs were pulled."""
 
     def sweep(self, entity: str, project: str, sweep_id: str) -> Sweep:
-        """Return a sweep; raise `SweepNotFoundError` or `NotCached` if there is none."""
+        """Return a sweep; raise `SweepNotFoundError` or `NotCached` for unknown sweeps."""
 
     def artifact(self, path: ArtifactPath, type_name: str) -> Artifact:
-        """Return an artifact; raise `ArtifactNotFoundError` or `NotCached` if there is none."""
+        """Return an artifact; raise `ArtifactNotFoundError` or `NotCached` for unknown ones."""
 
 
 class ApiSource:
-    """Reads from a backend.
+    """A source that reads runs, sweeps and artifacts from a backend.
 
     Parameters
     ----------
     api : Api
-        The backend, and the API key of the visitor.
+        Sends requests to the backend with the API key of the visitor.
     """
 
     is_live = True
@@ -112,7 +116,7 @@ class ApiSource:
         self._lock = Lock()
 
     def entities(self) -> list[str]:
-        """Return the entity of the key's user, and the user's teams."""
+        """Return the entities of the API key's user: the user's own entity and the user's teams."""
         viewer = self.api.viewer
         return list(dict.fromkeys(filter(None, [viewer.entity, *viewer.teams])))
 
@@ -134,7 +138,7 @@ class ApiSource:
         return Runs(self._client, entity, project, checked_filters(filters), order, per_page)
 
     def run(self, entity: str, project: str, run_id: str) -> Run:
-        """Return a run; one request, unless the run was loaded less than two seconds ago."""
+        """Return a run, with one request unless the run was loaded in the last two seconds."""
         names = (entity, project, run_id)
         with self._lock:
             found = self._runs.get(names)
@@ -146,15 +150,18 @@ class ApiSource:
         return found
 
     def project(self, entity: str, project: str) -> Project:
-        """Return a project, without a request."""
+        """Return a project; this sends no request."""
         return Project(self._client, entity, project)
 
     def sweep(self, entity: str, project: str, sweep_id: str) -> Sweep:
-        """Return a sweep, which takes one request."""
+        """Load a sweep with one request, and return it."""
         return Sweep(self._client, entity, project, sweep_id)
 
     def artifact(self, path: ArtifactPath, type_name: str) -> Artifact:
-        """Return an artifact; one request."""
+        """Load a version of an artifact with one request, and return it.
+
+        Raise `ArtifactNotFoundError` if the artifact has another type than ``type_name``.
+        """
         found = fetch_artifact(self._client, path)
         if found.type != type_name:
             raise ArtifactNotFoundError(f"There is no artifact '{path}' of type {type_name!r}.")
@@ -162,12 +169,12 @@ class ApiSource:
 
 
 class LakeSource:
-    """Reads runs that were pulled; makes no request.
+    """A source that reads pulled runs from disk, and sends no requests.
 
     Parameters
     ----------
     lake : Lake
-        The runs.
+        The directory of pulled runs.
     """
 
     is_live = False
@@ -218,17 +225,17 @@ class LakeSource:
         return found
 
     def project(self, entity: str, project: str) -> None:
-        """Return None: sweeps and artifacts of a project are not pulled with its runs."""
+        """Return None, because this source reads pulled runs only: no sweeps, no artifacts."""
         del entity, project
 
     def sweep(self, entity: str, project: str, sweep_id: str) -> Sweep:
-        """Raise `NotCached`: a pull stores runs, and no sweep."""
+        """Raise `NotCached`, because a pull stores no sweeps."""
         raise NotCached(
             f"The sweep '{entity}/{project}/{sweep_id}' was not pulled.", path=str(self.lake.path)
         )
 
     def artifact(self, path: ArtifactPath, type_name: str) -> Artifact:
-        """Raise `NotCached`: a pull stores runs, and no artifact."""
+        """Raise `NotCached`, because this source reads pulled runs only, and no artifacts."""
         raise NotCached(
             f"The artifact '{path}' of type {type_name!r} was not pulled.",
             path=str(self.lake.path),

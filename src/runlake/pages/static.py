@@ -23,7 +23,7 @@ FOREVER = "public, max-age=31536000, immutable"
 
 @cache
 def static_files() -> dict[str, Path]:
-    """Return the files by their names, with the files of uPlot if this installation has them."""
+    """Return the paths of scripts, styles and icons by name, with uPlot's if it is installed."""
     own = {file.name: file for file in FOLDER.iterdir() if file.suffix in {".js", ".css", ".svg"}}
     charts = {name: CHARTS / name for name in ("chart.js", "chart.css")}
     uplot = {name: UPLOT / name for name in UPLOT_FILES if (UPLOT / name).is_file()}
@@ -32,7 +32,7 @@ def static_files() -> dict[str, Path]:
 
 @cache
 def content_of(name: str) -> bytes:
-    """Return the content of a file."""
+    """Return the content of one of the `static_files`, by its name."""
     return static_files()[name].read_bytes()
 
 
@@ -45,7 +45,7 @@ def versioned(name: str) -> str:
 
 
 async def serve_static(request: Request) -> Response:
-    """Answer with a file; an address with the digest of an older version is not found."""
+    """Send a script or style; the address of an older version gets status 404."""
     asked = request.path_params["file"]
     name = next((known for known in static_files() if versioned(known) == asked), None)
     if name is None:

@@ -62,7 +62,7 @@ async def show_sweep(request: Request) -> Response:
 
 
 def title_of(sweep: Sweep) -> str:
-    """Return the name of a sweep; its id if the extra that reads its config is not installed."""
+    """Return a sweep's name, or the sweep's id if the extra ``sweeps`` is not installed."""
     try:
         return sweep.name
     except MissingExtra:

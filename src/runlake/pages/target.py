@@ -1,4 +1,4 @@
-"""Finds what a command shows: all projects, a project, a sweep or a run, and their source."""
+"""Finds the page and the data source that the argument of a command names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from runlake.values import ProjectPath, is_url, url_parts
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The pages that a command shows.
+    """The first page that a command shows, and the source of all pages.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class Target:
     path : tuple of str
         The parts of the address of the first page, not encoded.
     name : str
-        A text for people that says what is shown.
+        A description of what is shown, for messages.
     """
 
     source: Source
@@ -35,7 +35,7 @@ class Target:
 
 
 def open_target(text: str | None, lake: Path | None) -> Target:
-    """Return what the argument of a command names.
+    """Return the first page and the data source for the argument of a command.
 
     Parameters
     ----------

@@ -23,5 +23,5 @@ async def in_thread(call: Callable[P, T], *args: P.args, **named: P.kwargs) -> T
 
 @functools.cache
 def _threads() -> ThreadPoolExecutor:
-    """Return the threads of the pages; an embedded backend answers requests in other threads."""
+    """Return the thread pool of the pages; an embedded backend uses other threads."""
     return ThreadPoolExecutor(N_THREADS, "runlake-pages")

@@ -1,4 +1,4 @@
-"""Texts of the cells of the table."""
+"""Formats values as the text of cells of the table."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NOT_FINITE = ("NaN", "Infinity", "-Infinity")
 
 
 def shown_value(value: Any, column: str = "") -> str:
-    """Return a value as the text of a cell; some columns, such as ``tags``, have their own form.
+    """Return the text of a table cell for a value; ``tags`` and durations have their own format.
 
     Examples
     --------
@@ -65,5 +65,5 @@ def shown_seconds(seconds: float) -> str:
 
 
 def is_numeric(value: Any) -> bool:
-    """Return whether a value is a number, or a text with which W&B writes NaN or an infinity."""
+    """Return whether a value is a number, or a string that W&B writes for NaN or an infinity."""
     return is_number(value) or (isinstance(value, str) and value in NOT_FINITE)

@@ -37,7 +37,7 @@ PALETTE = (
 
 
 def color_of_run(name: str) -> str:
-    """Return the colour of a run by its id.
+    """Return the colour of the run with the given id; an id has the same colour everywhere.
 
     Examples
     --------
@@ -49,7 +49,10 @@ def color_of_run(name: str) -> str:
 
 
 def looks_of(names: Iterable[str]) -> list[tuple[str, tuple[int, ...]]]:
-    """Return colour and dashes of each curve of a chart; curves of one colour differ in dashes."""
+    """Return the colour and the dash pattern of each run's curve, for the run ids ``names``.
+
+    Runs of the same colour get different dash patterns, until all patterns are used.
+    """
     found: list[tuple[str, tuple[int, ...]]] = []
     counts: dict[str, int] = {}
     for name in names:

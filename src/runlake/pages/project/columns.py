@@ -1,4 +1,4 @@
-"""Choose the columns of the table and the keys of the charts; no I/O."""
+"""Chooses the columns of the table and the keys of the charts, without I/O."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ NO_GROUP = ""
 
 
 def default_columns(rows: Sequence[RunRow]) -> list[str]:
-    """Return the columns of a table if the visitor chose none.
+    """Return the columns that the table shows if the visitor chose none.
 
-    These are fields that some run has, entries of config in which the runs differ, and numbers of
-    the summary that most runs have.
+    These are fields that at least one run has, config entries in which the runs differ (or any
+    config entries if the runs do not differ), and the numeric summary entries that most runs have.
     """
     fields = [name for name, attr in SHOWN_FIELDS if any(row.fields.get(attr) for row in rows)]
     config = entries(rows, CONFIG)
@@ -34,21 +34,27 @@ SHOWN_FIELDS = (("created_at", "createdAt"), ("group", "group"), ("tags", "tags"
 
 
 def offered_columns(rows: Sequence[RunRow], chosen: Sequence[str]) -> list[str]:
-    """Return the columns that the page offers: the chosen ones, then those that the runs have."""
+    """Return the columns that the page offers as check boxes: first the chosen columns.
+
+    Fields of runs follow, and then the entries of the runs' config and summary.
+    """
     known = [name for name in FIELDS if name not in {*ALWAYS, "run_id"}]
     known += [*entries(rows, CONFIG), *entries(rows, SUMMARY)]
     return list(dict.fromkeys([*chosen, *known[:MAX_OFFERED]]))
 
 
 def entries(rows: Sequence[RunRow], part: str) -> list[str]:
-    """Return the columns of config or summary in the runs; names that begin with ``_`` are last."""
+    """Return the names of the runs' config or summary columns, such as ``config.lr``.
+
+    ``part`` is "config" or "summary". Entries that begin with ``_`` come last.
+    """
     prefix = f"{part}."
     found = dict.fromkeys(name for row in rows for name in row.values if name.startswith(prefix))
     return sorted(found, key=lambda name: name[len(prefix) :].startswith("_"))
 
 
 def numeric_entries(rows: Sequence[RunRow]) -> list[str]:
-    """Return the summary columns that have numbers; columns that most runs have come first."""
+    """Return the summary columns with numbers; columns that the most runs have come first."""
     prefix = f"{SUMMARY}."
     counts = Counter(
         name
@@ -60,14 +66,17 @@ def numeric_entries(rows: Sequence[RunRow]) -> list[str]:
 
 
 def keys_to_draw(rows: Sequence[RunRow], match: str = "") -> list[str]:
-    """Return the keys with numbers that the runs logged, and that contain ``match``; sorted."""
+    """Return the sorted keys under which the runs logged numbers and that contain ``match``.
+
+    Case does not matter. Keys that begin with ``_`` are left out.
+    """
     sought = match.casefold()
     found = {key for row in rows for key in _logged_numbers(row)}
     return sorted(key for key in found if not key.startswith("_") and sought in key.casefold())
 
 
 def _logged_numbers(row: RunRow) -> Iterator[str]:
-    """Yield the keys with numbers in a run's history, or in its summary if these are unknown."""
+    """Yield a run's numeric history keys, or numeric summary keys if the history is not listed."""
     known = row.fields.get("historyKeys")
     keys = known.get("keys") if isinstance(known, Mapping) else None
     if isinstance(keys, Mapping) and keys:
@@ -84,7 +93,7 @@ def _has_numbers(facts: object) -> bool:
 
 
 def grouped_keys(keys: Sequence[str]) -> dict[str, list[str]]:
-    """Return keys by their prefix before the first slash; keys without one come first.
+    """Group keys by the prefix before their first slash; keys without a slash come first.
 
     Examples
     --------

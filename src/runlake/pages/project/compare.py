@@ -19,16 +19,16 @@ MAX_ROWS = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A value of one run.
+    """A cell of the comparison: one run's value of a config or summary entry.
 
     Parameters
     ----------
     text : str
         The value as it is shown.
     is_missing : bool
-        True if the run has no such value.
+        True if the run does not have the entry.
     differs : bool
-        True if the value is not equal to that of the first run.
+        True if the value differs from the value of the first run.
     """
 
     text: str
@@ -38,16 +38,16 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One entry of config or summary, with its values in several runs.
+    """A row of the comparison: a config or summary entry with the value of each run.
 
     Parameters
     ----------
     part, path : str
-        "config" or "summary", and the dotted path in it.
+        "config" or "summary", and the dotted path of the entry.
     values : tuple
-        The value of each run as JSON text; None if it has none.
+        The value of each run as JSON text; None for a run without the entry.
     cells : tuple of Cell
-        The value of each run as it is shown.
+        The value of each run as the page shows it.
     """
 
     part: str
@@ -57,19 +57,19 @@ class Line:
 
     @property
     def is_equal(self) -> bool:
-        """True if the runs do not differ. NaN equals NaN, and 1 equals 1.0."""
+        """True if all runs have the same value. NaN equals NaN, and 1 equals 1.0."""
         return not any(cell.differs for cell in self.cells)
 
 
 def compared(rows: Sequence[RunRow], *, shows_equal: bool) -> list[Line]:
-    """Return one line for each entry of config and summary in which the runs differ, or for all.
+    """Return a `Line` for each config or summary entry in which the runs differ.
 
     Parameters
     ----------
     rows : sequence of RunRow
-        The runs; they are compared with the first.
+        The runs to compare with the first of them.
     shows_equal : bool
-        Also return entries in which the runs do not differ.
+        Also return a line for each entry that has the same value in all runs.
     """
     lines = []
     for part in PARTS:
@@ -81,7 +81,7 @@ def compared(rows: Sequence[RunRow], *, shows_equal: bool) -> list[Line]:
 
 
 def frame_of(rows: Sequence[RunRow], lines: Sequence[Line]) -> pl.DataFrame:
-    """Return lines as a frame: ``part``, ``path``, and for each run id a column of JSON texts."""
+    """Return lines as a frame: ``part``, ``path``, and a column of JSON strings for each run id."""
     columns = {
         "part": [line.part for line in lines],
         "path": [line.path for line in lines],

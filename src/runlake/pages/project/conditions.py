@@ -1,4 +1,4 @@
-"""Converts text that a visitor typed to filters in the language of `Api.runs`; no I/O."""
+"""Converts text that a visitor typed to filters in the language of `Api.runs`, without I/O."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ SPECIAL = frozenset("\\.+*?()|[]{}^$")
 
 
 def parse_filter(text: str) -> dict[str, Any]:
-    """Return a filter that was typed as JSON, or as a dict of Python.
+    """Parse a filter that was typed as JSON or as a Python dict, and return the filter.
 
     Raises
     ------
     InvalidArgument
-        If the text is neither.
+        If the text is neither JSON nor a dict, or is too long.
 
     Examples
     --------
@@ -72,7 +72,7 @@ def parse_filter(text: str) -> dict[str, Any]:
 
 
 def search_filter(text: str) -> dict[str, Any]:
-    """Return the filter for a text in the name, id, group, notes or tags; case does not matter."""
+    """Return a filter for runs with a text in name, id, group, notes or tags, ignoring case."""
     sought = text.strip()
     if not sought:
         return {}
@@ -81,7 +81,7 @@ def search_filter(text: str) -> dict[str, Any]:
 
 
 def joined(filters: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return one filter that matches the runs that match all given filters.
+    """Combine filters into one filter, which matches the runs that match all of them.
 
     Examples
     --------
@@ -95,7 +95,7 @@ def joined(filters: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def escaped_pattern(text: str) -> str:
-    r"""Return a regular expression that matches exactly a text.
+    r"""Escape a text, so that as a regular expression it matches only the text itself.
 
     Examples
     --------
@@ -106,22 +106,22 @@ def escaped_pattern(text: str) -> str:
 
 
 def condition(field: str, operator: str, value: str) -> dict[str, Any]:
-    """Return the filter for one condition of the filter form.
+    """Return the filter for one condition that was typed into the filter form.
 
     Parameters
     ----------
     field : str
-        A column of the table, or a field by the backend's name.
+        A column of the table, or the backend's name of a field.
     operator : str
         One of `OPERATORS`.
     value : str
-        The text that was typed. Numbers, true, false and texts in quotes are read as JSON; anything
-        else, and every value of a text field, stays a text.
+        The text that was typed. Numbers, true, false and strings in quotes are parsed as JSON;
+        any other text, and every value of a text field, is used as it is.
 
     Raises
     ------
     InvalidArgument
-        If there is no such operator.
+        If the operator is unknown.
 
     Examples
     --------
@@ -137,7 +137,7 @@ def condition(field: str, operator: str, value: str) -> dict[str, Any]:
 
 
 def field_of(column: str) -> str:
-    """Return the name of the backend's field that a column of the table shows.
+    """Return the backend's name of the field that a column of the table shows.
 
     Examples
     --------
@@ -186,7 +186,7 @@ def _typed(text: str) -> Any:
 
 
 def _python_dict(text: str) -> Any:
-    """Return the value of a text that is a dict in Python's syntax; None for any other text."""
+    """Parse a text as a Python dict literal and return the dict; None for any other text."""
     try:
         found = ast.literal_eval(text.strip())
     except (ValueError, SyntaxError, RecursionError, MemoryError):

@@ -1,6 +1,6 @@
-"""Charts of many runs: a curve per run in the colour of the run, or a mean with its band per group.
+"""Charts of many runs: one curve per run, or one mean curve with a band per group of runs.
 
-`Runs.plot` reads the rows, several keys at once. The charts draw samples, and their notes say so.
+`Runs.plot` reads the rows, several keys at once. If a chart draws a sample, its notes say so.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ MAX_GROUPED = 500
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """A part of the x axis, both ends inclusive; None means that this end has no limit."""
+    """A range of the x axis, inclusive at both ends; an end that is None has no limit."""
 
     low: float | None = None
     high: float | None = None
 
     @classmethod
     def from_texts(cls, low: str | None, high: str | None) -> Range:
-        """Read both ends from texts of a query.
+        """Parse both ends of the range from parameters of a URL.
 
         Raises
         ------
@@ -59,7 +59,7 @@ class Range:
         return cls(*(_number(text, name) for text, name in ((low, "low"), (high, "high"))))
 
     def steps(self, x: str) -> dict[str, Any]:
-        """Return the arguments of `Runs.plot` that read no more than this range of steps."""
+        """Return `Runs.plot` arguments that limit the read to this range, if x is ``_step``."""
         if x != STEP:
             return {}
         found: dict[str, Any] = {}
@@ -74,29 +74,29 @@ class Range:
 def read_charts(
     source: Source, view: ProjectView, keys: Sequence[str], part: Range
 ) -> list[dict[str, Any]]:
-    """Read the charts of the given keys.
+    """Read the rows of the given keys, and return a chart for each key.
 
     Parameters
     ----------
     source : Source
-        Where to read.
+        The source to read from.
     view : ProjectView
-        The runs, the axis, and the groups.
+        The visitor's choices, such as the runs, the x axis, and the groups.
     keys : sequence of str
         Keys to draw, each in its own chart.
     part : Range
-        The part of the x axis to draw, with as many points as for the whole axis.
+        The range of the x axis to draw. It gets as many points as the whole axis would get.
 
     Returns
     -------
     list of dict
-        For each key ``key`` and ``payload`` for ``chart.js``, or ``key`` and ``error``: why it
-        cannot be drawn.
+        A dict per key, in the given order: ``key``, and either ``payload`` for ``chart.js``, or
+        ``error``, which says why the key cannot be drawn.
 
     Raises
     ------
     InvalidArgument
-        If an argument of the view is wrong.
+        If a value of the view is wrong, or there are too many keys.
     """
     if len(keys) > MAX_KEYS:
         raise InvalidArgument(f"Ask for {MAX_KEYS} keys at most, not {len(keys):,}.")
@@ -129,7 +129,7 @@ class Axis:
 
 
 def declared_axes(runs: RunList, keys: Sequence[str]) -> dict[str, Axis]:
-    """Return the x axis of each key: the one that all runs declare, else ``_step``."""
+    """Return the x axis of each key: the axis that all runs declare, or ``_step`` otherwise."""
     if isinstance(runs, Runs):
         # The list was not used yet, so its first request can fetch the configs too.
         runs.upgrade_to_full()
@@ -146,7 +146,7 @@ def declared_axes(runs: RunList, keys: Sequence[str]) -> dict[str, Axis]:
 
 
 def drawn_runs(source: Source, view: ProjectView) -> tuple[RunList | None, list[str]]:
-    """Return the runs that are drawn, and notes for the chart; None if no run is selected."""
+    """Return the runs to draw, or None if no run is selected, and notes for the chart."""
     shown = [one for one in view.run if one not in view.hide]
     if view.is_grouped and not view.run:
         return _grouped_runs(source, view)
@@ -160,7 +160,7 @@ def drawn_runs(source: Source, view: ProjectView) -> tuple[RunList | None, list[
 
 
 def _grouped_runs(source: Source, view: ProjectView) -> tuple[RunList, list[str]]:
-    """Return all runs of a view; if they are very many, the first of them."""
+    """Return a view's first `MAX_GROUPED` runs except hidden runs, and notes for the chart."""
     runs = runs_of(source, view)
     n_runs = len(runs)
     if n_runs <= MAX_GROUPED and not view.hide:
@@ -218,7 +218,7 @@ class _Plot:
         return payload
 
     def _own_notes(self, chart: Chart, series: Sequence[Series]) -> list[str]:
-        """Return the notes for one key, from the notes of a chart of several keys."""
+        """Return the notes of one key's chart, such as the number of runs without points."""
         if self.view.is_grouped:
             return [note for note in chart.notes if not note.startswith("no points: ")]
         n_runs = len(self.runs)
@@ -227,7 +227,7 @@ class _Plot:
 
 
 def _run_id(series: Series) -> str:
-    """Return the id of the run of a series, also if two backends have runs with the same id."""
+    """Return the run id of a series; the rows may name the run by its id or by its whole path."""
     if RUN_ID not in series.frame.columns or series.frame.is_empty():
         return series.run
     return str(series.frame.get_column(RUN_ID)[0]).rpartition("/")[2]

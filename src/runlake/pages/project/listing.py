@@ -1,4 +1,4 @@
-"""Read the runs of a view: one page of them with all fields, or the whole answer as a frame."""
+"""Reads the runs of a view: one page of runs with all fields, or all runs as a frame."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ MOST_AT_ONCE = 1_000
 
 @dataclass(frozen=True)
 class RunRow:
-    """A run of a page, with its fields.
+    """A run in the table, with its fields, config and summary.
 
     Parameters
     ----------
     id : str
         The id of the run.
     name : str
-        Its name; the id if it has none.
+        The display name of the run, or the id if the run has no name.
     fields : mapping
-        Its fields as the backend names them; empty for a run that was deleted meanwhile.
+        The run's fields by the backend's names; empty if the run was deleted meanwhile.
     config, summary : mapping
-        The config and the summary of the run; empty if it was deleted meanwhile.
+        The config and the summary of the run; empty if the run was deleted meanwhile.
     """
 
     id: str
@@ -51,25 +51,25 @@ class RunRow:
 
     @property
     def state(self) -> str:
-        """The state; "deleted" for a run that was deleted meanwhile."""
+        """The run's state; "deleted" if the run was deleted while the page was built."""
         return "deleted" if self.is_gone else str(self.fields.get("state") or "unknown")
 
     @cached_property
     def values(self) -> dict[str, Any]:
-        """The values of config and summary by the name of their column, such as ``config.lr``."""
+        """The entries of config and summary by column name, such as ``config.lr``."""
         found = dict(flattened(self.config, CONFIG))
         found.update(flattened(self.summary, SUMMARY))
         return found
 
     def value(self, column: str) -> Any:
-        """Return the value of a column of config or summary; None if the run has none."""
+        """Return the run's value in a config or summary column; None if the run has no value."""
         part, _, path = column.partition(".")
         return value_at(self.config if part == CONFIG else self.summary, path)
 
 
 @dataclass(frozen=True, slots=True)
 class RunPage:
-    """One page of the runs of a view.
+    """One page of the table of runs.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ class RunPage:
 
 
 def runs_of(source: Source, view: ProjectView, *, per_page: int = MOST_AT_ONCE) -> RunList:
-    """Return the list of the runs of a view, in its order.
+    """Return the runs that match the filter of a view, in the order of the view.
 
     Raises
     ------
@@ -97,7 +97,7 @@ def runs_of(source: Source, view: ProjectView, *, per_page: int = MOST_AT_ONCE) 
 
 
 def named_runs(source: Source, view: ProjectView, ids: Sequence[str]) -> RunList:
-    """Return the runs of the project with these ids; the filter of the view is ignored."""
+    """Return the project's runs that have the given ids; the view's filter is ignored."""
     return source.runs(
         view.entity,
         view.project,
@@ -110,7 +110,7 @@ def named_runs(source: Source, view: ProjectView, ids: Sequence[str]) -> RunList
 def check_project(source: Source, view: ProjectView) -> None:
     """Raise an error if a project does not exist, or the visitor may not read it.
 
-    A project of pulled runs exists as long as it has runs. A project of a backend may have none.
+    In a directory of pulled runs, a project without runs does not exist. On a backend, it may.
     """
     n_runs = len(source.runs(view.entity, view.project, per_page=1))
     if n_runs == 0 and not source.is_live:
@@ -120,8 +120,8 @@ def check_project(source: Source, view: ProjectView) -> None:
 def read_page(source: Source, view: ProjectView) -> RunPage:
     """Read the runs of one page of the table.
 
-    The first page takes one request. Later pages take a few requests: the runs on the pages before
-    are listed without their large fields.
+    The first page takes one request. A later page takes a few requests, because the runs of earlier
+    pages are listed first, without their large fields.
     """
     start = (view.page - 1) * view.per_page
     stop = start + view.per_page
@@ -137,7 +137,7 @@ def read_page(source: Source, view: ProjectView) -> RunPage:
 
 
 def read_named(source: Source, view: ProjectView, ids: Sequence[str]) -> list[RunRow]:
-    """Read some runs of a project, in the order of their ids, without those that do not exist."""
+    """Read the runs with the given ids, in the order of ``ids``; unknown ids are left out."""
     if not ids:
         return []
     runs = named_runs(source, view, ids)
@@ -148,7 +148,7 @@ def read_named(source: Source, view: ProjectView, ids: Sequence[str]) -> list[Ru
 
 
 def read_row(run: Run) -> RunRow:
-    """Read the fields of a run."""
+    """Return a run as a `RunRow`; without fields if the run was deleted meanwhile."""
     try:
         config, summary = dict(run.config), dict(run.summary_metrics)
         attrs = {**run.load(), "url": run.url, "entity": run.entity, "project": run.project}
@@ -158,7 +158,10 @@ def read_row(run: Run) -> RunRow:
 
 
 def field_columns(rows: Sequence[RunRow], names: Sequence[str]) -> dict[str, list[Any]]:
-    """Return the cells of columns that are fields of the runs, not entries of config or summary."""
+    """Return the cells of those columns that show fields of runs, by the name of the column.
+
+    Columns of config and summary entries are left out.
+    """
     wanted = [name for name in names if name in FIELDS]
     if not wanted:
         return {}
@@ -167,10 +170,11 @@ def field_columns(rows: Sequence[RunRow], names: Sequence[str]) -> dict[str, lis
 
 
 def whole_answer(source: Source, view: ProjectView) -> pl.DataFrame:
-    """Return all runs of a view as a frame, with the columns of the view, or all if it has none.
+    """Return all runs that match a view as a frame with the columns that the view names.
 
-    If a column such as ``config.net`` has mappings, the frame has all columns below it instead. A
-    column that no run has is null.
+    If the view names no columns, the frame has all columns. If a named column such as
+    ``config.net`` has mappings, the frame has the columns of their entries instead. A named column
+    that no run has is null.
     """
     runs = runs_of(source, view)
     with silenced(MixedTypesWarning):

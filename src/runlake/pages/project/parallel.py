@@ -24,7 +24,7 @@ LABEL = 22
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """A label of an axis, and its distance from the top of the picture."""
+    """A label of an axis, and its distance from the top of the picture in CSS pixels."""
 
     y: float
     text: str
@@ -41,7 +41,7 @@ class AxisLine:
     label : str
         The name of the column, shortened.
     x : float
-        Distance from the left of the picture.
+        Distance from the left of the picture in CSS pixels.
     ticks : tuple of Tick
         The labels of the axis.
     is_log : bool
@@ -57,18 +57,18 @@ class AxisLine:
 
 @dataclass(frozen=True, slots=True)
 class RunLine:
-    """The line of a run; it is interrupted where the run has no value.
+    """The line of a run, with a gap at each axis on which the run has no value.
 
     Parameters
     ----------
     row : RunRow
         The run.
     paths : tuple of str
-        The uninterrupted parts of the line, as points of ``polyline`` elements.
+        The pieces of the line between gaps, each as the ``points`` of a ``polyline`` element.
     color : str
         The colour of the run.
     text : str
-        Name of the run, and its value on each axis.
+        The name of the run, and the value on each axis.
     """
 
     row: RunRow
@@ -79,7 +79,7 @@ class RunLine:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Axes and lines, and the width and height of the picture; all lengths are CSS pixels."""
+    """The axes and lines of the picture, and its width and height in CSS pixels."""
 
     axes: tuple[AxisLine, ...]
     lines: tuple[RunLine, ...]
@@ -130,7 +130,10 @@ class _Scale:
 
 
 def default_axes(rows: Sequence[RunRow]) -> list[str]:
-    """Return the axes if none were chosen: config columns that differ, and one summary number."""
+    """Return the columns that become axes if the visitor chose none.
+
+    These are config columns in which the runs differ, and one summary column with numbers.
+    """
     differ = [
         name
         for name in entries(rows, CONFIG)
@@ -140,14 +143,14 @@ def default_axes(rows: Sequence[RunRow]) -> list[str]:
 
 
 def picture_of(rows: Sequence[RunRow], names: Sequence[str]) -> Picture:
-    """Return the picture of runs.
+    """Return the picture that shows the given runs and columns.
 
     Parameters
     ----------
     rows : sequence of RunRow
-        The runs, a line each.
+        The runs. Each of the first `MAX_LINES` runs becomes a line.
     names : sequence of str
-        The columns of config and summary, an axis each.
+        Columns of config and summary. Each of the first `MAX_AXES` columns becomes an axis.
     """
     shown = list(names)[:MAX_AXES]
     columns = [[row.value(name) for row in rows] for name in shown]
@@ -183,7 +186,7 @@ def _scale(values: Sequence[Any]) -> _Scale:
 
 
 def _paths(xs: Sequence[float], places: Sequence[float | None]) -> tuple[str, ...]:
-    """Return the parts of a line as points of ``polyline`` elements."""
+    """Return the pieces of a line between gaps, each as the ``points`` of a ``polyline``."""
     parts: list[list[str]] = [[]]
     for x, place in zip(xs, places, strict=True):
         if place is None:

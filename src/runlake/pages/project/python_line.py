@@ -1,4 +1,4 @@
-"""The Python line that reads what a page shows."""
+"""Builds the line of Python that reads the same data as a page; the page shows this line."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ LAKE_ORDER = "+created_at"
 
 
 def runs_line(view: ProjectView, *, is_live: bool, filters: dict[str, Any] | None = None) -> str:
-    """Return the expression for the runs of a view.
+    """Return the Python expression that reads the runs of a view.
 
     Parameters
     ----------
     view : ProjectView
-        What the page shows.
+        The visitor's choices.
     is_live : bool
         True if the runs are read from a backend, False if they were pulled.
     filters : dict, optional
@@ -33,7 +33,7 @@ def runs_line(view: ProjectView, *, is_live: bool, filters: dict[str, Any] | Non
 
 
 def table_line(view: ProjectView, *, is_live: bool) -> str:
-    """Return the line that reads the table of a page, with the runs of all its pages."""
+    """Return the Python line that reads the table with all runs, not only those of one page."""
     columns = f"[{list(dict.fromkeys(['run_id', *view.column]))!r}]" if view.column else ""
     if is_live:
         return f"{runs_line(view, is_live=True)}.frame(flat=True){columns}"
@@ -44,7 +44,10 @@ def table_line(view: ProjectView, *, is_live: bool) -> str:
 
 
 def plot_line(view: ProjectView, drawn: Sequence[str], key: str, *, is_live: bool) -> str:
-    """Return the line that draws a key of the runs ``drawn``, or of all runs if it is empty."""
+    """Return the Python line that plots a key of the runs whose ids are in ``drawn``.
+
+    If ``drawn`` is empty, the line plots all runs of the view.
+    """
     arguments = [repr(key)]
     arguments += [f"x={view.x!r}"] if view.x else []
     arguments += [f"by={list(view.by)!r}"] if view.by else []
@@ -57,7 +60,7 @@ def plot_line(view: ProjectView, drawn: Sequence[str], key: str, *, is_live: boo
 
 
 def compare_line(view: ProjectView, *, is_live: bool) -> str:
-    """Return the line that reads config and summary of the compared runs."""
+    """Return the Python line that reads config and summary of the selected runs."""
     filters = {"name": {"$in": list(view.run)}}
     chosen = view.but(order=LAKE_ORDER)
     return f"{runs_line(chosen, is_live=is_live, filters=filters)}.frame(flat=True)"

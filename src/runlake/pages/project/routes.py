@@ -56,7 +56,7 @@ NAMES = ("runs", "table", "workspace")
 
 
 async def show_project(request: Request) -> Response:
-    """Show the runs of a project as a table, and their curves."""
+    """Show the runs of a project as a table, with charts of their curves."""
     entity, project = (request.path_params[name] for name in ("entity", "project"))
     stem, dot, suffix = project.rpartition(".")
     if dot and stem and suffix in DATA:
@@ -122,7 +122,7 @@ def _canonical(view: ProjectView, typed: dict[str, str], address: str) -> Respon
 
 
 async def show_comparison(request: Request) -> Response:
-    """Show configs and summaries of the selected runs side by side."""
+    """Show the configs and summaries of the selected runs side by side."""
     view, rows = await _selected(request)
     lines = await in_thread(compare.compared, rows, shows_equal=bool(view.all))
     n_lines = len(lines)
@@ -148,7 +148,7 @@ async def show_comparison(request: Request) -> Response:
 
 
 async def show_parallel(request: Request) -> Response:
-    """Show runs as lines over parallel axes."""
+    """Show runs as lines in parallel coordinates."""
     view = _view(request)
     source = source_of(request)
     error = None
@@ -183,7 +183,7 @@ async def show_parallel(request: Request) -> Response:
 
 
 async def send_charts(request: Request) -> Response:
-    """Answer with the charts of the requested keys, for the script of the page."""
+    """Send the charts of the requested keys as JSON, for the script of the page."""
     query = request.query_params
     view = _view(request)
     part = Range.from_texts(query.get("low"), query.get("high"))
@@ -198,7 +198,7 @@ async def send_charts(request: Request) -> Response:
 
 
 async def send_table(request: Request) -> Response:
-    """Answer with all runs of a view as a file."""
+    """Send all runs that match a view as a JSON, CSV or Parquet file."""
     names = [request.path_params[name] for name in ("entity", "project", "suffix")]
     return await _table_data(request, *names)
 
@@ -212,7 +212,7 @@ async def _table_data(request: Request, entity: str, project: str, suffix: str) 
 
 
 async def send_comparison(request: Request) -> Response:
-    """Answer with the compared values as a file."""
+    """Send the comparison of the selected runs as a JSON, CSV or Parquet file."""
     suffix = request.path_params["suffix"]
     view, rows = await _selected(request)
     frame = compare.frame_of(rows, compare.compared(rows, shows_equal=bool(view.all)))
@@ -231,7 +231,7 @@ async def _selected(request: Request) -> tuple[ProjectView, list[Any]]:
 
 
 async def _answered(view: ProjectView, read: Callable[[], pl.DataFrame]) -> pl.DataFrame:
-    """Read a frame; raise `InvalidArgument` if the backend refuses the filter or the order."""
+    """Return the frame that ``read`` reads; raise `InvalidArgument` for a wrong filter or order."""
     try:
         return await in_thread(read)
     except RunlakeError as error:
@@ -276,7 +276,7 @@ def _with_query(address: str, query: str) -> str:
 
 
 def _data_links(request: Request, name: str, view: ProjectView) -> dict[str, Any]:
-    """Return the addresses of the data of a view, one for each format."""
+    """Return the value ``data_links`` of templates: the format and address of each download."""
     query = "" if is_copy(request) else view.but(page=1, per_page=PER_PAGE).query()
     links = [(suffix, _address(request, f"{name}.{suffix}")) for suffix in DATA]
     return {"data_links": [(suffix, _with_query(link, query)) for suffix, link in links]}

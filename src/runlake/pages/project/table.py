@@ -1,4 +1,4 @@
-"""Builds the values of the page of a project: the table, the choices, and the charts to draw."""
+"""Builds the template values of a project's page: the table, the forms and the charts to draw."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ class Column:
     Parameters
     ----------
     name, label : str
-        The column, and its name as it is shown.
+        The name of the column, and its label on the page.
     sort : str or None
-        The address of the page in the order of this column; None if runs cannot be ordered by it.
+        The address of the page sorted by this column; None if runs cannot be sorted by the column.
     order : {"ascending", "descending", "none"}
-        The order of the rows by this column.
+        How the rows are sorted by this column now.
     without : str
-        The address of the page without the column.
+        The address of the page without this column.
     """
 
     name: str
@@ -77,13 +77,13 @@ class TableRow:
     run : RunRow
         The run.
     cells : list of tuple
-        Text of each cell, and whether it is a number.
+        For each cell the text, and whether the value is a number.
     color : str or None
         The colour of the run's curves; None if the run is not drawn.
     is_selected, is_hidden : bool
         Whether the visitor selected the run, and whether the visitor hid its curves.
     toggle : str
-        The address of the page where the run's curves are hidden, or shown again.
+        The address of the page that hides the run's curves, or shows hidden curves again.
     """
 
     run: RunRow
@@ -103,9 +103,9 @@ class Found:
     page : RunPage
         The runs of the table.
     selected : sequence of RunRow
-        The selected runs that exist, on whatever page of the table they are.
+        The selected runs that exist, including runs on other pages of the table.
     keys : sequence of str
-        The keys with numbers.
+        The keys to draw as charts.
     """
 
     page: RunPage
@@ -114,7 +114,7 @@ class Found:
 
 
 def read_view(source: Source, view: ProjectView, *, has_charts: bool) -> Found:
-    """Read what the page of a view shows; the charts are read later, by its script."""
+    """Read the runs and keys that a project's page shows; a script reads the charts later."""
     view.check()
     found = read_page(source, view)
     if not found.total:
@@ -141,7 +141,7 @@ def _logged_keys(runs: RunList) -> list[str]:
 
 
 def chart_questions(values: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """Return the requests of the page's script: the name and parameters of each chart."""
+    """Return the name and parameters of each request for a chart that the page's script sends."""
     keys = [key for group in values["chart_groups"].values() for key in group]
     parameters = json.loads(values["parameters"])
     return [("charts", {**parameters, "key": [key]}) for key in keys]
@@ -155,14 +155,14 @@ def page_values(
     is_live: bool,
     error: str | None,
 ) -> dict[str, Any]:
-    """Return the values of the template.
+    """Return the values for the template of a project's page.
 
     Parameters
     ----------
     view : ProjectView
-        What the page shows.
+        The visitor's choices.
     found : Found
-        The data that were read.
+        The data that `read_view` read.
     address : str
         The address of the page, without a query.
     is_live : bool
@@ -213,9 +213,9 @@ def page_values(
 def drawn_rows(
     view: ProjectView, rows: Sequence[RunRow], selected: Sequence[RunRow]
 ) -> list[RunRow]:
-    """Return the runs whose curves are drawn: the selected ones, or the first of the table.
+    """Return the runs whose curves are drawn: the selected runs, else the first in the table.
 
-    The result is empty if groups are drawn and no run is selected: the groups have all runs.
+    The result is empty if groups are drawn and no run is selected, because groups have all runs.
     """
     if view.is_grouped and not view.run:
         return []
@@ -246,7 +246,7 @@ def _column(view: ProjectView, name: str, names: Sequence[str], links: _Links) -
 
 
 def _is_number(name: str) -> bool:
-    """Return whether a column is first ordered by its largest values, as results and times are."""
+    """Return whether the first click on a column sorts it descending, as for results and times."""
     return name.startswith(f"{SUMMARY}.") or name in {"created_at", "heartbeat_at", "duration"}
 
 
@@ -272,7 +272,7 @@ def _table_rows(
 
 
 def _group_columns(view: ProjectView, rows: Sequence[RunRow]) -> list[str]:
-    """Return the columns by which runs can be grouped: those in which they differ come first."""
+    """Return the columns to offer for grouping: first the chosen columns and those that differ."""
     config = entries(rows, CONFIG)
     differ = [name for name in config if len({repr(row.values.get(name)) for row in rows}) > 1]
     fields = ["group", "job_type", "state", "user", "sweep", "name"]

@@ -1,4 +1,4 @@
-"""`ProjectView`: the choices of a visitor to a project's page, which are the query of its URL."""
+"""`ProjectView`: a visitor's choices on a project's page, which are kept in the page's URL."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MAX_VALUES = 1_000
 
 @dataclass(frozen=True, slots=True)
 class ProjectView:
-    """The choices of a visitor to a project's page.
+    """A visitor's choices on a project's page.
 
     Parameters
     ----------
@@ -34,31 +34,31 @@ class ProjectView:
     search : str
         A text that the name, the id, the group, the notes or a tag of a run contains.
     order : str
-        ``+`` or ``-``, and a field, as `Api.runs` takes it.
+        A field after ``+`` (ascending) or ``-`` (descending), as for `Api.runs`.
     page, per_page : int
-        The page of the table, from 1, and its number of runs.
+        Number of the table's page, from 1, and the number of runs on each page.
     column : tuple of str
-        Columns of the table; empty for the columns that the page chooses.
+        Columns of the table; if empty, the page chooses the columns.
     run : tuple of str
         Ids of the runs that are selected; empty if the first runs of the table are drawn.
     hide : tuple of str
         Ids of runs that are not drawn.
     key : tuple of str
-        Keys to draw; empty for those that the page chooses.
+        Keys to draw; if empty, the page chooses the keys.
     match : str
         A text that the keys to draw contain.
     x : str
-        Key of the x axis; empty for the one that the runs declare.
+        Key of the x axis; if empty, the axis that the runs declare.
     smooth : str
         The smoothing, a number as for `Run.plot`; empty for none.
     log : str
         "y" for a logarithmic y axis.
     by : tuple of str
-        Columns of the runs: one curve per group of runs with equal values in them.
+        Columns to group by: runs with equal values in these columns share one curve.
     band : str
-        What surrounds the mean of a group, as for `Runs.plot`.
+        The band around the mean of a group, such as "std", as for `Runs.plot`.
     all : str
-        In the comparison, "1" shows equal values too.
+        "1" if the comparison shows equal values too.
     """
 
     entity: str
@@ -82,7 +82,7 @@ class ProjectView:
 
     @classmethod
     def from_query(cls, entity: str, project: str, query: QueryParams) -> ProjectView:
-        """Read a view from the query of a URL; empty and repeated values are left out.
+        """Read a view from the query of a URL, without empty and duplicate values.
 
         A ``page`` or ``per_page`` that is not a number counts as missing. Other wrong values are
         kept, so that the page can show them together with the error that their use raises.
@@ -106,7 +106,7 @@ class ProjectView:
 
     @property
     def filters(self) -> dict[str, Any]:
-        """The filter and the search, in the language of `Api.runs`.
+        """The filter and the search as one filter, in the language of `Api.runs`.
 
         Raises
         ------
@@ -117,7 +117,7 @@ class ProjectView:
 
     @property
     def bands(self) -> str:
-        """The band, with the name that `Runs.plot` uses."""
+        """The band by its main name in `Runs.plot`; `band` may be a synonym."""
         return SYNONYMS.get(self.band, self.band)
 
     @property
@@ -127,7 +127,7 @@ class ProjectView:
 
     @property
     def smoothing(self) -> float | int | None:
-        """The smoothing as a number.
+        """The smoothing as a number; None for no smoothing.
 
         Raises
         ------
@@ -155,11 +155,11 @@ class ProjectView:
         return replace(self, **changes)
 
     def query(self) -> str:
-        """Return the query of this view's URL: the values that are not defaults, in fixed order."""
+        """Return this view as a URL's query, in a fixed order and without default values."""
         return urlencode(self.pairs(), errors="replace", quote_via=quote)
 
     def pairs(self, without: Sequence[str] = ()) -> list[tuple[str, str]]:
-        """Return names and values of the query, without defaults and without the given names."""
+        """Return names and values of the query, except default values and the names ``without``."""
         found = []
         for field in fields(self)[2:]:
             value = getattr(self, field.name)
@@ -170,7 +170,7 @@ class ProjectView:
         return found
 
     def toggled(self, name: str, value: str) -> ProjectView:
-        """Return a view with a value added to a repeated parameter, or removed if it was there."""
+        """Return a copy that adds a value to a repeated parameter, or removes an existing value."""
         values: tuple[str, ...] = getattr(self, name)
         rest = tuple(one for one in values if one != value)
         return self.but(**{name: (*rest, value) if rest == values else rest})
@@ -182,7 +182,7 @@ REPEATED = frozenset(
 
 
 def is_canonical(query: QueryParams, typed: Collection[str]) -> bool:
-    """Return whether a query has no empty value, and no name that only the form sends."""
+    """Return whether a query has no empty value, and no parameter that only the form sends."""
     return all(value and name not in typed for name, value in query.multi_items())
 
 

@@ -1,4 +1,4 @@
-"""The page with the charts of a run, and the addresses of its data."""
+"""Answers requests for the page with a run's charts, and for the data of this page."""
 
 from __future__ import annotations
 
@@ -57,9 +57,10 @@ async def show_charts(request: Request) -> Response:
 
 
 def copied_of(stream: str, contents: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """Return the requests whose answers a static copy contains: the keys, and a chart of each.
+    """Return the data requests whose responses a static copy stores, as names and parameters.
 
-    They are the requests that ``run.js`` sends.
+    The first request is for the keys, and there is one for the chart of each key. ``run.js`` sends
+    the same requests. ``stream`` is empty, or "system-" for system metrics.
     """
     keys = [key for _, some in contents["groups"] for key in some]
     charts = [(f"{stream}charts", {"key": [key], "points": COPIED_POINTS}) for key in keys]
@@ -67,14 +68,14 @@ def copied_of(stream: str, contents: Mapping[str, Any]) -> list[tuple[str, dict[
 
 
 async def send_contents(request: Request) -> Response:
-    """Answer with the keys that have charts, in groups."""
+    """Send the keys that have charts as JSON, in groups."""
     run, end = await run_of(request), whole_in(request.query_params, "end") or 0
     found = await in_thread(contents_of, COLUMNS, run, end, is_live=is_live(request, run))
     return await in_thread(json_answer, request, found)
 
 
 def contents_of(columns: Columns, run: Run, end: int, *, is_live: bool) -> dict[str, Any]:
-    """Return what a page needs before it draws charts, such as groups of keys, and their axes."""
+    """Return what a page needs before it draws charts, such as key groups and x axes."""
     contents = columns.contents(run, end)
     keys = drawn_keys(contents.facts)
     metrics = run.metrics()
@@ -92,7 +93,7 @@ def contents_of(columns: Columns, run: Run, end: int, *, is_live: bool) -> dict[
 
 
 async def send_charts(request: Request) -> Response:
-    """Answer with the charts of the named keys."""
+    """Send the charts of the requested keys as JSON."""
     keys = keys_in(request)
     if not keys:
         raise InvalidArgument("Name at least one key: ?key=loss.")
@@ -105,7 +106,7 @@ async def send_charts(request: Request) -> Response:
 
 
 async def send_history(request: Request) -> Response:
-    """Answer with the rows of the named keys, or of all keys."""
+    """Send the history rows of the requested keys, or of all keys, as a file."""
     keys = keys_in(request)
     low, high = (whole_in(request.query_params, name) for name in ("min_step", "max_step"))
     question = Question.from_arguments(keys or None, "any", low, high)
@@ -116,26 +117,29 @@ async def send_history(request: Request) -> Response:
 
 
 async def send_keys(request: Request) -> Response:
-    """Answer with a row per key: kind, count, steps, minimum and maximum."""
+    """Send a table of the run's keys: kind, count, steps, minimum and maximum of each key."""
     run = await run_of(request)
     contents = await in_thread(COLUMNS.contents, run)
     return data(request, key_table(contents.facts.values()), suffix_of(request), f"{run.id}-keys")
 
 
 def keys_in(request: Request) -> list[str]:
-    """Return the keys that a query names, each once."""
+    """Return the keys that the query of a request names, without duplicates."""
     return list(dict.fromkeys(request.query_params.getlist("key")))
 
 
 def suffix_of(request: Request) -> str:
-    """Return the format that the address of data ends with."""
+    """Return the file format at the end of the requested address, such as ``csv``."""
     return str(request.path_params["suffix"])
 
 
 def as_values(
     frame: pl.DataFrame, json_keys: frozenset[str], request: Request
 ) -> pl.DataFrame | Sequence[dict[str, Any]]:
-    """Return rows for `data`; for JSON, the texts in columns of JSON text are parsed."""
+    """Return rows in the form that `responses.data` takes.
+
+    For a JSON file, the strings in the columns ``json_keys`` are parsed.
+    """
     if suffix_of(request) != "json":
         return frame
     from runlake.history.sample.downsample import rows_of

@@ -1,4 +1,4 @@
-"""Reads the columns of runs from which charts are drawn, and keeps them in memory for zooms."""
+"""Reads the columns of runs that charts draw, and keeps the columns in memory for zooming."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ Moment: TypeAlias = tuple[int | None, int, tuple[int, ...] | None, frozenset[str
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """The keys of a run at one moment.
+    """The keys of a run, with facts about the run, as they were at one moment.
 
     Parameters
     ----------
     facts : mapping of str to KeyFacts
-        The facts about each key.
+        Facts about each key, such as its kind.
     manifest : Manifest
         The run's manifest.
     n_rows : int
-        About how many rows the run has.
+        The approximate number of rows of the run.
     lacking : str or None
         Which data of a pulled run are not on disk; None if nothing is missing.
     """
@@ -59,7 +59,7 @@ class Contents:
 
     @property
     def end(self) -> int:
-        """The step after the last one."""
+        """The step after the last step of the run."""
         return end_of(self.manifest)
 
 
@@ -74,7 +74,7 @@ class Rows:
     n_rows : int
         Number of rows from which these rows were sampled.
     end : int
-        The step after the last one of the run.
+        The step after the last step of the run.
     n_others : mapping of str to int
         For each key with values of several types, how many values are not numbers. These values
         are null in the frame.
@@ -87,13 +87,13 @@ class Rows:
 
     @property
     def is_whole(self) -> bool:
-        """True if these are all rows."""
+        """True if the frame has all rows, and not only a sample."""
         return self.n_rows <= self.frame.height
 
 
 @dataclass(slots=True)
 class _Kept:
-    """Rows in memory, and the state of the run when they were read."""
+    """Rows in memory, and the state of the run when the rows were read."""
 
     rows: Rows
     moment: Moment
@@ -105,7 +105,7 @@ class _Kept:
 
 
 class Columns:
-    """Reads columns of runs; the latest reads stay in memory.
+    """Reads columns of runs, and keeps the most recently used columns in memory.
 
     Parameters
     ----------
@@ -122,14 +122,15 @@ class Columns:
         self._facts: LRUCache[Identity, tuple[Moment, dict[str, KeyFacts]]] = LRUCache(N_FACTS)
 
     def contents(self, run: Run, end: int = 0) -> Contents:
-        """Return the keys of a run, at most `SECONDS` old; keys from before ``end`` are read again.
+        """Return the keys of a run as they were at most `SECONDS` ago.
 
         Parameters
         ----------
         run : Run
             The run.
         end : int
-            The page has rows up to this step, exclusive, so older keys are of no use.
+            The page has rows up to this step, exclusive. Keys that were read before the run had
+            these rows are read again.
         """
         identity = identity_of(run)
 
@@ -147,7 +148,7 @@ class Columns:
         return found
 
     def _facts_of(self, identity: Identity, reading: Reading) -> dict[str, KeyFacts]:
-        """Return the facts about the keys; they are collected again only if the run has changed."""
+        """Return facts about a run's keys; a run that has not changed is not read again."""
         moment = moment_of(reading.pulled.manifest)
         with self._lock:
             known = self._facts.get(identity)
@@ -166,27 +167,27 @@ class Columns:
         contents: Contents,
         high: float | None = None,
     ) -> dict[str, Rows]:
-        """Return the rows of each key with their x axis, from memory if possible.
+        """Return for each key the rows with the key and the x axis, from memory if possible.
 
         Parameters
         ----------
         run : Run
             The run.
         keys : sequence of str
-            The keys.
+            The keys to read.
         axis : str
             The key of the x axis.
         contents : Contents
-            The keys of the run now.
+            The keys and the state of the run now. Rows in memory from another state are read again.
         high : float, optional
-            The highest x that is needed. Rows in memory are used if they reach it, also if the run
+            The highest x that is needed. Rows in memory that reach this x are used, even if the run
             has newer rows.
         """
         identity, moment = identity_of(run), moment_of(contents.manifest)
         found: dict[str, Rows] = {}
         for key in keys:
             # Each key is kept alone, although keys are read together: the next page may show
-            # others.
+            # other keys.
             kept = self._find((identity, key, axis))
             if kept is not None and _is_usable(kept, moment, contents.end, axis, high):
                 found[key] = kept.rows
@@ -201,7 +202,7 @@ class Columns:
         return found
 
     def read_part(self, run: Run, key: str, axis: str, steps: StepRange) -> Rows:
-        """Return a sample of the rows of a range of steps, for a long run."""
+        """Return a sample of a key's rows in a range of steps, for a run with very many rows."""
         return _read(run, [key], axis, steps, is_long=True).rows
 
     def _find(self, name: tuple[Identity, str, str]) -> _Kept | None:
@@ -238,7 +239,7 @@ def moment_of(manifest: Manifest) -> Moment:
 
 
 def end_of(manifest: Manifest) -> int:
-    """Return the step after the last one of a run; 0 if it is unknown."""
+    """Return the step after the last step of a run; 0 if the last step is unknown."""
     last = -1 if manifest.last_step == LAST_STEP_UNKNOWN else manifest.last_step
     return max(last, *(manifest.live_steps or (-1,))[-1:]) + 1
 
@@ -284,7 +285,7 @@ def _read(
 
 
 def _number_in(cell: str | None) -> float | None:
-    """Return the number in a cell of JSON text; None if it has none."""
+    """Return the number in a cell of JSON text; None if the text is not a number."""
     value = None if cell is None else json.loads(cell)
     if isinstance(value, str):
         return NON_FINITE.get(value)
@@ -298,7 +299,7 @@ def _number_in(cell: str | None) -> float | None:
 
 
 def read_frame(run: Run, question: Question) -> tuple[pl.DataFrame, frozenset[str]]:
-    """Return all rows that answer a question, and the keys whose columns are JSON text."""
+    """Return the rows with the requested keys and steps, and the keys with columns of JSON text."""
     reading, _ = open_run_reading(run, question)
     frame, json_keys = reading.healing(Reading.collected)
     return frame, frozenset(json_keys)

@@ -33,7 +33,7 @@ _SHARED = Shared(SECONDS)
 
 
 async def show_console(request: Request) -> Response:
-    """Show the last lines."""
+    """Show the last lines of the console output."""
     run = await run_of(request)
     found = await in_thread(tail_of, run)
     return show(
@@ -49,13 +49,13 @@ async def show_console(request: Request) -> Response:
 
 
 async def send_tail(request: Request) -> Response:
-    """Answer with the last lines, for a page that is open and adds new lines."""
+    """Send the last lines as JSON; an open page adds the lines that are new."""
     run = await run_of(request)
     return json_answer(request, await in_thread(tail_of, run))
 
 
 async def send_console(request: Request) -> Response:
-    """Answer with all lines."""
+    """Send all lines of the console output as a file."""
     run = await run_of(request)
     lines = await in_thread(lambda: list(run.console_logs()))
     rows = [(one.number, one.timestamp, one.level, one.label, one.content) for one in lines]
@@ -64,7 +64,7 @@ async def send_console(request: Request) -> Response:
 
 
 def tail_of(run: Run) -> dict[str, Any]:
-    """Return the last lines of a run, or the reason why there are none; at most a second old."""
+    """Return the last console lines, at most a second old, or the reason why a run has none."""
     return _SHARED.get(identity_of(run), lambda: _read(run))
 
 

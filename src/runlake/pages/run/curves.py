@@ -1,4 +1,4 @@
-"""Charts of keys of one run: payloads for ``chart.js``, or reasons why there is no curve."""
+"""Builds the charts of a run: payloads for ``chart.js``, or reasons why there is no chart."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ def draw_charts(columns: Columns, run: Run, keys: Sequence[str], view: View) -> 
     Parameters
     ----------
     columns : Columns
-        Reads the keys.
+        Reads the rows of the keys.
     run : Run
         The run.
     keys : sequence of str
-        The keys, in the order of the answer.
+        The keys to draw. The charts are in this order.
     view : View
-        How to draw them.
+        How to draw the charts.
 
     Returns
     -------
     dict
-        ``end``, the step after the last one that the charts show; ``charts``: per key a
-        ``payload``, or a ``reason`` why there is none; and ``buffers``, the numbers of all
-        payloads, because most charts of a run share the numbers of their x axis.
+        ``end``, the step after the last step that the charts show; ``charts``, a list with a
+        ``payload``, or a ``reason`` why there is no chart, for each key; and ``buffers``, the
+        numbers of all payloads, because most charts of a run share the numbers of their x axis.
     """
     contents = columns.contents(run, view.end)
     names = list(dict.fromkeys(keys))
@@ -99,22 +99,22 @@ def chart_payload(
     n_points: int | None = None,
     shared: Buffers | None = None,
 ) -> dict[str, Any]:
-    """Return the payload of a chart of one key.
+    """Return the payload with which ``chart.js`` draws the chart of one key.
 
     Parameters
     ----------
     frame : polars.DataFrame
-        The rows.
+        The rows to draw.
     key, axis : str
-        Columns of the y and of the x axis.
+        Names of the columns for the y axis and for the x axis.
     view : View
         How to draw the chart.
     notes : sequence of str
         Facts to show below the curve.
     n_points : int, optional
-        Number of rows from which the frame was sampled; if omitted, it has all rows.
+        Number of rows from which the frame was sampled; if omitted, the frame has all rows.
     shared : Buffers, optional
-        Stores the numbers, as for `payload_of`.
+        Stores the numbers of several payloads, as for `payload_of`.
 
     Raises
     ------
@@ -143,9 +143,9 @@ def chart_payload(
 def _with_axis(
     frame: pl.DataFrame, key: str, axis: str, notes: list[str]
 ) -> tuple[pl.DataFrame, str]:
-    """Return the rows that have a value on the axis, and the axis.
+    """Return the rows that have a value of the x axis, and the key of the x axis.
 
-    If no row has one, return all rows, and ``_step`` as the axis.
+    If no row has such a value, return all rows, and ``_step`` as the x axis.
     """
     if key not in frame.columns:
         # Every row with the key was deleted, or has not been written yet.
@@ -162,9 +162,9 @@ def _with_axis(
 def _cut(
     frame: pl.DataFrame, axis: str, low: float | None, high: float | None
 ) -> pl.DataFrame | None:
-    """Return the rows in a range of the axis, and one row on either side, to which lines are drawn.
+    """Return the rows in a range of the x axis, and one more row on either side.
 
-    Return None if the rows are not in the order of the axis.
+    The lines of a curve lead to these two rows. Return None if the rows are not sorted by x.
     """
     x = frame.get_column(axis)
     if not x.dtype.is_numeric() or x.null_count() or not x.is_sorted():
@@ -178,7 +178,7 @@ def _cut(
 
 
 def _steps_of(frame: pl.DataFrame, axis: str, view: View) -> StepRange:
-    """Return the range of steps for a range of the axis, found in a sample of the run."""
+    """Return the steps that cover a view's range of the x axis, found in a sample of the run."""
     if axis not in frame.columns or not frame.get_column(axis).dtype.is_numeric():
         return StepRange()
     x = frame.get_column(axis)

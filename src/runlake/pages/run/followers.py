@@ -32,7 +32,7 @@ MAX_SENT = 20_000
 
 @dataclass(eq=False, slots=True)
 class Subscription:
-    """One page that shows a running run.
+    """The subscription of one open page to the new rows of a running run.
 
     Parameters
     ----------
@@ -41,11 +41,11 @@ class Subscription:
     cursor : int
         The page has all rows before this step.
     wake : callable
-        Called, in another thread, when there is something to `collect`.
+        Called in another thread when `collect` will return events.
     position : int
         Number of the follower's rows that the page has collected.
     n_rewinds : int
-        How often the run had been rewound when the page collected last.
+        How often the run was rewound, as far as the page knows.
     state : str
         The state of the run that the page knows.
     """
@@ -58,12 +58,12 @@ class Subscription:
     state: str = ""
 
     def collect(self) -> list[tuple[str, dict[str, Any]]]:
-        """Return the names and contents of events that are new for this page."""
+        """Return the events that are new for this page, as pairs of name and content."""
         return self.follower.collect(self)
 
     @property
     def is_over(self) -> bool:
-        """Whether there will be no more events."""
+        """Whether the follower has ended, so that no more events will come."""
         return self.follower.is_over
 
 
@@ -96,7 +96,7 @@ class Follower:
     lock: Lock = field(default_factory=Lock)
 
     def admit(self, cursor: int, wake: Callable[[], None]) -> Subscription | None:
-        """Subscribe a page; None if the follower has ended."""
+        """Subscribe a page, and return the subscription; None if the follower has ended."""
         page = Subscription(self, cursor, wake, state=self.run.state)
         with self.lock:
             # The thread has ended or is about to end: the caller starts another one.
@@ -126,7 +126,7 @@ class Follower:
         self._wake()
 
     def collect(self, page: Subscription) -> list[tuple[str, dict[str, Any]]]:
-        """Return the events that a page has not seen."""
+        """Return the events that are new for a page, as pairs of name and content."""
         with self.lock:
             start, page.position = page.position, self.n_dropped + len(self.rows)
             rows = list(self.rows)[max(0, start - self.n_dropped) :]
@@ -155,7 +155,7 @@ class Follower:
         self._wake()
 
     def _is_wanted(self) -> bool:
-        """Return whether a page shows the run; if none does, no page can join any more."""
+        """Return whether any page shows the run; if none does, mark the follower as ended."""
         with self.lock:
             # Under the lock of `admit`, so that no page joins a thread that is about to end.
             self.is_over = not self.pages
@@ -182,9 +182,10 @@ class Follower:
 def _rows_event(
     page: Subscription, rows: list[Row], reread_to: int | None
 ) -> tuple[str, dict[str, Any]]:
-    """Return the event ``rows`` with new rows, or ``again``: the page must read its charts again.
+    """Return the event ``rows`` with new rows, or ``again`` if the page must reread its charts.
 
-    ``reread_to`` is None, or the step after the last one if rows are missing or were replaced.
+    ``reread_to`` is the step after the run's last step if rows are missing or were replaced, else
+    None.
     """
     start = page.cursor
     end = rows[-1][STEP] + 1 if rows else start
@@ -197,7 +198,7 @@ def _rows_event(
 
 
 class Followers:
-    """The followers of a process: one per run and visitor, as long as a page shows the run."""
+    """Keeps a follower for each run and visitor, as long as a page shows the run."""
 
     def __init__(self, poll: float = POLL_SECONDS) -> None:
         self._poll = poll
@@ -205,7 +206,7 @@ class Followers:
         self._lock = Lock()
 
     def join(self, run: Run, cursor: int, wake: Callable[[], None]) -> Subscription:
-        """Subscribe a page to a run; the first page starts the thread.
+        """Subscribe a page to the new rows of a run; the first page of a run starts a thread.
 
         Parameters
         ----------
@@ -248,7 +249,7 @@ class Followers:
 
 
 def columns_of(rows: list[Row]) -> dict[str, list[list[Any]]]:
-    """Return the steps and numbers of each key in the rows, as values that JSON can represent.
+    """Return for each key a list of steps and a list of numbers, as JSON can represent them.
 
     Examples
     --------

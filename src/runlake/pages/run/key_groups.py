@@ -1,4 +1,4 @@
-"""Chooses the keys of a run that have charts, and groups them by their prefix; no I/O."""
+"""Chooses the keys of a run that have charts, and groups them by their prefix, without I/O."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SHOWN_KEYS = 5
 
 
 def group_keys(keys: Iterable[str], separator: str = "/") -> list[tuple[str, list[str]]]:
-    """Return keys by their prefix; numbers in keys are ordered by their value.
+    """Group keys by their prefix; ``layer9`` comes before ``layer10``.
 
     Examples
     --------
@@ -37,7 +37,7 @@ def group_keys(keys: Iterable[str], separator: str = "/") -> list[tuple[str, lis
 
 
 def drawn_keys(facts: Mapping[str, KeyFacts]) -> list[str]:
-    """Return the keys that may have a curve."""
+    """Return the keys whose values may be numbers, without the keys that the SDK adds."""
     return [
         key
         for key, one in facts.items()
@@ -46,7 +46,7 @@ def drawn_keys(facts: Mapping[str, KeyFacts]) -> list[str]:
 
 
 def declared_axes(keys: Iterable[str], metrics: Sequence[Metric]) -> dict[str, str]:
-    """Return the x axis of each key that ``define_metric`` declared one for."""
+    """Return the x axes that ``define_metric`` declared, by key; other keys are left out."""
     if all(metric.step_metric is None for metric in metrics):
         return {}
     found = {key: axis_of(key, metrics) for key in keys}
@@ -62,7 +62,7 @@ def hidden_keys(keys: Iterable[str], metrics: Sequence[Metric]) -> list[str]:
 
 
 def explain_no_charts(facts: Mapping[str, KeyFacts], *, is_live: bool) -> str | None:
-    """Return why a run has no chart; None if it has some."""
+    """Return the reason why a run has no charts; None if the run has charts."""
     if drawn_keys(facts):
         return None
     own = sorted(key for key in facts if key.partition(".")[0] not in ADDED)

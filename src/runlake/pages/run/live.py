@@ -1,4 +1,4 @@
-"""Sends what is new in a running run as server-sent events: only rows after a page's cursor."""
+"""Sends the new rows and the state of a running run to open pages, as server-sent events."""
 
 from __future__ import annotations
 
@@ -23,10 +23,12 @@ GATHER_SECONDS = 0.1
 
 
 async def send_events(request: Request) -> Response:
-    """Answer with a stream of events, from ``cursor`` or the ``Last-Event-ID`` on.
+    """Send a stream of events about the new rows and the state of a running run.
 
-    ``rows`` has the new values by key, ``again`` says that the page must read its charts again,
-    ``state`` that the state of the run changed, and ``over`` that nothing more will come.
+    The first new row is at the page's cursor, a step, which is the header ``Last-Event-ID``, or
+    else ``cursor`` in the query. The event ``rows``
+    has the new values by key, ``again`` says that the page must read its charts again, ``state``
+    says that the state of the run has changed, and ``over`` says that no more events follow.
     """
     run = await run_of(request)
     if not is_live(request, run):
@@ -34,6 +36,7 @@ async def send_events(request: Request) -> Response:
         return Response(status_code=204)
     last = request.headers.get("last-event-id", "")
     cursor = whole_in({"cursor": last or request.query_params.get("cursor", "")}, "cursor") or 0
+    # The second header tells nginx to pass each event on at once, and not to fill a buffer first.
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(_events(run, cursor), 200, headers, "text/event-stream")
 
@@ -56,6 +59,8 @@ async def _events(run: Run, cursor: int) -> AsyncIterator[str]:
                 yield ":\n\n"
                 continue
             await asyncio.sleep(GATHER_SECONDS)
+            # Both lines come before the events are collected: rows that arrive from here on wake
+            # this loop again, and an end that comes now is sent in the next round.
             news.clear()
             is_over = page.is_over
             for text in _texts(page):

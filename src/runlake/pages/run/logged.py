@@ -21,7 +21,7 @@ _SHARED = Shared(SECONDS)
 
 
 def logged_keys(columns: Columns, run: Run, types: frozenset[str]) -> list[str]:
-    """Return the keys whose values have one of the types, such as ``table-file``; sorted.
+    """Return the sorted keys with values of the given types, such as ``table-file``.
 
     The summary has the types of the last values, and the manifest the types of all values. A key
     whose type is in neither of them is left out.
@@ -37,9 +37,9 @@ def logged_keys(columns: Columns, run: Run, types: frozenset[str]) -> list[str]:
 def logged_cells(
     columns: Columns, run: Run, key: str, types: frozenset[str]
 ) -> list[tuple[int | None, Mapping[str, Any]]]:
-    """Return the values of a key with their steps, ascending; the last `MAX_STEPS` of them.
+    """Return the last `MAX_STEPS` values of a key as pairs of step and value, ascending by step.
 
-    A value that only the summary has comes without a step.
+    The step is None for a value that only the summary has.
     """
 
     def read() -> list[tuple[int | None, Mapping[str, Any]]]:
@@ -62,9 +62,9 @@ def logged_cells(
 def choose_cell(
     cells: list[tuple[int | None, Mapping[str, Any]]], step: int | None
 ) -> tuple[int | None, Mapping[str, Any]] | None:
-    """Return the value at a step, else the last one before it, else the first of all values.
+    """Return the last pair of step and value at or before ``step``, else the first pair.
 
-    If ``step`` is None, return the last of all values. Return None if there are no values.
+    If ``step`` is None, return the last of all pairs. Return None if ``cells`` is empty.
     """
     if step is None:
         return cells[-1] if cells else None
@@ -73,7 +73,7 @@ def choose_cell(
 
 
 def table_types() -> frozenset[str]:
-    """Return the types of values that describe tables."""
+    """Return the types, such as ``table-file``, of logged values that are tables."""
     return frozenset(TABLE_TYPES)
 
 

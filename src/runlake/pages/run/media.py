@@ -53,14 +53,14 @@ async def show_media(request: Request) -> Response:
 
 
 async def send_media(request: Request) -> Response:
-    """Answer with the steps of a key, and the description of the files at one step."""
+    """Send the steps of a key, and descriptions of the media files at one step, as JSON."""
     run = await run_of(request)
     key, step = request.query_params.get("key", ""), whole_in(request.query_params, "step")
     return json_answer(request, await in_thread(media_at, run, key, step))
 
 
 async def send_media_file(request: Request) -> Response:
-    """Answer with one file: an image is shown; anything else, such as HTML, is a download."""
+    """Send one media file; browsers show an image, and save any other file, such as HTML."""
     run = await run_of(request)
     query = request.query_params
     key, step = query.get("key", ""), whole_in(query, "step")
@@ -76,7 +76,7 @@ async def send_media_file(request: Request) -> Response:
 
 
 def media_at(run: Run, key: str, step: int | None) -> dict[str, Any]:
-    """Return the steps of a key, and the media at a step, as `choose_cell` chooses them."""
+    """Return the steps of a key, and the media at the step that `choose_cell` chooses."""
     cells = logged_cells(COLUMNS, run, key, MEDIA_TYPES)
     chosen = choose_cell(cells, step)
     items = [] if chosen is None else _items(chosen[1])

@@ -1,4 +1,4 @@
-"""Shares answers: if several pages need the same answer at one time, one asks the backend."""
+"""Shares results: if several pages need the same data at one time, the backend is asked once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ N_ANSWERS = 256
 
 @dataclass(slots=True)
 class _Answer:
-    """An answer that was fetched or is being fetched."""
+    """The result of a call that has ended or is still running."""
 
     lock: Lock = field(default_factory=Lock)
     value: Any = None
@@ -32,12 +32,12 @@ class _Answer:
 
 
 class Shared:
-    """Keeps answers for some seconds.
+    """Keeps the results of calls for some seconds.
 
     Parameters
     ----------
     seconds : float
-        How old an answer may get.
+        How long a result is kept, in seconds.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -45,11 +45,16 @@ class Shared:
         self._lock = Lock()
 
     def get(self, name: Hashable, call: Callable[[], T]) -> T:
-        """Return a known answer, else the result of ``call``; callers at the same time share it."""
+        """Return the result that is kept under a name, else call ``call`` and return its result.
+
+        Concurrent callers with the same name wait for one call, and share the result. If the call
+        raises an error, the next of these callers calls again.
+        """
         with self._lock:
             answer = self._answers.get(name)
             if answer is None:
                 answer = self._answers[name] = _Answer()
+        # This lock is the answer's own, so that callers with other names do not wait for the call.
         with answer.lock:
             if not answer.is_known:
                 answer.value = call()
@@ -58,18 +63,19 @@ class Shared:
         return value
 
     def drop(self, name: Hashable) -> None:
-        """Forget an answer."""
+        """Drop the result that is kept under a name."""
         with self._lock:
             self._answers.pop(name, None)
 
 
 def open_run_reading(run: Run, question: Question) -> tuple[Reading, str | None]:
-    """Plan a read of a run; for a pulled run, a read of the data that are on disk.
+    """Plan a read of a run; a pulled run is read from the data that are on disk.
 
     Returns
     -------
     tuple of Reading and str or None
-        The planned read, and a text that says which data are not on disk; None if all are.
+        The planned read, and a text that says which data are not on disk; None instead of the
+        text if all data are available.
     """
     client, path = client_of(run), path_of(run)
     if not client.settings.offline:
@@ -86,7 +92,7 @@ def path_of(run: Run) -> RunPath:
 
 
 def identity_of(run: Run) -> Identity:
-    """Return the identity of a run for one visitor: backend, directory, digest of the key, path."""
+    """Return what identifies a run and a visitor: backend, cache, digest of API key, run path."""
     settings = client_of(run).settings
     key = settings.api_key.reveal() if settings.api_key else ""
     digest = hashlib.sha256(key.encode()).hexdigest()

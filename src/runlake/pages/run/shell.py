@@ -45,7 +45,7 @@ def show(
     copied: Iterable[tuple[str, Mapping[str, Any]]] = (),
     **values: Any,
 ) -> Response:
-    """Answer with a page of a run.
+    """Return the response with a page of a run, including the head and the tabs of the page.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def show(
     template : str
         Name of the template.
     copied : iterable of tuple
-        Data that the script of the page reads in a static copy, as for `page`.
+        Data that the script of the page reads in a static copy, as for `responses.page`.
     **values
         More values for the template.
     """
@@ -87,13 +87,13 @@ def is_live(request: Request, run: Run) -> bool:
 
 
 def python_line(request: Request, run: Run, call: str) -> str:
-    """Return the Python line that reads the data of a page; ``call`` calls a method of the run."""
+    """Return the Python line that reads a page's data; ``call``, such as ``frame()``, ends it."""
     maker = "runlake.Api()" if source_of(request).is_live else "runlake.Lake()"
     return f"{maker}.run({str(run_path(run))!r}).{call}"
 
 
 def links_of(request: Request, name: str, **query: str) -> list[tuple[str, str]]:
-    """Return format and address of the data of a page; none in a static copy."""
+    """Return the file format and address of each download of a page; empty in a static copy."""
     if is_copy(request):
         return []
     parts = [request.path_params[part] for part in NAMES]
@@ -107,7 +107,7 @@ def _tab(request: Request, parts: Sequence[str], name: str) -> str:
 
 
 def _facts_of(run: Run) -> list[tuple[str, str]]:
-    """Return labels and texts of the facts about a run in the head of the page."""
+    """Return the facts about a run in the head of the page, as pairs of label and text."""
     fields = run.load()
     user = (fields.get("user") or {}).get("username") or (fields.get("user") or {}).get("name")
     facts = [

@@ -51,7 +51,7 @@ async def show_system(request: Request) -> Response:
 
 
 async def send_system_contents(request: Request) -> Response:
-    """Answer with the keys of the system metrics, in groups."""
+    """Send the keys of the system metrics as JSON, in groups."""
     run = await run_of(request)
     return json_answer(
         request, await in_thread(system_contents, run, is_live=is_live(request, run))
@@ -59,7 +59,7 @@ async def send_system_contents(request: Request) -> Response:
 
 
 async def send_system_charts(request: Request) -> Response:
-    """Answer with the charts of the named system metrics."""
+    """Send the charts of the requested system metrics as JSON."""
     keys = keys_in(request)[:MAX_CHARTS]
     view = View.of_query(request.query_params)
     run = await run_of(request)
@@ -67,19 +67,19 @@ async def send_system_charts(request: Request) -> Response:
 
 
 async def send_system(request: Request) -> Response:
-    """Answer with the rows of the system metrics."""
+    """Send the rows of the system metrics as a file."""
     run = await run_of(request)
     frame = await in_thread(system_frame, run)
     return await in_thread(data, request, frame, suffix_of(request), f"{run.id}-system")
 
 
 def system_frame(run: Run) -> pl.DataFrame:
-    """Return the backend's sample of the system metrics; at most some seconds old."""
+    """Return the backend's sample of a run's system metrics, which is at most `SECONDS` old."""
     return _SHARED.get(identity_of(run), lambda: _read(run))
 
 
 def system_contents(run: Run, *, is_live: bool) -> dict[str, Any]:
-    """Return the keys of the system metrics in groups, or the reason why there are none."""
+    """Return what a page needs before it draws system metrics, such as groups of keys."""
     reason = None
     try:
         frame = system_frame(run)
@@ -105,7 +105,7 @@ def system_contents(run: Run, *, is_live: bool) -> dict[str, Any]:
 
 
 def draw_system(run: Run, keys: list[str], view: View) -> dict[str, Any]:
-    """Return the charts of some system metrics."""
+    """Return a chart, or a reason why there is no chart, for each of the given system metrics."""
     frame = system_frame(run)
     axis = view.x or next((name for name in TIMES if name in frame.columns), "")
     if axis not in frame.columns:

@@ -33,7 +33,7 @@ _SHARED = Shared(SECONDS)
 
 @dataclass(frozen=True, slots=True)
 class TableView:
-    """A page of a table.
+    """One page of a logged table.
 
     Parameters
     ----------
@@ -58,12 +58,12 @@ class TableView:
 
     @property
     def columns(self) -> list[str]:
-        """The columns that a page shows."""
+        """Names of the first `MAX_COLUMNS` columns, which the page shows."""
         return self.frame.columns[:MAX_COLUMNS]
 
     @property
     def cells(self) -> list[list[tuple[str, bool]]]:
-        """Text of each cell, and whether it is a number."""
+        """For each row and column the text of the cell, and whether the value is a number."""
         shown = self.frame.select(pl.nth(range(len(self.columns))))
         return [
             [("" if cell is None else cell_text(cell), is_number(cell)) for cell in row]
@@ -110,7 +110,7 @@ async def show_tables(request: Request) -> Response:
 
 
 async def send_table(request: Request) -> Response:
-    """Answer with all rows of a table."""
+    """Send all rows of a logged table as a file."""
     run = await run_of(request)
     key, step = request.query_params.get("key", ""), whole_in(request.query_params, "step")
     cells = await in_thread(logged_cells, COLUMNS, run, key, table_types())
@@ -122,7 +122,7 @@ async def send_table(request: Request) -> Response:
 
 
 def page_of(frame: pl.DataFrame, number: int, sort: str, is_descending: bool) -> TableView:
-    """Return a page of a table, sorted by a column; in the logged order if this is not possible.
+    """Return a page of a table sorted by a column, or unsorted if the column cannot be sorted.
 
     Examples
     --------

@@ -27,22 +27,22 @@ EMPTY = {
 
 
 async def show_config(request: Request) -> Response:
-    """Show the config."""
+    """Show the config of a run."""
     return await _show(request, CONFIG)
 
 
 async def show_summary(request: Request) -> Response:
-    """Show the summary."""
+    """Show the summary of a run."""
     return await _show(request, SUMMARY)
 
 
 async def send_config(request: Request) -> Response:
-    """Answer with the config."""
+    """Send the config of a run as a file."""
     return await _send(request, CONFIG)
 
 
 async def send_summary(request: Request) -> Response:
-    """Answer with the summary."""
+    """Send the summary of a run as a file."""
     return await _send(request, SUMMARY)
 
 
@@ -51,7 +51,7 @@ def _values(run: Run, kind: str) -> Mapping[str, Any]:
 
 
 def _rows(values: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """Return the values in the order of their names, without the SDK's own entry ``_wandb``."""
+    """Return names and values, sorted by name, without the SDK's own entry ``_wandb``."""
     found = [(key, value) for key, value in flat(values) if key.partition(".")[0] != "_wandb"]
     return sorted(found, key=lambda row: row[0])
 

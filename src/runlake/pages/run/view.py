@@ -16,7 +16,7 @@ POINTS, MAX_POINTS, MIN_POINTS = 1_000, 20_000, 4
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How charts are drawn.
+    """How the charts of a run are drawn.
 
     Parameters
     ----------
@@ -27,11 +27,11 @@ class View:
     log : bool
         Whether the y axis is logarithmic.
     low, high : float or None
-        The range of the x axis; None means no limit.
+        The range of the x axis, inclusive at both ends; None means no limit.
     points : int
         Maximum number of points of a curve.
     end : int
-        The page has rows up to this step, exclusive, so an answer must not be older.
+        The page has rows up to this step, exclusive, so the charts must have these rows too.
     """
 
     x: str | None = None
@@ -67,7 +67,7 @@ class View:
 
 
 def number_in(query: Mapping[str, str], name: str) -> float | None:
-    """Return the number with a name in a query; None if it is missing or empty.
+    """Return a parameter of a query as a number; None if the parameter is missing or empty.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def number_in(query: Mapping[str, str], name: str) -> float | None:
 
 
 def whole_in(query: Mapping[str, str], name: str, least: int = 0) -> int | None:
-    """Return the whole number with a name in a query; None if it is missing or empty.
+    """Return a parameter of a query as a whole number; None if it is missing or empty.
 
     Raises
     ------
