@@ -34,12 +34,12 @@ def dask_frame(parts: Sequence[ScanPart]) -> DaskFrame:
 
 
 def import_dask() -> Any:
-    """Import `dask.dataframe`.
+    """Return the module `dask.dataframe`.
 
     Raises
     ------
     MissingExtra
-        If it is not installed.
+        If Dask or pandas is not installed.
     """
     try:
         import dask.dataframe
@@ -57,7 +57,10 @@ def _read(part: ScanPart) -> pd.DataFrame:
 
 
 def _as_pandas(table: pa.Table) -> pd.DataFrame:
-    """Return a table with Arrow's types, which distinguish null from NaN and integers from both."""
+    """Return a table as a pandas frame with Arrow's types.
+
+    With the types of pandas itself, nulls would become NaN, and integers beside nulls floats.
+    """
     import pandas as pd
 
     return table.to_pandas(types_mapper=pd.ArrowDtype)

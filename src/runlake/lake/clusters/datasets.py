@@ -1,4 +1,4 @@
-"""`LakeDatasets`: the method of a lake's runs that reads them as a Dask frame."""
+"""`LakeDatasets`: the method `dataset`, which reads histories as a Dask frame."""
 
 from __future__ import annotations
 
@@ -21,13 +21,21 @@ PARTITION_ROWS = 1_000_000
 
 
 class LakeDatasets(ABC):
-    """The method of a lake's runs that reads them as a Dask frame."""
+    """The base class of `LakeRuns` with the method that reads histories as a Dask frame."""
 
     _settings: Settings
 
     @abstractmethod
     def _read(self, incomplete: str, read: Callable[[FixedRuns], T]) -> T:
-        """Read the runs, and handle those that are incomplete on disk."""
+        """Call ``read`` with the runs, and return its result.
+
+        Parameters
+        ----------
+        incomplete : {"warn", "raise", "skip"}
+            What to do with runs that lack keys or steps on disk.
+        read : callable
+            Takes the runs.
+        """
 
     def dataset(
         self,
@@ -44,16 +52,16 @@ class LakeDatasets(ABC):
     ) -> DaskFrame:
         """Return the histories of the runs as a Dask frame, for workers on several machines.
 
-        Only the plan is made now. Each partition is read by a worker, from the files of the lake,
-        which all workers must see under the same path. On one machine `scan` is faster.
+        This call only plans the read. Later, workers read the partitions from the files of the
+        lake, which all workers must see under the same path. On one machine, `scan` is faster.
 
         Parameters
         ----------
         keys, like, kind, columns, how, min_step, max_step
             As for `scan`.
         partition_rows : int
-            Approximate number of rows of a partition. A run of more rows is divided between row
-            groups.
+            Approximate number of rows of a partition. A run with more rows gets several partitions,
+            which are divided between row groups.
         incomplete : {"warn", "raise", "skip"}
             What to do with runs that lack keys or steps on disk; see the class.
 
@@ -61,7 +69,7 @@ class LakeDatasets(ABC):
         -------
         dask.dataframe.DataFrame
             The rows and columns of ``scan(...).collect()``, in the same order, with Arrow's types:
-            null, NaN and integers stay what they are.
+            null, NaN and integers stay different values.
 
         Raises
         ------

@@ -15,7 +15,9 @@ Submit = Callable[..., "Future[Any]"]
 
 
 def checked_executor(executor: Any) -> Executor | None:
-    """Return the executor that the user passed; for a Dask client, return its executor.
+    """Check an executor that the user passed, and return it.
+
+    For a Dask client, the client's executor is returned. None is returned as None.
 
     Raises
     ------
@@ -41,13 +43,13 @@ def checked_executor(executor: Any) -> Executor | None:
 
 
 def is_in_process(executor: Executor) -> bool:
-    """Return whether tasks run in this interpreter, so that nothing has to be pickled."""
+    """Return whether an executor runs tasks in this interpreter, so that nothing is pickled."""
     # From Python 3.14 on there is a pool of interpreters, which is a pool of threads too.
     return isinstance(executor, Threads) and "Interpreter" not in type(executor).__name__
 
 
 def submit_to(executor: Executor) -> Submit:
-    """Return a function that submits a task and its arguments."""
+    """Return a function that takes a callable and arguments, and submits the call to an executor."""
     if not _is_of_dask(executor):
         return executor.submit
     # Dask would give a task that is tried again the result of the first try.
@@ -56,7 +58,7 @@ def submit_to(executor: Executor) -> Submit:
 
 def has_lost_worker(error: BaseException | None) -> bool:
     """Return whether a task failed because its worker, or another worker of the pool, ended."""
-    # Dask's class; Dask is not imported here.
+    # `KilledWorker` is a class of Dask. It is known by its name, because Dask is not imported here.
     return isinstance(error, BrokenExecutor) or type(error).__name__ == "KilledWorker"
 
 

@@ -1,4 +1,4 @@
-"""Pack runs on the workers of an executor; the caller commits the files that they wrote."""
+"""Pack runs on the workers of an executor; the caller then commits the written files."""
 
 from __future__ import annotations
 
@@ -25,22 +25,23 @@ LOST = "each worker that packed it ended: it was killed, or its memory was too s
 def writer_of(
     executor: Executor | None, root: Path
 ) -> Callable[[Sequence[RunToPack]], Iterator[Segment]] | None:
-    """Return the function that writes segments on an executor; None if there is no executor."""
+    """Return the function that packs runs on an executor; None if there is no executor."""
     return None if executor is None else partial(segments_elsewhere, executor, PackedPlace(root))
 
 
 def segments_elsewhere(
     executor: Executor, place: PackedPlace, runs: Sequence[RunToPack]
 ) -> Iterator[Segment]:
-    """Write runs into segments on an executor, and yield them as they are complete.
+    """Pack runs on an executor, and yield a `Segment` for each task when the task ends.
 
-    A task that is tried again writes its files under other names. The files of the first try are
-    deleted later, like all files that no snapshot names.
+    A `Segment` lists the packed files that a task has written, and the runs that were left out. A
+    task that is tried again writes its files under other names. The files of the first try are
+    deleted later, like all files that no Iceberg snapshot names.
 
     Parameters
     ----------
     executor : Executor
-        Its workers see the lake under the same path.
+        Runs the tasks. All its workers must see the lake under the same path.
     place : PackedPlace
         The directory of the tables.
     runs : sequence of RunToPack
@@ -59,7 +60,7 @@ def segments_elsewhere(
 
 
 def write_elsewhere(place: PackedPlace, mark: TaskMark, runs: Sequence[RunToPack]) -> Segment:
-    """Write runs into segments in a task, and return all segments as one."""
+    """Pack runs in a task of an executor, and return one `Segment` with all written files."""
     # A worker that sees another directory under this path would write files that nobody finds.
     mark.check()
     done = Segment()
@@ -69,6 +70,6 @@ def write_elsewhere(place: PackedPlace, mark: TaskMark, runs: Sequence[RunToPack
 
 
 def divided(runs: Sequence[RunToPack]) -> list[Sequence[RunToPack]]:
-    """Divide the runs of a task into parts, each with at least one run."""
+    """Divide the runs of a task into at most ``PARTS`` parts, each with at least one run."""
     size = -(-len(runs) // PARTS)
     return [runs[at : at + size] for at in range(0, len(runs), size)]

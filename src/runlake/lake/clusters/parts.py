@@ -39,7 +39,7 @@ MAX_RUNS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class RunPart:
-    """A run, some of whose rows are read.
+    """A run whose rows a `ScanPart` reads, all or some of them.
 
     Parameters
     ----------
@@ -65,13 +65,13 @@ class ScanPart:
     settings : Settings
         The settings of the lake.
     runs : tuple of RunPart
-        The runs, in order.
+        The runs, in the order of their rows in the scan.
     question : Question
-        Keys and steps.
+        Keys and steps to read.
     types : mapping
-        The type of each key in the whole scan.
+        The type of each key, which is the same in all parts of the scan.
     columns : DataFrame
-        ``run_id`` and the other columns of the runs, a row per run.
+        ``run_id`` and the other requested columns of the runs, one row per run.
     """
 
     settings: Settings
@@ -81,7 +81,7 @@ class ScanPart:
     columns: pl.DataFrame
 
     def read(self) -> pa.Table:
-        """Read the rows.
+        """Read the rows of this part, and return them as an Arrow table.
 
         Raises
         ------
@@ -123,7 +123,7 @@ class ScanPart:
 
 
 def digest_of(directory: RunDirectory) -> str:
-    """Return a digest that changes if the rows of the run are in other files."""
+    """Return a digest that changes when the run's rows are stored in other files."""
     stored = read_manifest(directory)
     offered = {} if stored.offer is None else stored.offer.identities
     live = stored.beside.get(LIVE)
@@ -134,23 +134,23 @@ def digest_of(directory: RunDirectory) -> str:
 def plan_parts(
     runs: FixedRuns, asked: RowRequest, settings: Settings, n_rows: int
 ) -> list[ScanPart]:
-    """Divide a scan into parts; the rows of all parts, in order, are the rows of the scan.
+    """Divide a scan into parts; the rows of all parts, one after another, are those of the scan.
 
     Parameters
     ----------
     runs : FixedRuns
         The runs.
     asked : RowRequest
-        Keys, steps and columns.
+        Keys, steps and columns of the scan.
     settings : Settings
         The settings of the lake.
     n_rows : int
-        Approximate number of rows of a part. A run of more rows is divided between row groups.
+        Approximate number of rows of a part. A run with more rows is divided between row groups.
 
     Returns
     -------
     list of ScanPart
-        At least one; without rows, one without runs.
+        At least one part. If the scan has no rows, its only part has no runs.
     """
     listed, asked, columns = runs.prepared(asked)
     # Parts are sent to other machines, which read from disk and need no key.
@@ -182,7 +182,7 @@ def plan_parts(
 def _divided(
     opened: Sequence[OpenedRun], projection: Projection, steps: StepRange, n_rows: int
 ) -> Iterator[tuple[list[int], StepRange]]:
-    """Yield each part of a scan: the positions of its runs, and the range of steps to read."""
+    """Yield each part of a scan as the indices of its runs in ``opened`` and a range of steps."""
     together: list[int] = []
     n_together = 0
     for place, one in enumerate(opened):
@@ -210,7 +210,10 @@ def _n_rows(opened: OpenedRun) -> int:
 
 
 def _step_ranges(opened: OpenedRun, steps: StepRange, n_rows: int) -> Iterator[StepRange]:
-    """Yield ranges of steps with about ``n_rows`` rows; in exports, ranges of whole row groups."""
+    """Divide a run into ranges of steps with about ``n_rows`` rows each.
+
+    If the run is read from exports, each range begins where a row group begins.
+    """
     reading = opened.reading
     if isinstance(reading, PackedReading):
         bounds = _even_bounds(reading, n_rows)
@@ -250,5 +253,5 @@ def _group_bounds(reading: Reading, n_rows: int) -> Iterator[int]:
 
 
 def arrow_schema(part: ScanPart) -> pa.Schema:
-    """Return the columns of every part of a scan."""
+    """Return the Arrow schema of a part, which is the same for all parts of its scan."""
     return replace(part, runs=(), columns=part.columns.clear()).read().schema

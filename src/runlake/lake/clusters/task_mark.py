@@ -1,4 +1,4 @@
-"""A file that shows tasks in other processes that they see the lake, and that a process waits."""
+"""`TaskMark`: a file that exists in the lake while a process waits for its tasks."""
 
 from __future__ import annotations
 
@@ -17,13 +17,17 @@ from runlake.exports.process_identity import Process
 
 @dataclass(frozen=True, slots=True)
 class TaskMark:
-    """A file that exists as long as a process waits for its tasks.
+    """A file in the lake that exists as long as a process waits for its tasks.
+
+    A task runs in another process, perhaps on another machine. If the task does not find the file,
+    it does not see the lake, or nobody waits for its result.
 
     Parameters
     ----------
     root : Path
         Root of the cache.
-    token : str Name of the file.
+    token : str
+        Name of the file.
     """
 
     root: Path
@@ -31,11 +35,11 @@ class TaskMark:
 
     @property
     def is_standing(self) -> bool:
-        """True if this process sees the lake, and the tasks are still waited for."""
+        """True if this process sees the lake, and the sender of the tasks still waits for them."""
         return task_mark(self.root, self.token).exists()
 
     def check(self) -> None:
-        """Raise `CacheError` if this process does not see the lake, or nobody waits any more."""
+        """Raise `CacheError` if this process does not see the lake, or the sender has ended."""
         if not self.is_standing:
             raise CacheError(
                 f"The worker on {socket.gethostname()!r} does not see the lake at "
@@ -47,7 +51,10 @@ class TaskMark:
 
 @contextmanager
 def standing_mark(root: Path) -> Iterator[TaskMark]:
-    """Create a mark while the context is open; delete the marks of killed processes."""
+    """Create a mark, yield it, and delete it when the context ends.
+
+    Marks that killed processes have left behind are deleted first.
+    """
     mark = TaskMark(root, secrets.token_hex(8))
     path = task_mark(root, mark.token)
     path.parent.mkdir(parents=True, exist_ok=True)

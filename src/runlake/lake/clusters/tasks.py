@@ -1,4 +1,4 @@
-"""Run tasks on an executor, so that a task that ends its worker does not take others with it."""
+"""Run tasks on an executor; a task that ends its worker does not make other tasks fail."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ def _undivided(task: Any) -> list[Any]:
 
 
 class Elsewhere:
-    """Runs tasks in an executor that the user gave.
+    """Runs tasks in an executor of the user, and repeats tasks whose worker has ended.
 
-    If a worker ends, an executor reports every task that the worker had as failed, also those that
-    were not the reason. So such a task is divided, and its parts are submitted again, one at a
-    time, while no other task runs. Only a part that fails alone, and cannot be divided, is reported
-    as failed.
+    If a worker ends, an executor reports every task that the worker had as failed, although only
+    one of them may be the reason. So such a task is divided, and its parts are submitted again, one
+    at a time, while no other task runs. Only a part that fails alone, and cannot be divided, is
+    reported as failed.
 
     Parameters
     ----------
     executor : Executor
-        Not shut down here.
+        Runs the tasks. It is not shut down here.
     work : callable
-        Called with each task. A function of a module, with its first arguments bound, if the
-        executor runs tasks in other processes.
+        Called with each task. If the executor runs tasks in other processes, `work` is pickled, so
+        it must be a function of a module, or a `functools.partial` of one.
     divide : callable
         Returns the parts of a task, which are tasks too. If the task cannot be divided, the task
         itself is the only part.
@@ -64,7 +64,11 @@ class Elsewhere:
         self._is_closed = False
 
     def submit(self, task: Any, ended: Ended) -> None:
-        """Start a task; ``ended`` is called with it, or with each of its parts."""
+        """Start a task, and call ``ended`` when the task has ended.
+
+        ``ended`` gets the task, its result and its error. If the task was divided, ``ended`` is
+        called for each of its parts instead.
+        """
         with self._guard:
             # Counted before the executor knows the task: `_try_alone` must not start another beside
             # it.
@@ -72,7 +76,7 @@ class Elsewhere:
         self._start(_Running(task, ended))
 
     def close(self) -> None:
-        """Start no further task, and cancel those that have not begun."""
+        """Start no further task, and cancel the submitted tasks that have not begun."""
         with self._guard:
             self._is_closed = True
             futures = list(self._running)
@@ -129,21 +133,24 @@ def run_elsewhere(
     tasks: Iterable[Sequence[Any]],
     divide: Callable[[Any], Sequence[Any]] = _undivided,
 ) -> Iterator[tuple[Any, Any, BaseException | None]]:
-    """Run tasks on an executor, and yield each with its result or its error, as they end.
+    """Run tasks on an executor, and yield each task with its result and its error when it ends.
+
+    The result or the error is None. A task that was divided is yielded as its parts.
 
     Parameters
     ----------
     executor, work, divide
         As for `Elsewhere`.
     tasks : iterable of sequence
-        Each is a sequence of items, of which a part has some. All are submitted at once. If the
-        caller stops early, those that have not begun are cancelled.
+        Each task is a sequence of items, and a part of a task has some of its items. All tasks are
+        submitted at once. If the caller stops early, tasks that have not begun are cancelled.
     """
     crew = Elsewhere(executor, work, divide)
     ended: queue.SimpleQueue[tuple[Any, Any, BaseException | None]] = queue.SimpleQueue()
     n_left = 0
     try:
         for task in tasks:
+            # Items are counted, because a task may end in several parts.
             n_left += len(task)
             crew.submit(task, lambda *found: ended.put(found))
         while n_left:

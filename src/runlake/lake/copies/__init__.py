@@ -1,1 +1,1 @@
-"""Copy the runs of a lake out of it, into files of other formats."""
+"""Copy runs out of a lake, into files of other formats."""

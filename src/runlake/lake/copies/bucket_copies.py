@@ -19,7 +19,7 @@ FILES_PER_JOURNAL = 50
 
 
 class BucketCopies:
-    """The files of an export in object storage; see `runlake.lake.copies.copied_files.Copies`.
+    """The files of an export in object storage, with the methods of `Copies`.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class BucketCopies:
     options : mapping
         The options of the export, as JSON values.
     copied : mapping of str to Copied
-        The files that are complete, by run.
+        The complete files. The keys are the runs' names in the column ``run_id``.
     """
 
     def __init__(
@@ -42,12 +42,12 @@ class BucketCopies:
 
     @classmethod
     def open(cls, bucket: Bucket, options: Mapping[str, Any]) -> BucketCopies:
-        """Begin an export, or continue one with the same options.
+        """Begin an export, or continue an earlier export that has the same options.
 
         Raises
         ------
         InvalidArgument
-            If there are objects that are not of an export, or of one with other options.
+            If the place has objects that no export wrote, or an export with other options.
         """
         found = bucket.read(JOURNAL)
         if found is None:
@@ -71,12 +71,12 @@ class BucketCopies:
 
     @property
     def n_files(self) -> int:
-        """Number of files with rows."""
+        """Number of complete files with the rows of a run."""
         return len(self._copied)
 
     @property
     def n_bytes(self) -> int:
-        """Bytes of the files with rows."""
+        """Total size in bytes of the complete files with the rows of a run."""
         return sum(self._sizes.get(one.file, 0) for one in self._copied.values())
 
     def has(self, run: str, identity: str) -> bool:
@@ -86,15 +86,19 @@ class BucketCopies:
 
     @contextmanager
     def writing(self, name: str) -> Iterator[Path]:
-        """Yield a path on this machine; the file that was written there is then uploaded."""
+        """Yield a path on this machine; when the context ends, upload the file written there."""
         with tempfile.TemporaryDirectory(prefix="runlake-") as directory:
             file = Path(directory) / "file"
             yield file
+            # Not in a `finally` block: after an error, the file is incomplete.
             self._bucket.write(name, file)
             self._sizes[name] = file.stat().st_size
 
     def note(self, copied: Copied) -> None:
-        """Note that a file is complete."""
+        """Record that the file of a run is complete.
+
+        If the run's former file has another name, it is deleted.
+        """
         former = self._copied.get(copied.run)
         # A run moves to another folder when a value changes by which the export is divided.
         if former is not None and former.file != copied.file:
@@ -105,12 +109,12 @@ class BucketCopies:
             self.finish()
 
     def drop_others(self, runs: Collection[str]) -> None:
-        """Delete the files of runs that are no longer in the export."""
+        """Delete the files of all runs except ``runs``."""
         gone = [self._copied.pop(run).file for run in self._copied.keys() - set(runs)]
         self._bucket.delete(gone)
 
     def finish(self) -> None:
-        """Upload the journal."""
+        """Upload the journal, which lists the options and all complete files."""
         lines = [json.dumps({"options": self._options})]
         lines += [json.dumps(asdict(one)) for one in self._copied.values()]
         self._bucket.write(JOURNAL, "\n".join([*lines, ""]).encode())

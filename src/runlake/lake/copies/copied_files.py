@@ -1,4 +1,4 @@
-"""The files of an export: written under temporary names, and noted in a journal."""
+"""The files of an export, and the journal that lists the complete ones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TEMPORARY = ".runlake-part"
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """A file of an export.
+    """A complete file of an export, with the rows of one run.
 
     Parameters
     ----------
@@ -37,14 +37,14 @@ class Copied:
 
 
 class Copies:
-    """The files of an export.
+    """The files of an export in a directory, and the journal that lists the complete ones.
 
     Parameters
     ----------
     root : Path
         Directory of the export.
     copied : mapping of str to Copied
-        The files that are complete, by run.
+        The complete files. The keys are the runs' names in the column ``run_id``.
     """
 
     def __init__(self, root: Path, copied: Mapping[str, Copied]) -> None:
@@ -53,12 +53,12 @@ class Copies:
 
     @classmethod
     def open(cls, root: Path, options: Mapping[str, Any]) -> Copies:
-        """Begin an export, or continue one with the same options.
+        """Begin an export, or continue an earlier export that has the same options.
 
         Raises
         ------
         InvalidArgument
-            If the directory has files that are not of an export, or of one with other options.
+            If the directory has files that no export wrote, or an export with other options.
         """
         journal = root / JOURNAL
         if root.exists() and not root.is_dir():
@@ -84,17 +84,17 @@ class Copies:
 
     @property
     def n_files(self) -> int:
-        """Number of files with rows."""
+        """Number of complete files with the rows of a run."""
         return len(self._copied)
 
     @property
     def n_bytes(self) -> int:
-        """Bytes of the files with rows."""
+        """Total size in bytes of the complete files with the rows of a run."""
         return sum((self.root / one.file).stat().st_size for one in self._copied.values())
 
     @property
     def files(self) -> list[Path]:
-        """The files with rows."""
+        """The paths of the complete files with the rows of a run."""
         return [self.root / one.file for one in self._copied.values()]
 
     def has(self, run: str, identity: str) -> bool:
@@ -106,7 +106,7 @@ class Copies:
 
     @contextmanager
     def writing(self, name: str) -> Iterator[Path]:
-        """Yield a temporary path; the file that was written there gets its name at the end."""
+        """Yield a temporary path; when the context ends, rename the file written there to ``name``."""
         final = self.root / name
         final.parent.mkdir(parents=True, exist_ok=True)
         temporary = final.with_name(f".{secrets.token_hex(8)}{TEMPORARY}")
@@ -120,7 +120,10 @@ class Copies:
             temporary.unlink(missing_ok=True)
 
     def note(self, copied: Copied) -> None:
-        """Note that a file is complete."""
+        """Record in the journal that the file of a run is complete.
+
+        If the run's former file has another path, it is deleted.
+        """
         former = self._copied.get(copied.run)
         # A run moves to another folder when a value changes by which the export is divided.
         if former is not None and former.file != copied.file:
@@ -131,7 +134,7 @@ class Copies:
             journal.write("\n" + json.dumps(asdict(copied)) + "\n")
 
     def drop_others(self, runs: Collection[str]) -> None:
-        """Delete the files of runs that are no longer in the export."""
+        """Delete the files of all runs except ``runs``."""
         for run in self._copied.keys() - set(runs):
             (self.root / self._copied.pop(run).file).unlink(missing_ok=True)
 
@@ -140,7 +143,7 @@ class Copies:
 
 
 def read_journal(text: str) -> tuple[Any, dict[str, Copied]]:
-    """Return the options of an export and its complete files, by run, from its journal."""
+    """Return the options and the complete files, by run, that a journal lists."""
     head, *lines = text.split("\n")
     copied = {}
     for line in lines:

@@ -31,12 +31,12 @@ def copy_out(
     columns: Sequence[str] | None,
     storage_options: Mapping[str, str] | None = None,
 ) -> Callable[[FixedRuns], ExportReport]:
-    """Check the arguments of an export; return the function that makes it.
+    """Check the arguments of an export, and return the function that exports runs.
 
     Parameters
     ----------
     root : Path
-        Root of the cache, into which nothing is copied.
+        Root of the cache. A destination inside of it is refused.
     dest, form, keys, how, min_step, max_step, partition_by, columns, storage_options
         As for `LakeRuns.export`.
 
@@ -66,7 +66,7 @@ def copy_out(
 
 
 def _as_named(dest: str | os.PathLike[str], directory: Path) -> Path:
-    """Return a path as the caller wrote it; for a ``file://`` URL, return its path."""
+    """Return the path ``dest`` as the caller wrote it, or the path in a ``file://`` URL."""
     named = local_path(dest, "dest")
     return named if named.absolute() == directory else directory
 
@@ -79,7 +79,7 @@ def _written(target: Path | Bucket, export: Callable[[], ExportReport]) -> Expor
 def place_outside(
     root: Path, dest: Any, storage_options: Mapping[str, str] | None = None
 ) -> Bucket:
-    """Return the place that an argument names: a directory outside of the lake, or a URL.
+    """Return the bucket that ``dest`` names: a directory outside of the lake, or a URL.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Copy the runs of a lake out of it, as files that other programs read."""
+"""Copy runs out of a lake, into files that other programs read."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ HISTORY, RUNS = "history", "runs"
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """What to copy.
+    """What an export copies, in which format, and into which folders.
 
     Parameters
     ----------
     format : {"parquet", "csv", "jsonl"}
         The format of the files.
     question : Question
-        Keys and steps.
+        Keys and steps to copy.
     columns : tuple of str
         Columns of the runs that are repeated in every row.
     partition_by : tuple of str
-        Columns of the runs by whose values the files are divided into folders.
+        Columns of the runs whose values name the folders of the files.
     """
 
     format: str
@@ -57,7 +57,10 @@ class Outline:
 
     @property
     def options(self) -> dict[str, Any]:
-        """The outline as JSON values; an export is continued only with equal options."""
+        """The outline as a dict of JSON values.
+
+        An export continues an earlier export only if both have equal options.
+        """
         question = self.question
         keys = None if question.keys is None else list(question.keys)
         return {
@@ -81,11 +84,12 @@ class ExportReport:
     n_runs : int
         Number of runs.
     n_files, n_bytes : int
-        Number of files with rows, and their bytes.
+        Number of files with rows, and their total size in bytes.
     n_kept : int
         Number of these files that an earlier export of the same runs had written.
     incomplete : mapping of str to str
-        What runs lacked on disk; the keys are the names of the column ``run_id``.
+        For each run that lacked something on disk, what it lacked. The keys are the runs' names in
+        the column ``run_id``.
     """
 
     path: Path | str
@@ -108,14 +112,14 @@ class ExportReport:
 
 
 def export_runs(runs: FixedRuns, dest: Path | Bucket, outline: Outline) -> ExportReport:
-    """Write a file of rows per run, and a file with the fields of all runs.
+    """Write one file of rows for each run, and one file with the fields of all runs.
 
     Parameters
     ----------
     runs : FixedRuns
         The runs.
     dest : Path or Bucket
-        The directory, or the place in object storage. Files that an earlier export of the same
+        The directory, or the place in object storage. Files that an earlier export with the same
         outline wrote are kept if their runs have not changed.
     outline : Outline
         What to copy.
@@ -123,7 +127,7 @@ def export_runs(runs: FixedRuns, dest: Path | Bucket, outline: Outline) -> Expor
     Raises
     ------
     InvalidArgument
-        If the directory has files that are not of an export, or of one with another outline.
+        If ``dest`` has files that no export wrote, or an export with another outline.
     """
     listed = runs.listed()
     cells = _cells(runs, (*outline.partition_by, *outline.columns))
@@ -185,7 +189,7 @@ def _copy(
 
 
 def _common_types(runs: FixedRuns, listed: Sequence[ListedRun], question: Question) -> Types:
-    """Return one type per key for all runs, from statistics; a few runs in memory at once."""
+    """Return one type per key for all runs, from statistics, with one batch of runs in memory."""
 
     def sources() -> Iterator[Sequence[Any]]:
         for some in _batches(listed):
@@ -228,7 +232,7 @@ def _identity(reading: Reading, cells: Mapping[str, pl.Series], types: Types) ->
 
 
 def _folder(cell: pl.Series) -> str:
-    """Return a value as the name of a folder, as Hive writes it."""
+    """Return the name of the folder for a value, as Hive encodes it."""
     value = cell[0]
     if value is None:
         return NO_VALUE

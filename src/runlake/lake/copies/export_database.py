@@ -26,17 +26,17 @@ def export_database(runs: FixedRuns, dest: Path | Bucket, outline: Outline) -> E
     """Write a database with the tables ``runs`` and ``history``.
 
     The rows are first copied to Parquet files beside the database, so that an interrupted export
-    continues; these are deleted at the end.
+    can be continued. These files are deleted when the database is complete.
 
     Parameters
     ----------
     runs : FixedRuns
         The runs.
     dest : Path or Bucket
-        The file, or the object in object storage, which is always written as a whole. A database
-        that an earlier export wrote is replaced.
+        The path of the database, or the object in object storage, which is always written as a
+        whole. A database that an earlier export wrote is replaced.
     outline : Outline
-        What to copy; its format is that of the files beside the database.
+        What to copy; the format is that of the files beside the database.
 
     Raises
     ------
@@ -88,6 +88,7 @@ def _fill(connection: duckdb.DuckDBPyConnection, parts: Path) -> None:
 
 
 def _is_ours(file: Path) -> bool:
+    # A file that DuckDB cannot open is not replaced: no export has written it.
     with suppress(duckdb.Error), duckdb.connect(str(file), read_only=True) as connection:
         query = "SELECT count(*) FROM duckdb_tables() WHERE table_name = ?"
         found = connection.execute(query, [MARK]).fetchone()

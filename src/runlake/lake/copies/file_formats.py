@@ -26,20 +26,20 @@ AnyCopies = Copies | BucketCopies
 def write_rows(
     file: Path, form: str, reading: Reading, types: Types, repeated: Mapping[str, Any]
 ) -> None:
-    """Write the rows of a run, a few of them in memory at once.
+    """Write the rows of a run to a file, with only a few rows in memory at a time.
 
     Parameters
     ----------
     file : Path
-        The file.
+        The file to write.
     form : {"parquet", "csv", "jsonl"}
-        Its format.
+        The format of the file.
     reading : Reading
-        The run.
+        The planned read of the run.
     types : mapping
-        The type of each of its keys.
+        The type of each key of the run. JSON lines ignore it.
     repeated : mapping
-        Columns to repeat in every row: text, or a series of one value.
+        Columns to repeat in every row, by name: a string, or a series with one value.
     """
     if form == JSONL:
         _write_json_rows(file, reading, repeated)
@@ -56,7 +56,17 @@ def write_rows(
 
 
 def write_table(copies: AnyCopies, name: str, table: pl.DataFrame) -> None:
-    """Write the table of the runs, whose columns are scalars."""
+    """Write a table of scalar columns to a file of an export.
+
+    Parameters
+    ----------
+    copies : Copies or BucketCopies
+        The export.
+    name : str
+        Name of the file; its ending is the format.
+    table : DataFrame
+        A row per run.
+    """
     with copies.writing(name) as file:
         if name.endswith(PARQUET):
             table.write_parquet(file, compression="zstd")
@@ -75,7 +85,7 @@ def _repeated(name: str, value: Any) -> pl.Expr:
 
 
 def _scalars(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """Encode columns that CSV cannot represent as JSON text."""
+    """Encode nested and binary columns, which CSV cannot represent, as JSON text."""
     schema = frame.collect_schema()
     nested = [name for name, dtype in schema.items() if dtype.is_nested() or dtype == pl.Binary()]
     return frame.with_columns(encode_json(named(name)).alias(name) for name in nested)
@@ -106,7 +116,7 @@ def _line(row: Mapping[str, Any]) -> str:
 
 
 def _finite(value: Any) -> Any:
-    """Write numbers that JSON lacks as text, as the protocol does."""
+    """Replace NaN and infinities, which JSON lacks, by the strings that W&B's protocol uses."""
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, Mapping):
