@@ -49,7 +49,7 @@ def is_in_process(executor: Executor) -> bool:
 
 
 def submit_to(executor: Executor) -> Submit:
-    """Return a function that takes a callable and arguments, and submits the call to an executor."""
+    """Return a function that submits a callable with its arguments to an executor."""
     if not _is_of_dask(executor):
         return executor.submit
     # Dask would give a task that is tried again the result of the first try.
