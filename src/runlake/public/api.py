@@ -255,7 +255,7 @@ class Api(ApiArtifacts):
         Raises
         ------
         InvalidArgument
-            If an argument is wrong; no request has been made then.
+            If an argument is wrong; this is checked before any request.
         """
         from runlake.public.runs.runs import Runs, check_condition
 
@@ -375,7 +375,7 @@ class Api(ApiArtifacts):
         Raises
         ------
         BackendError
-            If the backend refuses.
+            If the backend refuses the request.
         """
         variables = {"name": name, "entity": entity}
         mutate(self._client, documents.CREATE_PROJECT, variables, is_idempotent=True)

@@ -1,4 +1,4 @@
-"""Choose the entity of a path that names none: the configured or the default entity."""
+"""Choose the entity of a path without an entity: the configured or the user's default entity."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ UNNAMED_PROJECT = "uncategorized"
 
 
 class DefaultEntity:
-    """Base class of objects that need the default entity."""
+    """Base class of objects that look up the default entity of the API key's user."""
 
     _client: Client
     _default_entity: str | None = None

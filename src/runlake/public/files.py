@@ -1,4 +1,4 @@
-"""Files of a run."""
+"""`File` and `Files`: list, download and delete the files of a run."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
 class File(Attributes):
-    """A file of a run, as the backend described it when it was listed.
+    """A file of a run, with the fields that the backend sent when the file was listed.
 
     The backend's fields are attributes too: ``name``, ``url``, ``direct_url``, ``md5`` (base64),
     ``mimetype``, ``updated_at`` and ``id``.
@@ -79,7 +79,7 @@ class File(Attributes):
 
     @property
     def path_uri(self) -> str:
-        """The file's address in S3, ``s3://bucket/key``; "" and a warning if the file is not there.
+        """The file's address in S3, ``s3://bucket/key``; "" and a warning if it is not in S3.
 
         If the file is a reference, the value is the URL of the referenced file.
         """
@@ -109,7 +109,7 @@ class File(Attributes):
         *,
         progress: ProgressOption = None,
     ) -> TextIOWrapper:
-        """Download the file into a directory; if this fails, no part of the file stays there.
+        """Download the file into a directory. A failed download leaves no part of the file behind.
 
         Parameters
         ----------
@@ -122,7 +122,7 @@ class File(Attributes):
         api : Api, optional
             The `Api` whose settings the download uses; if omitted, the `Api` that listed the file.
         progress : bool, callable or None
-            As for `Run.pull`.
+            How to show progress; see `Run.pull`.
 
         Returns
         -------
@@ -163,7 +163,7 @@ class File(Attributes):
 
     @property
     def _md5(self) -> str | None:
-        """The MD5 digest of the file from the backend; None if it is absent or malformed."""
+        """The file's MD5 digest, as the backend sent it; None if it is missing or malformed."""
         return promised_md5(self._attrs)
 
     @property

@@ -39,12 +39,12 @@ def login(
     Returns
     -------
     bool
-        True if there is a key; False if there is none and ``prompt`` is False.
+        True if a key was found; False if no key was found and ``prompt`` is False.
 
     Raises
     ------
     AuthenticationError
-        If the key cannot be verified; the key is not used then.
+        If the key cannot be verified; the key is not used.
     UsageError
         If no key is found and ``prompt`` is True.
     SettingsError

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class Media:
     """A media file that a run logged: an image, audio, a video, an HTML page, ...
 
-    A notebook displays the media. An HTML page runs no scripts there, and loads no other files.
+    A notebook displays the media. A displayed HTML page runs no scripts and loads no other files.
 
     Parameters
     ----------
@@ -33,22 +33,25 @@ class Media:
 
     @property
     def kind(self) -> str:
-        """One of "image", "audio", "video", "html", "object3D", "molecule", "plotly", "bokeh"."""
+        """The kind of the media.
+
+        One of "image", "audio", "video", "html", "object3D", "molecule", "plotly" and "bokeh".
+        """
         return self._kind
 
     @property
     def name(self) -> str:
-        """Name of the file in the run; for a file of an artifact, the address of the file."""
+        """The file's name in the run; for a file in an artifact, the file's artifact URL."""
         return self._name
 
     @property
     def path(self) -> Path:
-        """The file in the cache. Do not change it; copy it to keep it."""
+        """Path of the file in the cache. Copy the file if you want to keep or change it."""
         return self._path
 
     @property
     def caption(self) -> str | None:
-        """The caption; None if none was logged."""
+        """The caption; None if no caption was logged."""
         caption = self._facts.get("caption")
         return caption if isinstance(caption, str) and caption else None
 
@@ -69,7 +72,7 @@ class Media:
 
     @property
     def sha256(self) -> str | None:
-        """The logged SHA-256 in hex; None if none was logged."""
+        """The file's logged SHA-256 digest in hex; None if no digest was logged."""
         digest = self._facts.get("sha256")
         return digest if isinstance(digest, str) else None
 

@@ -103,7 +103,7 @@ class PlotRequest:
         return any(GLOB_CHARACTERS & set(name) for name in self.names)
 
     def chart(self, series: Sequence[Series], x: str, notes: Sequence[str] = ()) -> Chart:
-        """Return a chart of series with the scales and the smoothing of this request."""
+        """Return a chart of the series, with the scales and the smoothing of this request."""
         from runlake.charts.chart import Chart
         from runlake.charts.series import Axis
 
@@ -128,7 +128,7 @@ def _checked_log(log: Any) -> str:
 
 
 def expand_globs(names: Iterable[str], facts: Mapping[str, KeyFacts], place: object) -> list[str]:
-    """Replace each glob by the keys that it matches, only keys with numbers; return all keys.
+    """Replace each glob by the matching keys with numbers; return all keys, without globs.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Report progress with a bar, with a function, or not at all, as ``progress`` requests."""
+"""Report progress with a bar, with a function, or not at all, by the argument ``progress``."""
 
 from __future__ import annotations
 

@@ -125,9 +125,9 @@ class Project(Attributes):
         Raises
         ------
         InvalidArgument
-            If an argument is wrong; no request has been made then.
+            If an argument is wrong; this is checked before any request.
         UnsupportedError
-            If there are filters and the backend is too old for them.
+            If filters are given and the backend is too old to filter sweeps.
         """
         if order is not None:
             warn("order is not used: a backend has one order of sweeps. Sort the list in Python.")

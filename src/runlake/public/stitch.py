@@ -152,7 +152,7 @@ def stitch(runs: Iterable[Run]) -> StitchedRuns:
     Raises
     ------
     InvalidArgument
-        If there are no runs, or an object is not a `Run`; no request has been made then.
+        If there are no runs, or an object is not a `Run`; this is checked before any request.
 
     Examples
     --------

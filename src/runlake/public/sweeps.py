@@ -104,7 +104,7 @@ class Sweep(Attributes):
 
     @property
     def config(self) -> dict[str, Any]:
-        """The sweep's configuration, parsed from YAML; needs the extra ``sweeps``."""
+        """The sweep's configuration, parsed from YAML. This needs the extra ``sweeps``."""
         text = self._attrs.get("config") or ""
         if text.strip() in {"", "{}"}:
             return {}
@@ -254,9 +254,9 @@ class Sweeps(PagesInProject[Sweep], SizedPages[Sweep]):
     Raises
     ------
     InvalidArgument
-        If an argument is wrong; no request has been made then.
+        If an argument is wrong; this is checked before any request.
     UnsupportedError
-        If there are filters and the backend is too old for them; the check makes one request.
+        If filters are given and the backend is too old to filter; the check makes one request.
     """
 
     _operation = "GetSweeps"

@@ -61,7 +61,7 @@ class ApiArtifacts(DefaultEntity):
         return artifact
 
     def artifact_exists(self, name: str, type: str | None = None) -> bool:  # noqa: A002
-        """Return whether a version of an artifact exists, according to one request.
+        """Return whether a version of an artifact exists; this makes one request.
 
         Parameters
         ----------
@@ -103,7 +103,7 @@ class ApiArtifacts(DefaultEntity):
         tags : list of str, optional
             List only versions with all of these tags.
         start : str, optional
-            The ``cursor`` of an earlier list; this list continues from there.
+            The ``cursor`` of an earlier list, at which this list continues.
 
         Returns
         -------
@@ -142,7 +142,7 @@ class ApiArtifacts(DefaultEntity):
         project : str, optional
             ``entity/project`` or ``project``.
         start : str, optional
-            The ``cursor`` of an earlier list; this list continues from there.
+            The ``cursor`` of an earlier list, at which this list continues.
 
         Returns
         -------
@@ -193,7 +193,7 @@ class ApiArtifacts(DefaultEntity):
         per_page : int
             Collections per request.
         start : str, optional
-            The ``cursor`` of an earlier list; this list continues from there.
+            The ``cursor`` of an earlier list, at which this list continues.
 
         Returns
         -------
@@ -229,7 +229,7 @@ class ApiArtifacts(DefaultEntity):
         return ArtifactCollection(self._client, *names)
 
     def artifact_collection_exists(self, name: str, type: str) -> bool:  # noqa: A002
-        """Return whether an artifact collection exists, according to one request.
+        """Return whether an artifact collection exists; this makes one request.
 
         Parameters
         ----------

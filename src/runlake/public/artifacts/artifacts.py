@@ -81,18 +81,18 @@ class Artifact(ArtifactLinks):
 
     @property
     def manifest(self) -> ArtifactManifest:
-        """The files of the artifact; the first access makes two requests."""
+        """The manifest, which lists the artifact's files; the first access makes two requests."""
         if self._manifest is None:
             self._manifest = ArtifactManifest(self, self._fetch_contents())
         return self._manifest
 
     @property
     def digest_algorithm(self) -> str:
-        """``MANIFEST_MD5`` or ``MANIFEST_XXH128``, from the manifest."""
+        """The algorithm of the files' digests: ``MANIFEST_MD5`` or ``MANIFEST_XXH128``."""
         return self.manifest.digest_algorithm
 
     def get_entry(self, name: AnyPath) -> ArtifactManifestEntry:
-        """Return one file of the artifact.
+        """Return the manifest's entry for one file of the artifact.
 
         Parameters
         ----------
@@ -108,7 +108,7 @@ class Artifact(ArtifactLinks):
         Raises
         ------
         InvalidArgument
-            If the name is not a path; no request has been made then.
+            If the name is not a path; this is checked before any request.
         ArtifactEntryNotFound
             If there is no such file.
         """
@@ -126,7 +126,7 @@ class Artifact(ArtifactLinks):
         )
 
     def get_path(self, name: AnyPath) -> ArtifactManifestEntry:
-        """Return one file of the artifact; an alias of `get_entry`."""
+        """Return one file of the artifact. This is an alias of `get_entry`."""
         return self.get_entry(name)
 
     def __getitem__(self, name: str) -> ArtifactTable | None:
@@ -166,7 +166,7 @@ class Artifact(ArtifactLinks):
         per_page : int
             Files per request.
         start : str, optional
-            The ``cursor`` of an earlier list; this list continues from there.
+            The ``cursor`` of an earlier list, at which this list continues.
 
         Returns
         -------
@@ -200,12 +200,12 @@ class Artifact(ArtifactLinks):
         multipart : bool, optional
             Accepted for compatibility and ignored.
         progress : bool, callable or None
-            As for `Run.pull`.
+            How to show progress; see `Run.pull`.
 
         Returns
         -------
         str
-            The directory.
+            The path of the directory.
 
         Raises
         ------
@@ -242,12 +242,12 @@ class Artifact(ArtifactLinks):
         root : path, optional
             The directory; ``./artifacts/NAME`` without the version if omitted.
         progress : bool, callable or None
-            As for `Run.pull`.
+            How to show progress; see `Run.pull`.
 
         Returns
         -------
         str
-            The directory.
+            The path of the directory.
 
         Raises
         ------

@@ -200,7 +200,7 @@ class ArtifactCollection:
         per_page : int
             Versions per request.
         start : str, optional
-            The ``cursor`` of an earlier list; this list continues from there.
+            The ``cursor`` of an earlier list, at which this list continues.
 
         Returns
         -------
@@ -216,7 +216,7 @@ class ArtifactCollection:
         Raises
         ------
         InvalidArgument
-            If a changed value is not allowed; no request has been made then.
+            If a changed value is not allowed; this is checked before any request.
         BackendError
             If the backend refuses. Name and description are sent before type and tags. So if type
             or tags are refused, the name and description may have been changed already.
@@ -248,7 +248,7 @@ class ArtifactCollection:
         Raises
         ------
         BackendError
-            If the backend refuses.
+            If the backend refuses the request.
         """
         is_ours = self.is_sequence()
         document = mutations.DELETE_SEQUENCE if is_ours else mutations.DELETE_PORTFOLIO

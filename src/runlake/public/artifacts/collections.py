@@ -105,7 +105,7 @@ class ArtifactType:
 
 
 class ArtifactTypes(PagesInProject[ArtifactType]):
-    """The artifact types of a project.
+    """The artifact types of a project, fetched page by page as they are accessed.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ class ArtifactTypes(PagesInProject[ArtifactType]):
     per_page : int
         Types per request.
     start : str, optional
-        The ``cursor`` of an earlier list; this list continues from there.
+        The ``cursor`` of an earlier list, at which this list continues.
     """
 
     _operation = "ProjectArtifactTypes"
@@ -140,7 +140,7 @@ class ArtifactTypes(PagesInProject[ArtifactType]):
 
 
 class _Collections(PagesInProject[ArtifactCollection], SizedPages[ArtifactCollection]):
-    """Collections of a project, filtered and ordered by the backend."""
+    """Base class of lists of artifact collections, filtered and ordered by the backend."""
 
     _operation = "ProjectArtifactCollections"
 
@@ -168,7 +168,7 @@ class _Collections(PagesInProject[ArtifactCollection], SizedPages[ArtifactCollec
         return one.id
 
     def _page_of(self, owner: Mapping[str, Any]) -> Page[ArtifactCollection]:
-        """Return a page of the collections of a project or of a type."""
+        """Return the page of collections in ``owner``, the GraphQL object of a project or type."""
         found = owner.get("artifactCollections") or {}
         return self._page(found, found.get("totalCount"))
 
@@ -179,7 +179,7 @@ class _Collections(PagesInProject[ArtifactCollection], SizedPages[ArtifactCollec
 
 
 class ArtifactCollections(_Collections):
-    """The collections of a type in a project.
+    """A project's artifact collections of one type, fetched page by page.
 
     Parameters
     ----------
@@ -194,7 +194,7 @@ class ArtifactCollections(_Collections):
     per_page : int
         Collections per request.
     start : str, optional
-        The ``cursor`` of an earlier list; this list continues from there.
+        The ``cursor`` of an earlier list, at which this list continues.
     """
 
     def __init__(
@@ -231,7 +231,7 @@ class ArtifactCollections(_Collections):
 
 
 class ProjectArtifactCollections(_Collections):
-    """The collections of a project, of all types.
+    """A project's artifact collections of all types, fetched page by page.
 
     Parameters
     ----------
@@ -246,7 +246,7 @@ class ProjectArtifactCollections(_Collections):
     per_page : int
         Collections per request.
     start : str, optional
-        The ``cursor`` of an earlier list; this list continues from there.
+        The ``cursor`` of an earlier list, at which this list continues.
     """
 
     @property

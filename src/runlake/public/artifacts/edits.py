@@ -94,7 +94,7 @@ class ArtifactEdits(ArtifactFields):
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """The version's metadata, as JSON values. To change it, edit the dict and call `save`."""
+        """The version's metadata as a dict. To change it, edit the dict and call `save`."""
         if self._metadata is None:
             self._metadata = self._sent_metadata()
         return self._metadata
@@ -150,7 +150,7 @@ class ArtifactEdits(ArtifactFields):
         Raises
         ------
         InvalidArgument
-            If a value changed in place is not allowed; no request has been made then.
+            If a value changed in place is not allowed; this is checked before any request.
         BackendError
             If the backend refuses. Aliases are sent first. So if another field is refused, the
             aliases may have been changed already.
@@ -217,17 +217,17 @@ class ArtifactEdits(ArtifactFields):
 
     @property
     def use_as(self) -> None:
-        """Always None. The property exists for compatibility with the SDK, which ignores it too."""
+        """Always None, for compatibility with the SDK, which no longer uses this property."""
         return None
 
     @property
     def incremental(self) -> bool:
-        """Always False: only drafts of the SDK can be incremental."""
+        """Always False: only the SDK's draft artifacts can be incremental."""
         return False
 
     @property
     def distributed_id(self) -> None:
-        """Always None: only drafts of the SDK have a distributed id."""
+        """Always None: only the SDK's draft artifacts have a distributed id."""
         return None
 
     def finalize(self) -> None:
@@ -265,7 +265,7 @@ class ArtifactEdits(ArtifactFields):
         return project is not None and not project.get("readOnly")
 
     def _sent_metadata(self) -> dict[str, Any]:
-        """Return the metadata that the backend sent."""
+        """Decode the metadata that the backend sent; return {} if it is not a JSON object."""
         try:
             found = parse_json(self._attrs.get("metadata") or "{}")
         except (TypeError, ValueError):
@@ -279,7 +279,7 @@ class ArtifactEdits(ArtifactFields):
         return {}
 
     def _metadata_text(self) -> str:
-        """Return the metadata to send: the text from the backend, unless the values changed."""
+        """Return the JSON text to send as metadata: the backend's own text if nothing changed."""
         # Encoding again could change numbers, and would lose a text that is not a JSON object.
         sent = self._attrs.get("metadata") or "{}"
         if self._metadata is None or self._metadata == self._sent_metadata():

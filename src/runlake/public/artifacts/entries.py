@@ -47,7 +47,7 @@ class ArtifactManifestEntry:
 
     @property
     def name(self) -> str:
-        """Name of the file in the artifact; an alias of `path`."""
+        """Name of the file in the artifact; the same as `path`."""
         return self._entry.path
 
     @property
@@ -72,12 +72,12 @@ class ArtifactManifestEntry:
 
     @property
     def local_path(self) -> None:
-        """Always None: only drafts of the SDK have local files."""
+        """Always None: only the SDK's draft artifacts have local files."""
         return None
 
     @property
     def skip_cache(self) -> bool:
-        """Always False: only drafts of the SDK can set it."""
+        """Always False: only the SDK's draft artifacts can skip the cache."""
         return False
 
     def digest_algorithm(self) -> str:
@@ -133,7 +133,7 @@ class ArtifactManifestEntry:
         executor : Executor, optional
             Accepted for compatibility and ignored: a file is downloaded with one request.
         progress : bool, callable or None
-            As for `Run.pull`.
+            How to show progress; see `Run.pull`.
 
         Returns
         -------
@@ -219,7 +219,7 @@ class ArtifactManifest:
         return self._entries.get(path)
 
     def get_entries_in_directory(self, directory: str) -> list[ArtifactManifestEntry]:
-        """Return the files below a directory of the artifact."""
+        """Return all files below a directory of the artifact, at any depth."""
         return [e for name, e in self._entries.items() if name.startswith(f"{directory}/")]
 
     def to_manifest_json(self) -> dict[str, Any]:

@@ -156,7 +156,7 @@ class ArtifactFields:
 
     @property
     def is_link(self) -> bool:
-        """True if the artifact was fetched from a collection to which it was not logged."""
+        """True if the version was logged to another collection and is only a link in this one."""
         source = self._source
         ours = (self._path.entity, self._path.project, self._path.collection)
         return ours != (source.entity, source.project, source.collection)
@@ -188,12 +188,12 @@ class ArtifactFields:
 
     @property
     def commit_hash(self) -> str | None:
-        """The hash that the backend assigned at the commit."""
+        """The hash that the backend assigned when the version was committed; None if not sent."""
         return self._attrs.get("commitHash")
 
     @property
     def created_at(self) -> str:
-        """Time of logging, as ISO 8601 in UTC."""
+        """Time when the version was logged, as ISO 8601 in UTC."""
         return self._sent_text("createdAt")
 
     @property

@@ -48,9 +48,9 @@ class ArtifactLinks(ArtifactEdits):
         ------
         InvalidArgument
             If the path or an alias is malformed, or the path names a registry without the entity of
-            its organization; no request has been made then.
+            its organization; this is checked before any request.
         BackendError
-            If the backend refuses.
+            If the backend refuses the request.
         """
         target = self._link_target(target_path)
         given = {
@@ -93,7 +93,7 @@ class ArtifactLinks(ArtifactEdits):
         InvalidArgument
             If the version was logged to this collection.
         BackendError
-            If the backend refuses.
+            If the backend refuses the request.
         """
         if not self.is_link:
             raise InvalidArgument(

@@ -31,7 +31,7 @@ COMMITTED = {"state": "COMMITTED"}
 
 
 class Artifacts(PagesInProject[Artifact], SizedPages[Artifact]):
-    """The versions in a collection, by default newest first.
+    """The versions in a collection, by default newest first, fetched page by page.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class Artifacts(PagesInProject[Artifact], SizedPages[Artifact]):
         List only versions with all of these tags. As in the SDK, ``len()`` also counts versions
         that do not have these tags.
     start : str, optional
-        The ``cursor`` of an earlier list; this list continues from there.
+        The ``cursor`` of an earlier list, at which this list continues.
     """
 
     _operation = "ProjectArtifacts"
@@ -173,7 +173,7 @@ class ArtifactsOfRun(SizedPages[Artifact]):
 
 
 class ArtifactFile(File):
-    """A file of an artifact, as the backend described it when it was listed.
+    """A file of an artifact, with the fields that the backend sent when the file was listed.
 
     The backend's fields are attributes too: ``name``, ``url``, ``direct_url``, ``md5`` (base64),
     ``digest``, ``mimetype``, ``updated_at``, ``storage_path`` and ``id``.
@@ -244,7 +244,7 @@ class ArtifactFiles(Pages[ArtifactFile]):
     per_page : int
         Files per request.
     start : str, optional
-        The ``cursor`` of an earlier list; this list continues from there.
+        The ``cursor`` of an earlier list, at which this list continues.
     """
 
     _operation = "ArtifactMembershipFiles"

@@ -116,7 +116,7 @@ def check_type(type_name: str, collection: str) -> str:
 
 
 def check_metadata(metadata: Mapping[str, Any] | str | None) -> dict[str, Any]:
-    """Return metadata converted to plain JSON values, as a copy.
+    """Return a copy of metadata, converted to plain JSON values.
 
     Parameters
     ----------

@@ -181,7 +181,7 @@ def _curves(run: Run, keys: Sequence[str], notes: list[str]) -> list[Curve]:
 
 
 def _pictures(run: Run, summary: Mapping[str, Any], notes: list[str]) -> list[Picture]:
-    """Return the last images of the first keys that have images."""
+    """Return up to four images from the summary; append a note if more images exist."""
     from runlake.history.media import fetch_media
 
     path = RunPath(run.entity, run.project, run.id)

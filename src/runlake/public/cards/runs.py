@@ -152,7 +152,7 @@ def _values(run: Run, field: str, notes: list[str]) -> dict[str, Any]:
 
 
 def _config_columns(configs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return up to five config keys whose values differ between runs, else the first keys."""
+    """Return five config keys whose values differ between runs; if none differ, the first five."""
     names = dict.fromkeys(name for config in configs for name in config)
     differ = [name for name in names if len({repr(config.get(name)) for config in configs}) > 1]
     return (differ or list(names))[:MAX_COLUMNS]

@@ -14,7 +14,7 @@ from runlake.values.local_paths import check_length, path_text
 
 
 def destination_of(root: str, name: str) -> Path:
-    """Return the path of a file below a directory.
+    """Return the path of a file below a directory; refuse names that lead out of the directory.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def directory_text(root: str | os.PathLike[str], what: str = "root") -> str:
 
 
 def directory_or(root: str | os.PathLike[str] | None, default: Callable[[], str]) -> str:
-    """Return a directory as a string, unchanged; for None or "", return the default."""
+    """Return a directory as a string, unchanged; for None or "", return ``default()``."""
     return default() if root is None or root == "" else directory_text(root)
 
 

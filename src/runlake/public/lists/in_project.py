@@ -23,7 +23,7 @@ class PagesInProject(Pages[T]):
     per_page : int
         Objects per request.
     start : str, optional
-        The ``cursor`` of an earlier list; this list continues from there.
+        The ``cursor`` of an earlier list, at which this list continues.
     """
 
     def __init__(

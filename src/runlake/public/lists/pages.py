@@ -62,7 +62,7 @@ class Pages(ABC, Generic[T]):
     per_page : int
         Objects per request.
     start : str, optional
-        The ``cursor`` of an earlier list; this list continues from there.
+        The ``cursor`` of an earlier list, at which this list continues.
 
     Raises
     ------
@@ -91,7 +91,7 @@ class Pages(ABC, Generic[T]):
 
     @abstractmethod
     def _open(self, edge: dict[str, Any]) -> T | None:
-        """Build the object of an edge (a mapping with ``node``); None means to leave it out."""
+        """Build the object of an edge (a mapping with ``node``); return None to omit the edge."""
 
     @abstractmethod
     def _key(self, one: T) -> Hashable:
@@ -214,7 +214,8 @@ def page_of(connection: Mapping[str, Any] | None, total: int | None = None) -> P
     Returns
     -------
     Page of dict
-        The page. Its cursor is taken from the last edge, or from ``pageInfo`` if the edge has none.
+        The page. Its cursor is taken from the last edge, or from ``pageInfo`` if the edge has no
+        cursor.
     """
     found = connection or {}
     total = total if isinstance(total, int) and total >= 0 else None

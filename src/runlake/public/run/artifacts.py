@@ -45,7 +45,7 @@ class RunArtifacts(RunFields):
         return ArtifactsOfRun(self._client, self._path, mode, per_page)
 
     def use_artifact(self, artifact: Artifact, use_as: str | None = None) -> Artifact:
-        """Declare an artifact to be an input of the run.
+        """Declare an artifact as an input of the run.
 
         Parameters
         ----------
@@ -62,8 +62,8 @@ class RunArtifacts(RunFields):
         Raises
         ------
         InvalidArgument
-            If the argument is not an `Artifact`, or not committed yet; no request has been made
-            then.
+            If the argument is not an `Artifact`, or not committed yet; this is checked before any
+            request.
         """
         _check_artifact(artifact, "use_artifact")
         variables = {
@@ -82,7 +82,7 @@ class RunArtifacts(RunFields):
         aliases: Collection[str] | None = None,
         tags: Collection[str] | None = None,
     ) -> Artifact:
-        """Declare an artifact to be an output of the run.
+        """Declare an artifact as an output of the run.
 
         Parameters
         ----------
@@ -102,8 +102,8 @@ class RunArtifacts(RunFields):
         Raises
         ------
         InvalidArgument
-            If the argument is not an `Artifact`, not committed yet, or of another project; no
-            request has been made then.
+            If the argument is not an `Artifact`, not committed yet, or of another project; this is
+            checked before any request.
         """
         from runlake.public.artifacts.values import check_names
 

@@ -74,7 +74,7 @@ def download_history_exports(
     Raises
     ------
     InvalidArgument
-        If the directory is not a path; no request has been made then.
+        If the directory is not a path; this is checked before any request.
     IncompleteRunHistoryError
         If the run has live rows and ``require_complete_history`` is True; usually raised before
         anything is downloaded.
@@ -112,7 +112,7 @@ def _copy(pulled: PullResult, run: RunPath, directory: Path) -> list[Path]:
 
 
 def _file_name(run: RunPath) -> str:
-    """Return the start of the copies' names; it is the SDK's, so that scripts find the files."""
+    """Return the start of the copied files' names, which is the same as in the SDK."""
     names = f"{run.entity}_{run.project}_{run.run_id}"
     return UNFIT.sub(lambda found: quote(found[0], safe=""), names)
 

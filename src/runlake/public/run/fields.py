@@ -261,7 +261,7 @@ class RunFields(Attributes):
 
     @property
     def name(self) -> str | None:
-        """The display name."""
+        """The display name of the run; None if it has no display name."""
         return self._attrs.get("displayName")
 
     @name.setter

@@ -137,9 +137,9 @@ class RunFiles(RunFields):
         Raises
         ------
         LocalFileNotFoundError
-            If there is no such file; no request has been made then.
+            If there is no such file; this is checked before any request.
         InvalidArgument
-            If the file cannot be read, or is outside ``root``; no request has been made then.
+            If the file cannot be read, or is outside ``root``; this is checked before any request.
         BackendError, FileTransferError
             If the upload fails.
         """
@@ -175,7 +175,7 @@ class RunFiles(RunFields):
 
 
 def _local_file(path: str, root: str) -> tuple[Path, str]:
-    """Return the path of a readable file, and its name relative to a root directory."""
+    """Check that a file is readable; return the path, and the name relative to ``root``."""
     for what, value in (("path", path), ("root", root)):
         if not isinstance(value, (str, os.PathLike)):
             raise InvalidType(f"{what} must be a path, not {value!r}.")

@@ -80,7 +80,7 @@ class RunHistory(RunFields):
         Raises
         ------
         InvalidArgument
-            If an argument is wrong; no request has been made then.
+            If an argument is wrong; this is checked before any request.
         RunNotFoundError, ExportError, CacheError
             If the exports cannot be downloaded.
 
@@ -184,7 +184,7 @@ class RunHistory(RunFields):
         Raises
         ------
         InvalidArgument
-            If an argument is wrong; no request has been made then.
+            If an argument is wrong; this is checked before any request.
         """
         found = self._sampled(samples, keys, x_axis, stream, sample)
         if found.is_partial:
@@ -233,8 +233,7 @@ class RunHistory(RunFields):
         keys, min_step, max_step, how, lineage
             As for `beta_scan_history`.
         tail : int, optional
-            Return only this number of last rows, counted after the other arguments have been
-            applied.
+            Return only the last ``tail`` rows of the rows that the other arguments select.
 
         Returns
         -------
@@ -245,7 +244,7 @@ class RunHistory(RunFields):
         Raises
         ------
         InvalidArgument
-            If an argument is wrong; no request has been made then.
+            If an argument is wrong; this is checked before any request.
         RunNotFoundError, ExportError, CacheError
             If the exports cannot be downloaded.
 
@@ -391,7 +390,7 @@ class RunHistory(RunFields):
         Raises
         ------
         InvalidArgument
-            If an argument is wrong; no request has been made then.
+            If an argument is wrong; this is checked before any request.
         RunNotFoundError, BackendError, ExportError, CacheError
             If the first poll fails, or a later poll fails permanently. If the backend stops
             answering after the first poll, the iterator waits and tries again.

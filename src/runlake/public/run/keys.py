@@ -44,7 +44,7 @@ class RunKeys(RunFields):
         Raises
         ------
         InvalidArgument
-            If an argument is wrong; no request has been made then.
+            If an argument is wrong; this is checked before any request.
 
         Notes
         -----
@@ -87,8 +87,8 @@ class RunKeys(RunFields):
         Raises
         ------
         InvalidArgument
-            If an argument is wrong; no request has been made then. Also if the run has no such key,
-            or the values of the key are not numbers.
+            If an argument is wrong; this is checked before any request. Also if the run has no such
+            key, or the values of the key are not numbers.
 
         Notes
         -----

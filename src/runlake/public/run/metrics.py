@@ -120,7 +120,7 @@ def _metric(entry: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> M
 
 
 def _numbers(field: object) -> list[int]:
-    """Return the numbers in a field that lists numbers, such as option numbers.
+    """Return the numbers that a field of a declaration lists, such as its options.
 
     The SDK writes such a field as a list of numbers, or as an object from number to bool.
     """

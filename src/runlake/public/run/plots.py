@@ -55,8 +55,8 @@ class RunPlots(RunFields):
         min_step, max_step : int or None
             First step, inclusive, and the step to stop before, exclusive; None means no limit.
         points : int
-            Maximum number of points to draw. They show the shape of each curve; the chart says how
-            many points there are.
+            Maximum number of points to draw, chosen so that they show the shape of each curve. The
+            chart says how many points were logged.
 
         Returns
         -------
@@ -67,7 +67,7 @@ class RunPlots(RunFields):
         Raises
         ------
         InvalidArgument
-            If an argument is wrong (then no request has been made), if the run has no such key, or
+            If an argument is wrong (checked before any request), if the run has no such key, or
             if the values of a key cannot be drawn.
         ExportError, CacheError
             If the exports cannot be downloaded.
@@ -116,7 +116,7 @@ class RunPlots(RunFields):
     def _known_axis(
         self, asked: PlotRequest, axis: str, frame: pl.DataFrame, reading: Reading
     ) -> tuple[str, list[str]]:
-        """Return the axis and notes; if a declared axis was never logged, the axis is ``_step``."""
+        """Return the axis and notes; for a declared axis without values, ``_step`` and a note."""
         if axis == STEP:
             return axis, []
         if asked.x is None and frame.get_column(axis).null_count() == frame.height:

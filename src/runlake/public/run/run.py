@@ -69,7 +69,7 @@ class Run(RunHistory, RunKeys, RunPlots, RunExports, RunFiles, RunArtifacts, Run
         InvalidArgument
             If a name has forbidden characters, or the state is neither "running" nor "pending".
         BackendError
-            If the backend refuses.
+            If the backend refuses the request.
         """
         client = client_of(api)
         if state not in {"running", "pending"}:
@@ -118,9 +118,9 @@ class Run(RunHistory, RunKeys, RunPlots, RunExports, RunFiles, RunArtifacts, Run
         Raises
         ------
         InvalidArgument
-            If a value is of the wrong type; nothing has been sent then.
+            If a value is of the wrong type; this is checked before anything is sent.
         BackendError
-            If the backend refuses.
+            If the backend refuses the request.
         """
         # A config that could not be decoded is sent back as it came, unless a script has set keys.
         is_unread = not self.config and "config" in self._undecoded
@@ -156,8 +156,8 @@ class Run(RunHistory, RunKeys, RunPlots, RunExports, RunFiles, RunArtifacts, Run
         Parameters
         ----------
         state : str
-            ``pending`` (to run it again) for a run that is running, failed, crashed or preempted;
-            ``failed`` for a run that is pending or running.
+            The new state. A run that is running, failed, crashed or preempted can become
+            ``pending``, to be run again. A run that is pending or running can become ``failed``.
 
         Returns
         -------
@@ -169,7 +169,7 @@ class Run(RunHistory, RunKeys, RunPlots, RunExports, RunFiles, RunArtifacts, Run
         InvalidArgument
             If the state is empty or not a string.
         BackendError
-            If the backend refuses; the run does not change then. Backends refuse this change for
+            If the backend refuses; the run does not change. Backends refuse this change for
             runs of sweeps.
         """
         if not _checked_text(state, "state"):
@@ -214,7 +214,7 @@ class Run(RunHistory, RunKeys, RunPlots, RunExports, RunFiles, RunArtifacts, Run
         Raises
         ------
         BackendError
-            If the backend refuses.
+            If the backend refuses the request.
         """
         mutate(self._client, documents.STOP_RUN, {"id": self.storage_id}, is_idempotent=True)
 

@@ -11,7 +11,7 @@ from runlake.public.json_values import key_text, to_json_value
 
 
 class Origin:
-    """The whole summary; the views of all its parts share this object.
+    """The whole summary of a run; the views of all parts of the summary share this object.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ class SummaryView(MutableMapping[str, Any]):
         Raises
         ------
         InvalidType
-            If a value cannot be written as JSON; no value has changed then.
+            If a value cannot be written as JSON; no value is changed.
         BackendError
             If the backend refuses; this object keeps the new values.
         """

@@ -43,7 +43,7 @@ class RunAnswers(RunScans):
         Raises
         ------
         InvalidArgument
-            If an argument is wrong (then no request has been made), or if the values of the key are
+            If an argument is wrong (checked before any request), or if the values of the key are
             not numbers.
 
         Examples
@@ -96,7 +96,7 @@ class RunAnswers(RunScans):
         Raises
         ------
         InvalidArgument
-            If an argument is wrong (then no request has been made), or if the values of the axis
+            If an argument is wrong (checked before any request), or if the values of the axis
             are not numbers.
         """
         from runlake.history.runs.values import nearest_choice
@@ -119,7 +119,7 @@ class RunAnswers(RunScans):
         max_step: int | None = None,
         lineage: bool = False,
     ) -> pl.DataFrame:
-        """Return statistics of keys over runs, at the points of one x axis.
+        """Return statistics over runs for each key, at the points of one x axis.
 
         Parameters
         ----------
@@ -163,7 +163,7 @@ class RunAnswers(RunScans):
         Raises
         ------
         InvalidArgument
-            If an argument is wrong (then no request has been made), or if values of a key or of the
+            If an argument is wrong (checked before any request), or if values of a key or of the
             axis are not numbers.
 
         Examples
@@ -190,7 +190,7 @@ class RunAnswers(RunScans):
         *,
         lineage: bool = False,
     ) -> pl.DataFrame:
-        """Return the result of `align`; ``smoothing`` may also be a window's number of points."""
+        """Return the result of `align`; ``smoothing`` may also be a window's length in points."""
         from runlake.history.decode.expressions import named
         from runlake.history.runs import align
         from runlake.history.runs.aligned import Alignment, aligned_frame, check_axis

@@ -1,4 +1,4 @@
-"""Methods of a list of runs that read their files and tables."""
+"""Methods of a list of runs that read the runs' files and tables."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class RunAttachments(RunSet):
-    """Methods of a list of runs that read their files and tables."""
+    """Methods of a list of runs that read the runs' files and tables."""
 
     def files(self, pattern: str | None = None) -> dict[str, list[File]]:
         """Return the files of all runs, listed in parallel.
@@ -35,7 +35,7 @@ class RunAttachments(RunSet):
         Raises
         ------
         InvalidArgument
-            If the pattern is not a string; no request has been made then.
+            If the pattern is not a string; this is checked before any request.
         """
         from runlake.public.files import check_pattern
 
@@ -62,7 +62,7 @@ class RunAttachments(RunSet):
         ------
         InvalidArgument
             If no run logged a table under this key, or at this step. Also if an argument is wrong;
-            no request has been made then.
+            this is checked before any request.
         """
         import polars as pl
 

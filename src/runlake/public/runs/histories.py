@@ -1,4 +1,4 @@
-"""Methods of a list of runs that sample their histories."""
+"""Methods of a list of runs that sample the runs' histories."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class RunHistories(RunSet):
-    """Methods of a list of runs that sample their histories."""
+    """Methods of a list of runs that sample the runs' histories."""
 
     @overload
     def histories(
@@ -97,7 +97,8 @@ class RunHistories(RunSet):
         stream : {"default", "system", "events", "systemMetrics"}
             "system" and its two synonyms return the backend's sample of the system metrics.
         progress : bool, callable or None
-            As for `Run.pull`; the progress counts runs that were not in the cache.
+            How to show progress; see `Run.pull`. Progress counts the runs that were not in the
+            cache.
 
         Returns
         -------
@@ -108,7 +109,7 @@ class RunHistories(RunSet):
         Raises
         ------
         InvalidArgument
-            If an argument is wrong; no request has been made then.
+            If an argument is wrong; this is checked before any request.
         MissingExtra
             If ``format`` is "pandas" and pandas is not installed.
         """

@@ -88,7 +88,7 @@ class RunsPlots(RunAnswers):
         Raises
         ------
         InvalidArgument
-            If an argument is wrong (then no request has been made), if no run has such a key or
+            If an argument is wrong (checked before any request), if no run has such a key or
             column, or if the values of a key cannot be drawn.
         ExportError, CacheError
             If the exports of a run cannot be downloaded.

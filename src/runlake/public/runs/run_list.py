@@ -72,7 +72,7 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
     Raises
     ------
     InvalidArgument
-        If an argument is wrong; no request has been made then.
+        If an argument is wrong; this is checked before any request.
     """
 
     _operation = "Runs"
@@ -357,7 +357,7 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
         """Return the runs and the result of ``read``, as `RunSet._listed_and_read` describes.
 
         If all runs had ended when the backend last answered, the runs are read while the backend is
-        asked whether one of them was resumed. If one was resumed, the runs are read again.
+        asked whether a run was resumed. If a run was resumed, all runs are read again.
         """
         if question is None or self._last is None:
             return super()._listed_and_read(question, read, is_full=is_full)
@@ -439,7 +439,7 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
 def _listed_run(
     run: Run, facts: Mapping[str, Any] | None, expected: ListedRun | None = None
 ) -> ListedRun:
-    """Return a run with its present freshness; return ``expected`` if nothing has changed."""
+    """Return a run with its present state, heartbeat and row count; ``expected`` if unchanged."""
     freshness = None
     if facts is not None:
         names = ("state", "heartbeatAt", "historyLineCount")

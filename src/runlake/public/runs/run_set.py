@@ -30,7 +30,7 @@ class RunSet(ABC):
     @property
     @abstractmethod
     def _place(self) -> str:
-        """Text for messages that says which runs these are, such as their project."""
+        """A name for this set of runs in messages, such as the path of the project."""
 
     @property
     @abstractmethod
@@ -39,7 +39,7 @@ class RunSet(ABC):
 
     @abstractmethod
     def _listed(self, *, is_full: bool = False) -> list[ListedRun]:
-        """Return the runs with their present states, heartbeats and numbers of logged lines.
+        """Return the runs with their present states, heartbeats and numbers of logged rows.
 
         ``is_full`` says that the caller also needs config and summary of the runs. If the list has
         not been fetched yet, config and summary are then fetched with it.

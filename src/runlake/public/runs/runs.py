@@ -89,7 +89,8 @@ class Runs(RunHistories, RunsPlots, RunAttachments, RunList):
         Parameters
         ----------
         progress : bool, callable or None
-            As for `Run.pull`; the progress counts runs that were not in the cache.
+            How to show progress; see `Run.pull`. Progress counts the runs that were not in the
+            cache.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""Methods of a list of runs that read their rows as one frame."""
+"""Methods of a list of runs that read the runs' rows as one frame."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class RowRequest:
 
 
 class RunScans(RunTable):
-    """Methods of a list of runs that read their rows as one frame."""
+    """Methods of a list of runs that read the runs' rows as one frame."""
 
     def scan(
         self,
@@ -119,13 +119,14 @@ class RunScans(RunTable):
         min_step, max_step : int or None
             First step, inclusive, and the step to stop before, exclusive; None means no limit.
         tail : int, optional
-            Return only this number of last rows of each run, counted after the other arguments have
-            been applied.
+            Return only the last ``tail`` rows of each run, of the rows that the other arguments
+            select.
         lineage : bool
             For each run that was forked, begin with the rows of the runs from which it was forked,
             as `Run.scan` does. The configs of the runs are loaded for this.
         progress : bool, callable or None
-            As for `Run.pull`; the progress counts runs that were not in the cache.
+            How to show progress; see `Run.pull`. Progress counts the runs that were not in the
+            cache.
 
         Returns
         -------
@@ -137,9 +138,9 @@ class RunScans(RunTable):
         Raises
         ------
         InvalidArgument
-            If an argument is wrong; no request has been made then. Also if ``x`` is "auto" and the
-            keys have several axes, or if every key is read and the name of a key is also the name
-            of a column, such as ``run_id``.
+            If an argument is wrong; this is checked before any request. Also if ``x`` is "auto" and
+            the keys have several axes, or if every key is read and the name of a key is also the
+            name of a column, such as ``run_id``.
         ExportError, CacheError
             If the exports of a run cannot be downloaded.
 
@@ -221,7 +222,7 @@ class RunScans(RunTable):
         Raises
         ------
         InvalidArgument
-            If an argument is wrong; no request has been made then.
+            If an argument is wrong; this is checked before any request.
 
         Examples
         --------
@@ -259,7 +260,7 @@ class RunScans(RunTable):
         Raises
         ------
         InvalidArgument
-            If an argument is wrong; no request has been made then.
+            If an argument is wrong; this is checked before any request.
         """
         import polars as pl
 
@@ -301,7 +302,7 @@ class RunScans(RunTable):
         return self.scan(keys, min_step=min_step, max_step=max_step)
 
     def _scanned(self, asked: RowRequest, *, leaves_out: bool = False) -> tuple[pl.LazyFrame, str]:
-        """Return the rows of the runs, and the key of the x axis.
+        """Return the rows of the runs as a lazy frame, and the key of the x axis.
 
         If ``leaves_out`` is True, a key that has the same name as a column of the runs is left out.
         """
@@ -369,7 +370,10 @@ class RunScans(RunTable):
         return frame, axis
 
     def _planned(self, asked: RowRequest) -> tuple[Sequence[AnyReading], Question, str]:
-        """Plan a read of named keys; return the readings, their keys and steps, and the x axis."""
+        """Plan a read of named keys of all runs.
+
+        Return a reading per run, the question (keys and steps to read), and the key of the x axis.
+        """
         _, planned = self._listed_and_read(
             _known_question(asked), lambda listed: self._planned_of(listed, asked)
         )
@@ -417,7 +421,7 @@ class RunScans(RunTable):
         return [reading for chain in chains for reading in chain], places
 
     def _with_keys(self, asked: RowRequest, listed: Sequence[ListedRun]) -> RowRequest:
-        """Replace a pattern or kind of keys by the runs' keys that match."""
+        """Return the request with the runs' matching keys in place of a pattern or kind."""
         if asked.choice is None:
             return asked
         facts = self._key_facts(listed, lineage=asked.lineage)
@@ -514,7 +518,7 @@ def _without_key(asked: RowRequest, key: str) -> RowRequest:
 
 
 def _with_axis(question: Question, axis: str) -> Question:
-    """Return a question that also requests the key of the axis."""
+    """Add the key of the axis to the keys of a question, and return the new question."""
     keys = question.keys
     if axis == STEP or keys is None or axis in keys:
         return question

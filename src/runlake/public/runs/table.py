@@ -1,4 +1,4 @@
-"""Methods of a list of runs that return their fields as a frame."""
+"""Methods of a list of runs that return the runs' fields as a frame."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHOWN_COLUMNS = 5
 
 
 class RunTable(RunSet):
-    """Methods of a list of runs that return their fields as a frame."""
+    """Methods of a list of runs that return the runs' fields as a frame."""
 
     def frame(self, *, flat: bool = False) -> pl.DataFrame:
         """Return the fields, config and summary of the runs as a frame, one row per run.
