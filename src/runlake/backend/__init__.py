@@ -1,11 +1,12 @@
-"""Requests to a backend and its storage hosts; network errors become errors of runlake.
+"""Send requests to a backend and its storage hosts; convert network errors to runlake's errors.
 
-Only this package imports httpx. To understand this package, begin with `graphql`, which has the
-requests. `http` sends a request and reads its answer. `connections` has the proxies, certificates
-and timeouts.
+Only this package imports httpx. To understand this package, begin with `graphql`, which defines the
+requests. `http` sends each request and reads the response. `connections` opens the connections,
+with proxies, certificates and timeouts.
 """
 
 from runlake.backend.connections.httpx_import import import_httpx
 
-# This must be called before any module of this folder imports httpx.
+# This comes before any other import of httpx, because the first import decides which optional parts
+# of httpx are loaded.
 import_httpx()

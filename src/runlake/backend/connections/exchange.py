@@ -1,7 +1,7 @@
-"""Requests for files on one HTTP/1.1 connection, parsed by llhttp (the package httptools).
+"""Request files on one HTTP/1.1 connection; llhttp (package httptools) parses the responses.
 
-httpcore parses with h11, which is written in Python: for a short file that takes longer than all
-other work of the request.
+httpcore parses with h11, which is written in Python. For a short file, parsing with h11 takes
+longer than all other work for the request.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ class FileRequest:
     scheme, host : bytes
         Scheme and host of the URL.
     port : int or None
-        Port of the URL, if it has one.
+        Port of the URL; None if the URL has none.
     target : bytes
         Path and query, escaped.
     headers : sequence of tuple of bytes
-        All headers.
+        Names and values of all headers.
     timeouts : mapping
         Timeouts by httpcore's names: "connect", "read", "write", "pool".
     read_bytes : int
         Maximum number of bytes to read at once from a body of known length.
     turn : float
-        When the rate limiter gave the turn to send the request; 0 if there is no limit.
+        The turn that the rate limiter gave to this request (`Budget.acquire`); 0 without a limit.
     """
 
     scheme: bytes
@@ -59,18 +59,18 @@ class FileRequest:
 
     @property
     def origin(self) -> tuple[bytes, bytes, int | None]:
-        """Scheme, host and port; requests of one origin can use one connection."""
+        """Scheme, host and port; requests with the same origin can use the same connection."""
         return self.scheme, self.host, self.port
 
     def for_httpcore(self) -> httpcore.Request:
-        """Return the same request as an object of httpcore."""
+        """Return this request as a request of httpcore."""
         url = httpcore.URL(scheme=self.scheme, host=self.host, port=self.port, target=self.target)
         return httpcore.Request(
             b"GET", url, headers=list(self.headers), extensions={"timeout": self.timeouts}
         )
 
     def head(self) -> bytes:
-        """Return the bytes of the request.
+        """Return the request line and the headers, as bytes to send.
 
         Raises
         ------
@@ -84,7 +84,7 @@ class FileRequest:
 
 
 class FileResponse:
-    """A storage host's answer whose headers have been read, but not its body.
+    """A storage host's response: the headers have been read, the body has not.
 
     Parameters
     ----------
@@ -93,11 +93,11 @@ class FileResponse:
     http_version : str
         The protocol, such as ``HTTP/1.1``.
     headers : sequence of tuple of bytes
-        Names and values.
+        Names and values of the headers.
     stream : httpcore.NetworkStream
-        The connection.
+        The connection from which the body is read.
     pieces : iterator of bytes
-        The body, read while it is iterated.
+        The body; each piece is read when it is requested.
     close : callable
         Called to end the reading of the body.
     """
@@ -121,7 +121,7 @@ class FileResponse:
 
 
 def headers_by_name(headers: Headers) -> dict[str, str]:
-    """Return headers by lower-case name; the values of a repeated name are joined."""
+    """Return headers by lower-case name; the values of a repeated name are joined by commas."""
     found: dict[str, str] = {}
     for raw, content in headers:
         name, text = raw.decode("latin-1").lower(), content.decode("latin-1")
@@ -146,30 +146,30 @@ class FileConnection:
 
     @property
     def socket(self) -> socket.socket | None:
-        """The socket; None if TLS runs in memory above it."""
+        """The connection's socket; None if TLS runs in memory above the socket."""
         found = self._stream.get_extra_info("socket")
         tls = self._stream.get_extra_info("ssl_object")
         return found if isinstance(found, socket.socket) and tls in (None, found) else None
 
     @property
     def is_available(self) -> bool:
-        """True if the last answer was read to its end, and the host keeps the connection open."""
+        """True if the last response was read to its end, and the host keeps the connection."""
         return self._answer is None or self._answer.leaves_open
 
     @property
     def is_readable(self) -> bool:
-        """True if an idle connection has bytes to read, that is if the host has closed it."""
+        """True if an idle connection can be read: usually because the host has closed it."""
         return bool(self._stream.get_extra_info("is_readable"))
 
     def send(self, request: FileRequest, close: Callable[[], None]) -> FileResponse:
-        """Send a request and read the headers of the answer.
+        """Send a request, read the headers of the response, and return the response.
 
         Parameters
         ----------
         request : FileRequest
-            The request.
+            The request to send.
         close : callable
-            Called when the answer is closed.
+            Called when the response is closed.
         """
         # A host may answer with an error before it has read the request, and close the connection.
         with suppress(httpcore.WriteError):
@@ -177,7 +177,7 @@ class FileConnection:
         return self.expect(request).read(close)
 
     def expect(self, request: FileRequest) -> Answer:
-        """Return an object for the answer to a request that was just sent; no byte was read yet."""
+        """Return the `Answer` that will parse the response to a request that was just sent."""
         self._answer = Answer(self._stream, request)
         return self._answer
 
@@ -187,14 +187,16 @@ class FileConnection:
 
 
 class Answer:
-    """An answer while it arrives; the parser of httptools calls the methods ``on_...``.
+    """A response while it arrives.
+
+    The parser of httptools calls the methods ``on_...``.
 
     Parameters
     ----------
     stream : httpcore.NetworkStream
-        The connection.
+        The connection from which the response is read.
     request : FileRequest
-        The request.
+        The request; its timeouts and ``read_bytes`` limit each read.
     """
 
     def __init__(self, stream: httpcore.NetworkStream, request: FileRequest) -> None:
@@ -213,12 +215,12 @@ class Answer:
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
 
     def read(self, close: Callable[[], None]) -> FileResponse:
-        """Read the headers, unless they have arrived already, and return the answer.
+        """Read the headers if they have not arrived yet, and return the response with unread body.
 
         Parameters
         ----------
         close : callable
-            Called when the answer is closed.
+            Called when the response is closed.
         """
         self._read_head()
         return FileResponse(
@@ -231,37 +233,37 @@ class Answer:
         )
 
     def is_longer(self, n_bytes: int) -> bool:
-        """Return whether the headers have arrived, and announce a body longer than ``n_bytes``."""
+        """Return whether headers have arrived that announce a body longer than ``n_bytes``."""
         n_promised = self._n_promised() if self._has_head else None
         return n_promised is not None and n_promised > n_bytes
 
     @property
     def headers_by_name(self) -> dict[str, str]:
-        """The headers by their names in lower case."""
+        """The headers of the response, by their names in lower case."""
         return headers_by_name(self.headers)
 
     @property
     def body(self) -> bytes:
-        """The body, if the whole answer has arrived through `feed`; `read` can be called later."""
+        """The part of the body that `feed` has received; `read` can still be called afterwards."""
         return b"".join(self._pieces)
 
     @property
     def leaves_open(self) -> bool:
-        """True if the answer was read to its end, and the connection can be used again."""
+        """True if the response was read to its end, and the connection can be used again."""
         return self.is_complete and self._is_kept and not self._has_surplus
 
     def on_message_begin(self) -> None:
-        """Record that bytes arrived after the end of the answer."""
+        """Record whether bytes have arrived after the end of the response."""
         self._has_surplus = self.is_complete
 
     def on_header(self, name: bytes, content: bytes) -> None:
-        """Add a header."""
-        # Ignore trailers, and headers of an answer that no request asked for.
+        """Add a header of the response."""
+        # Ignore trailers, and headers of a response that no request asked for.
         if not self._has_head:
             self.headers.append((name, content))
 
     def on_headers_complete(self) -> None:
-        """Record the status, unless the answer is only informational."""
+        """Record the status and version, unless the response is only informational (1xx)."""
         if self.is_complete or self._parser is None:
             return
         self.status = self._parser.get_status_code()
@@ -278,11 +280,11 @@ class Answer:
             self._pieces.append(piece)
 
     def on_message_complete(self) -> None:
-        """Record the end of the answer."""
+        """Record the end of the response, unless the response was only informational."""
         self.is_complete = self._has_head
 
     def _read_head(self) -> None:
-        """Read until the headers are complete."""
+        """Read from the connection until the headers are complete."""
         n_bytes = 0
         while not self._has_head:
             came = self._stream.read(READ_BYTES, self._timeout)
@@ -296,7 +298,7 @@ class Answer:
                 raise httpcore.RemoteProtocolError("the headers of the answer are too long")
 
     def _body(self) -> Iterator[bytes]:
-        """Yield the body."""
+        """Yield the body in pieces."""
         n_bytes = self._n_promised()
         if n_bytes is None:
             yield from self._parsed_body()
@@ -305,7 +307,7 @@ class Answer:
             yield from self._plain_body(n_bytes)
 
     def _n_promised(self) -> int | None:
-        """Return the length of the body; None if only the parser knows where it ends."""
+        """Return the announced length of the body; None if only the parser can find its end."""
         lengths = [text for name, text in self.headers if name.lower() == b"content-length"]
         is_plain = not self.is_complete and len(lengths) == 1
         return int(lengths[0]) if is_plain else None
@@ -317,7 +319,7 @@ class Answer:
             left -= len(piece)
             yield piece
         while left:
-            # Ask for one byte more, to detect bytes after the end of the answer.
+            # Ask for one byte more, to detect bytes after the end of the response.
             piece = self._stream.read(min(left + 1, self._read_bytes), self._timeout)
             if not piece:
                 raise httpcore.RemoteProtocolError(f"{left} bytes of the body are missing")
@@ -328,10 +330,10 @@ class Answer:
             yield piece
 
     def _parsed_body(self) -> Iterator[bytes]:
-        """Yield a body through the parser.
+        """Yield a body that the parser decodes.
 
-        This is for a body that arrived together with the headers, is chunked, or ends with the
-        connection.
+        The parser is needed for a body that arrived together with the headers, is chunked, or ends
+        when the host closes the connection.
         """
         while True:
             pieces, self._pieces = self._pieces, []
@@ -362,7 +364,7 @@ class Answer:
         except httptools.HttpParserError as error:
             if not self.is_complete:
                 raise httpcore.RemoteProtocolError(str(error)) from error
-            # Bytes after the end of the answer.
+            # Bytes after the end of the response.
             self._has_surplus = True
         if self.is_complete:
             self._parser = None

@@ -47,7 +47,7 @@ def import_httpx() -> None:
 
 
 def _import_late(package: ModuleType) -> None:
-    """Import the parts of httpcore when their classes are first taken from a package."""
+    """Make a package of httpcore import its optional classes only when they are first used."""
     parts = {kind: part for part, kind in LATE.items() if kind in vars(package)}
 
     def find(name: str) -> Any:

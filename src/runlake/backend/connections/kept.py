@@ -18,7 +18,7 @@ _Connection = FileConnection | OpenedConnection
 
 
 class KeptConnections:
-    """Opens connections like a pool of httpcore, and keeps the idle ones for further requests.
+    """Opens connections with a pool of httpcore, and keeps idle connections for further requests.
 
     A pool of httpcore examines all of its connections at the start and at the end of every request.
     With 64 connections this takes longer than the rest of a small download. So httpcore only opens
@@ -46,12 +46,13 @@ class KeptConnections:
         Parameters
         ----------
         request : FileRequest
-            The request.
+            The request to send.
 
         Returns
         -------
         FileResponse
-            The answer. When it is closed, the connection is kept if all of the answer was read.
+            The response. When the response is closed, the connection is kept if the whole body was
+            read.
         """
         connection = self._taken(request) or self._opened(request)
         try:
@@ -61,9 +62,9 @@ class KeptConnections:
             raise
 
     def take_idle(self, request: FileRequest, most: int) -> Iterator[FileConnection]:
-        """Yield at most ``most`` idle connections to the host of a request, and stop keeping them.
+        """Yield up to ``most`` idle connections to the request's host, which the caller then owns.
 
-        Connections that only httpcore can use are left out.
+        Connections that only httpcore can use are not yielded, but are still kept.
         """
         idle = self._idle[request.origin]
         for _ in range(min(most, len(idle))):
@@ -71,10 +72,11 @@ class KeptConnections:
             if isinstance(connection, FileConnection) and connection.socket is not None:
                 yield connection
             elif connection is not None:
+                # At the left end, so that this loop, which takes from the right, does not see it.
                 idle.appendleft(connection)
 
     def keep(self, request: FileRequest, connection: FileConnection) -> None:
-        """Keep a connection to the host of a request, if it can be used again; else close it."""
+        """Keep a connection to the request's host if it can be used again; otherwise close it."""
         self._take_back(request, connection)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Non-blocking connections: opening, sending and receiving never wait for the network."""
+"""Non-blocking connections: only the lookup of a host's address waits for the network."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from runlake.backend.connections.socket_stream import SocketStream
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 PORTS = {b"http": 80, b"https": 443}
-SLOW_ANSWER = 5  # a whole answer may take this many times as long as the wait for its next bytes
+SLOW_ANSWER = 5  # a whole response may take this many times as long as the wait for its next bytes
 
 
 class Lane:
-    """A connection, and the answer that is arriving on it.
+    """A non-blocking connection, and the response that is arriving on the connection.
 
     Parameters
     ----------
     connection : socket.socket
-        The connection, which may not be open yet.
+        The socket of the connection. The connection may not be open yet.
     """
 
     def __init__(self, connection: socket.socket) -> None:
@@ -46,7 +46,7 @@ class Lane:
 
     @classmethod
     def of(cls, connection: FileConnection) -> Lane:
-        """Return the lane of an open connection, whose `FileConnection.socket` is not None."""
+        """Return a lane for an open connection; `FileConnection.socket` must not be None."""
         found = connection.socket
         if found is None:
             raise ValueError("the connection has no socket of its own")
@@ -60,7 +60,7 @@ class Lane:
         return self.connection is not None and self.connection.is_available
 
     def slowness(self, now: float) -> float:
-        """Return how slow the connection is, in seconds.
+        """Return how slow the connection is at the time ``now``, in seconds.
 
         This is the larger of two times: the time since bytes last arrived, and the time since the
         request was sent, divided by `SLOW_ANSWER`.
@@ -69,22 +69,23 @@ class Lane:
         return max(now - self.heard_at, since_request / SLOW_ANSWER)
 
     def send(self, request: FileRequest, now: float) -> None:
-        """Send a request on an idle connection, whose buffer has room for a whole request.
+        """Send a request on an idle connection; its send buffer must have room for the request.
 
         Parameters
         ----------
         request : FileRequest
-            The request.
+            The request to send.
         now : float
             Current time in seconds on the clock that `slowness` uses.
 
         Raises
         ------
         OSError
-            If the connection is closed.
+            If the connection is closed, or its send buffer is full.
         """
         head = request.head()
         if self.connection is None or self.socket.send(head) < len(head):
+            # The caller closes the connection: the rest of a partly sent request cannot follow.
             raise BlockingIOError
         self.answer = self.connection.expect(request)
         self.n_sent += 1
@@ -112,7 +113,10 @@ class Lane:
         return False
 
     def end_answer(self) -> tuple[Answer, FileConnection, float | None]:
-        """Return the answer, its connection, and the seconds until the answer began to arrive."""
+        """Return the response, its connection, and the seconds until its first byte arrived.
+
+        The lane can then send another request.
+        """
         answer, self.answer = self.answer, None
         if answer is None or self.connection is None:
             raise ValueError("no request is under way")
@@ -130,9 +134,9 @@ class Opener:
     Parameters
     ----------
     sample : FileRequest
-        A request to the host.
+        Any request to the host; only its scheme, host and port are used.
     context : ssl.SSLContext or None
-        For an ``https`` host.
+        TLS settings; needed for an ``https`` host.
     wrap : callable
         Wraps the stream of a new connection, so that later reads and writes have timeouts.
     """
@@ -150,7 +154,10 @@ class Opener:
         self._addresses: list[Any] | None = None
 
     def open(self) -> tuple[Lane, int] | None:
-        """Begin to open a connection; return it with the event to wait for, or None on failure."""
+        """Begin to open a connection; return its lane, and the socket event to wait for.
+
+        Return None if no address of the host can be used.
+        """
         if self._addresses is None:
             self._addresses = []
             with suppress(OSError, UnicodeError):
@@ -169,6 +176,7 @@ class Opener:
         try:
             lane = Lane(connection)
             lane.address = info
+            # As httpcore does: otherwise the system may hold a small request back.
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with suppress(BlockingIOError):
                 connection.connect(address)
@@ -178,7 +186,9 @@ class Opener:
         return lane
 
     def continue_opening(self, lane: Lane) -> int:
-        """Continue to open a connection; return the event to wait for until it is open.
+        """Continue to open a lane's connection; return the socket event to wait for next.
+
+        The connection is open once `Lane.connection` is set.
 
         Raises
         ------
@@ -204,6 +214,6 @@ class Opener:
         return READ
 
     def give_up(self, lane: Lane) -> None:
-        """Stop opening connections to the address of a connection that failed to open."""
+        """Stop using the address of ``lane``, which failed to open; use the host's next address."""
         if self._addresses and self._addresses[0] is lane.address:
             self._addresses = self._addresses[1:]

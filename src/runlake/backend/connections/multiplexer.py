@@ -1,7 +1,7 @@
-"""Many requests for small files from one thread, on several connections.
+"""Send many requests for small files from one thread, on several connections.
 
 Threads that download small files spend most of their time on waiting for the interpreter's lock. So
-here one thread sends a request on each connection, and waits for all answers together. An answer
+here one thread sends a request on each connection, and waits for all responses together. A response
 that is long, slow or broken is left to the caller.
 """
 
@@ -26,33 +26,33 @@ from runlake.backend.connections.kept import KeptConnections
 from runlake.backend.connections.lane import READ, Lane, Opener
 
 POLL_SECONDS = 0.05
-# An answer is left to the caller if its `Lane.slowness` is more than this.
+# A response is left to the caller if its `Lane.slowness` is more than this.
 SLOW_SECONDS = 1.0
-# Sending stops after this number of answers, or a quarter of all if that is more, were left.
+# Sending stops after this number of responses, or a quarter of all if that is more, were left.
 MANY_LEFT = 4
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Begun(Generic[T]):
-    """A request that was sent, and its answer as far as it has arrived.
+    """A request that was sent, and the part of its response that has arrived.
 
     Parameters
     ----------
     subject : T
         The element for which the request was sent.
     request : FileRequest
-        The request.
+        The request that was sent.
     answer : Answer
-        The part of the answer that has arrived; `Answer.status` is 0 without headers.
+        The part of the response that has arrived; `Answer.status` is 0 until the headers arrive.
     seconds : float or None
-        Time until the first bytes of the answer arrived; None if none have arrived.
+        Time until the first bytes of the response arrived; None if none have arrived.
     is_complete : bool
-        True if the whole answer has arrived, so that reading it does not wait for the network.
+        True if the whole response has arrived, so that reading it does not wait for the network.
     resume : callable
-        Returns the answer, or raises an error of httpcore; called at most once.
+        Returns the response, or raises an error of httpcore; called at most once.
     discard : callable
-        Closes the connection of an answer that is not complete, if `resume` was not called.
+        Closes the connection of an incomplete response for which `resume` was not called.
     """
 
     subject: T
@@ -65,21 +65,22 @@ class Begun(Generic[T]):
 
 
 class Multiplexer(Generic[T]):
-    """Sends requests to one host, one at a time on each connection, and collects the answers.
+    """Sends requests to one host, one at a time on each connection, and collects the responses.
 
     Parameters
     ----------
     waiting : deque
-        The elements to request. An element is removed when its request is sent. If the host cannot
-        be reached, or sends many answers that are left to the caller, elements remain in the deque.
+        The elements to request. An element is removed when its request is sent. Elements remain in
+        the deque if the host cannot be reached, or if many of its responses are left to the caller.
     request_for : callable
         Returns the request for an element.
     kept : KeptConnections
-        Idle connections, which are used first. At the end, idle connections are kept there.
+        Supplies idle connections, which are used first, and receives the idle connections at the
+        end.
     opener : Opener
         Opens further connections.
     max_bytes : int
-        Answers with a longer body are left to the caller.
+        Responses with a longer body are left to the caller.
     """
 
     def __init__(
@@ -103,11 +104,11 @@ class Multiplexer(Generic[T]):
         self._n_left = 0
         self._is_ending = False
         # The clock of the lanes counts only seconds of waiting for the network. So no lane seems
-        # slow while the caller uses answers.
+        # slow while the caller uses responses.
         self._waited = 0.0
 
     def run(self, n_connections: int, check: Callable[[], None]) -> Iterator[list[Begun[T]]]:
-        """Send requests, and yield the answers that have arrived, or are left to the caller.
+        """Send the requests, and yield responses that are complete, or left to the caller.
 
         Parameters
         ----------
@@ -119,8 +120,8 @@ class Multiplexer(Generic[T]):
         Yields
         ------
         list of Begun
-            Answers that arrived at about the same time. Nothing is read while the caller uses
-            them, but the host prepares the next answers.
+            Responses that arrived at about the same time. Nothing is read while the caller uses the
+            list, but the host already prepares the next responses.
         """
         found: list[Begun[T]] = []
         try:
@@ -155,7 +156,7 @@ class Multiplexer(Generic[T]):
             self._open()
 
     def _open(self) -> None:
-        """Begin to open another connection; if that fails, send no more requests."""
+        """Begin to open another connection, if needed; on failure, send no more requests."""
         if self._is_ending or not self._waiting:
             return
         opened = self._opener.open()
@@ -166,7 +167,10 @@ class Multiplexer(Generic[T]):
             self._add(*opened)
 
     def _advance(self, lane: Lane) -> Begun[T] | None:
-        """Continue after a lane's socket has become ready; return an answer for the caller."""
+        """Continue a lane whose socket has become ready.
+
+        Return its response if the response is complete or left to the caller, else None.
+        """
         try:
             if lane.connection is None:
                 self._open_further(lane)
@@ -179,7 +183,8 @@ class Multiplexer(Generic[T]):
         if lane.answer.is_complete:
             self._n_answers += 1
             begun = self._begun(lane)
-            # Send before the answer is used, so that the host works on the next answer meanwhile.
+            # Send before the response is used, so that the host works on the next response
+            # meanwhile.
             self._send_next(lane)
             return begun
         is_long = lane.n_bytes > self._max_bytes + MAX_HEAD_BYTES
@@ -197,7 +202,7 @@ class Multiplexer(Generic[T]):
             self._send_next(lane)
 
     def _send_next(self, lane: Lane) -> None:
-        """Send the next request, on a new connection if the host closes this one."""
+        """Send the next request on a lane, or on a new connection if the host closes the lane."""
         if self._is_ending or not self._waiting:
             self._drop(lane)
             return
@@ -237,7 +242,7 @@ class Multiplexer(Generic[T]):
                 yield self._left(lane)
 
     def _left(self, lane: Lane) -> Begun[T]:
-        """Return an unfinished answer; the caller reads the rest of it from its connection."""
+        """Return a lane's unfinished response, and drop the lane; the caller reads the rest."""
         begun = self._begun(lane, is_left=True)
         self._remove(lane)
         self._note_left()
@@ -247,7 +252,7 @@ class Multiplexer(Generic[T]):
     def _begun(
         self, lane: Lane, *, is_left: bool = False, error: Exception | None = None
     ) -> Begun[T]:
-        """Return the answer that is arriving in a lane; the lane is then free for a request."""
+        """Return a lane's response, complete or not; the lane can then send another request."""
         subject, request = self._under_way.pop(lane)
         answer, connection, seconds = lane.end_answer()
         is_unread = is_left
@@ -290,7 +295,7 @@ class Multiplexer(Generic[T]):
         self._lanes.discard(lane)
 
     def _drop(self, lane: Lane) -> None:
-        """Keep an idle connection for later requests; close any other."""
+        """Drop a lane: keep its connection for later requests if idle, else close it."""
         if lane.connection is None or not lane.is_idle:
             self._close(lane)
             return

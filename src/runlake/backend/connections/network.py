@@ -42,8 +42,8 @@ class PatientStream(httpcore.NetworkStream):
     stream : httpcore.NetworkStream
         The connection itself.
     seconds : float
-        Timeout for operations for which httpcore passes no timeout, such as the handshake with a
-        SOCKS proxy.
+        Timeout of an operation to which httpcore passes none, such as the handshake with a SOCKS
+        proxy.
     """
 
     def __init__(self, stream: httpcore.NetworkStream, seconds: float) -> None:
@@ -60,7 +60,7 @@ class PatientStream(httpcore.NetworkStream):
                 self._stream.close()
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Wait until bytes arrive, and return those that have arrived, at most ``max_bytes``."""
+        """Wait until bytes arrive, and return at most ``max_bytes`` of them."""
         if not isinstance(timeout, Patience):
             return self._stream.read(max_bytes, self._seconds if timeout is None else timeout)
         seconds = _seconds_of(timeout, httpcore.ReadTimeout)
@@ -110,7 +110,7 @@ class PatientStream(httpcore.NetworkStream):
         return PatientStream(stream, self._seconds)
 
     def get_extra_info(self, info: str) -> Any:
-        """Return a property of the connection by httpcore's name, such as the TLS object."""
+        """Return a property of the connection by its name in httpcore, such as ``ssl_object``."""
         return self._stream.get_extra_info(info)
 
 
@@ -125,7 +125,7 @@ class _Direct:
 
     @classmethod
     def of(cls, stream: httpcore.NetworkStream) -> _Direct | None:
-        """Return an object for a stream's socket; None if httpcore runs TLS above the socket."""
+        """Return a `_Direct` for a stream's socket; None if httpcore runs TLS above the socket."""
         found, tls = stream.get_extra_info("socket"), stream.get_extra_info("ssl_object")
         is_all = isinstance(found, socket.socket) and tls in (None, found)
         return cls(found) if is_all else None
@@ -155,7 +155,7 @@ class _Direct:
 
 
 def _seconds_of(patience: Patience, late: type[httpcore.TimeoutException]) -> float:
-    """Return how long the next operation may wait; raise ``late`` if the time is up."""
+    """Return how many seconds the next operation may wait; raise ``late`` if the time is up."""
     seconds = patience.seconds_left
     if seconds <= 0:
         raise late(patience.reason)
@@ -163,7 +163,7 @@ def _seconds_of(patience: Patience, late: type[httpcore.TimeoutException]) -> fl
 
 
 class PatientBackend(httpcore.SyncBackend):
-    """Opens connections as `PatientStream`.
+    """Opens connections for httpcore, as `PatientStream`.
 
     Parameters
     ----------
@@ -182,7 +182,7 @@ class PatientBackend(httpcore.SyncBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
-        """Open a TCP connection."""
+        """Open a TCP connection, and return it as a `PatientStream`."""
         stream = super().connect_tcp(host, port, timeout, local_address, socket_options)
         return PatientStream(stream, self._seconds)
 
@@ -232,20 +232,20 @@ class Transport(httpx.HTTPTransport):
         super().close()
 
     def get(self, request: FileRequest) -> FileResponse:
-        """Send a request for a file; any failure is raised as `httpx.TransportError`.
+        """Send a request for a file, and return the response.
 
-        A request through httpx takes several times as long: httpx handles cookies, redirects and
-        hooks, and its pool examines all connections.
+        Any failure raises `httpx.TransportError`. A request through httpx takes several times as
+        long: httpx handles cookies, redirects and hooks, and its pool examines all connections.
 
         Parameters
         ----------
         request : FileRequest
-            The request.
+            The request to send.
 
         Returns
         -------
         FileResponse
-            The answer, to be closed by the caller.
+            The response, which the caller must close.
         """
         return _failing_as_httpx(lambda: self._kept.send(request))
 
@@ -259,7 +259,7 @@ class Transport(httpx.HTTPTransport):
         max_bytes: int,
         check: Callable[[], None],
     ) -> Iterator[list[Begun[T]]]:
-        """Send many requests to the host of ``sample`` from this thread; see `Multiplexer`.
+        """Send many requests to the host of ``sample``, and yield responses; see `Multiplexer`.
 
         If the connections pass through a proxy, no request is sent, and all elements remain in
         ``waiting``.
@@ -275,13 +275,14 @@ class Transport(httpx.HTTPTransport):
         yield from multiplexer.run(n_connections, check)
 
     def resume(self, begun: Begun[T]) -> FileResponse:
-        """Return the answer to a request that `begin` has sent, as `get` would have done."""
+        """Return the response to a request that `begin` has sent; failures raise as in `get`."""
         return _failing_as_httpx(begun.resume)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request; any failure is raised as `httpx.TransportError` without tracebacks.
+        """Send a request, and return the response; any failure raises `httpx.TransportError`.
 
-        The target of a redirect is in the response's extension `LOCATION`.
+        The tracebacks inside httpx are removed from the error, because they could show the API key.
+        The target of a redirect is in the response's ``extensions``, under the name `LOCATION`.
         """
         try:
             response = super().handle_request(request)
@@ -309,7 +310,10 @@ def _is_sendable(cookie: str) -> bool:
 
 
 def _failing_as_httpx(send: Callable[[], FileResponse]) -> FileResponse:
-    """Return the answer of ``send``; failures, also those of its body, are errors of httpx."""
+    """Call ``send``, and return its response; all failures are raised as errors of httpx.
+
+    This includes failures while the body is read.
+    """
     try:
         response = send()
     except Exception as error:  # noqa: BLE001 - callers handle only TransportError

@@ -29,20 +29,20 @@ class OpenedConnection:
 
     @property
     def is_available(self) -> bool:
-        """True if the last answer was read to its end, and the host keeps the connection open."""
+        """True if the last response was read to its end, and the host keeps the connection."""
         return self._connection.is_available()
 
     @property
     def is_readable(self) -> bool:
         """True if the connection cannot be used: the host closed it, or it was idle for too long.
 
-        The name is the same as in `FileConnection`: an idle connection that the host has closed has
-        bytes to read.
+        The name is the same as in `FileConnection`: an idle connection can be read if the host has
+        closed it.
         """
         return self._connection.has_expired()
 
     def send(self, request: FileRequest, close: Callable[[], None]) -> FileResponse:
-        """Send a request and read the headers of the answer; see `FileConnection.send`."""
+        """Send a request, and return the response; see `FileConnection.send`."""
         response = self._connection.handle_request(request.for_httpcore())
         stream = self._stream = response.extensions["network_stream"]
 
@@ -63,7 +63,7 @@ class OpenedConnection:
         return answer
 
     def taken_over(self) -> FileConnection | None:
-        """Return the connection, for requests without httpcore; None before the first request."""
+        """Return the connection as a `FileConnection`; None before the first request."""
         return None if self._stream is None else FileConnection(self._stream)
 
     def close(self) -> None:
@@ -72,7 +72,7 @@ class OpenedConnection:
 
 
 def _body(pieces: Iterator[bytes], answer: FileResponse, request: FileRequest) -> Iterator[bytes]:
-    """Yield the body; all but the first piece of a long body is read without httpcore.
+    """Yield the body; after the first piece, a long body is read without httpcore.
 
     httpcore reads 64 kB at a time and copies each piece three times
     (docs/explanation/downloads.md).

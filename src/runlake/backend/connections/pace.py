@@ -11,8 +11,8 @@ SLOWEST = 1024  # bytes per second; a slower transfer counts as stalled
 class Patience(float):
     """The timeout of one request, shared by all its reads and writes.
 
-    This class is a float, because HTTP libraries pass a float timeout down to the socket with each
-    operation. A request times out once it has waited ``seconds`` seconds during which fewer than
+    This class is a float, because HTTP libraries pass a timeout of type float to each operation of
+    the socket. A request times out once it has waited ``seconds`` seconds during which fewer than
     `SLOWEST` bytes per second arrived. So a request to a slow host that makes progress does not
     time out. A request times out if the host stops, or sends single bytes with long pauses. Only
     the time of waiting for the network counts, not the time in which the reader processes a piece.
@@ -20,7 +20,7 @@ class Patience(float):
     Parameters
     ----------
     seconds : float
-        How long the host may be slower than `SLOWEST`.
+        How many seconds the host may be slower than `SLOWEST`.
     total : float, optional
         Limit in seconds for the whole request, from its first operation on; no limit if omitted.
     """
@@ -49,7 +49,7 @@ class Patience(float):
         return min(left, self._ends_at - time.monotonic())
 
     def note(self, n_bytes: int, waited_seconds: float) -> None:
-        """Count an operation that moved ``n_bytes`` and waited ``waited_seconds``."""
+        """Record a read or write that moved ``n_bytes``, and waited ``waited_seconds``."""
         self._n_bytes += n_bytes
         self._late += waited_seconds
         if self._n_bytes >= SLOWEST * self._late:
@@ -61,7 +61,7 @@ class Patience(float):
 
     @property
     def reason(self) -> str:
-        """The reason why the request timed out: text for the end of an error message."""
+        """Why the request timed out: text for the end of an error message."""
         if self._ends_at is not None and time.monotonic() >= self._ends_at:
             return f"it was not complete after {self._total:g} seconds"
         return f"less than {SLOWEST} bytes per second arrived for {float(self):g} seconds"

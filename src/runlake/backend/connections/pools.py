@@ -20,7 +20,7 @@ from runlake.settings import EnvironmentProxies, Secret, Settings, find_proxies
 
 
 class Connections:
-    """Opens connections when requests need them; a forked child opens its own.
+    """Opens connections when requests need them; a forked child process opens its own.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class Connections:
         Returns
         -------
         httpx.Client
-            Uses the proxy that the environment names for the host.
+            A pool that uses the proxy that the environment names for the host.
 
         Raises
         ------
@@ -60,7 +60,7 @@ class Connections:
         return self._pool(url, is_bulk=is_bulk)
 
     def transport(self, url: str) -> Transport:
-        """Return the connections for the URL of a file; see `pool`."""
+        """Return the `Transport` for the URL of a file, as `pool` chooses it."""
         return self._pool(url, is_bulk=True).transport
 
     def _pool(self, url: str, *, is_bulk: bool) -> _Pool:
@@ -117,7 +117,7 @@ class KeyAuth(httpx.Auth):
     Parameters
     ----------
     key : Secret
-        The key.
+        The API key.
     """
 
     def __init__(self, key: Secret) -> None:
@@ -129,7 +129,7 @@ class KeyAuth(httpx.Auth):
         yield request
 
     def header(self) -> bytes:
-        """Return the value of the header."""
+        """Return the value of the header ``Authorization``."""
         return basic_auth("api", self._key.reveal())
 
 
@@ -154,7 +154,7 @@ def _close(pools: Mapping[Any, httpx.Client], pid: int) -> None:
 
 
 def _is_no_redirect(record: logging.LogRecord) -> bool:
-    """Return False for a log record of httpcore that shows the target of a redirect.
+    """Return False for a log record of httpcore that shows the target of a redirect, else True.
 
     The target may be a signed URL, which must not be logged.
     """

@@ -36,7 +36,7 @@ def find_proxy(url: str, environment: EnvironmentProxies) -> httpx.Proxy | None:
     Raises
     ------
     SettingsError
-        If the value of the variable is not the URL of a proxy.
+        If the variable's value is not the URL of a proxy.
     MissingExtra
         If the proxy is a SOCKS proxy, and the package for SOCKS is not installed.
     """
@@ -66,7 +66,10 @@ def find_proxy(url: str, environment: EnvironmentProxies) -> httpx.Proxy | None:
 
 
 def _parsed(text: str) -> httpx.Proxy | None:
-    """Return a proxy; None if the text is not a URL (httpx's error would quote its password)."""
+    """Return the proxy for a URL; None if malformed.
+
+    None is returned instead of httpx's error, because that error quotes the URL's password.
+    """
     try:
         proxy = httpx.Proxy(text if "://" in text else f"http://{text}")
     except (httpx.InvalidURL, ValueError):

@@ -1,4 +1,4 @@
-"""A socket in the form in which httpcore passes connections."""
+"""A socket with the interface that httpcore uses for connections."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class SocketStream(httpcore.NetworkStream):
         self._socket = connection
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Wait until bytes arrive, and return those that have arrived, at most ``max_bytes``."""
+        """Wait until bytes arrive, and return at most ``max_bytes`` of them."""
         try:
             self._socket.settimeout(timeout)
             return self._socket.recv(max_bytes)
@@ -49,7 +49,10 @@ class SocketStream(httpcore.NetworkStream):
             self._socket.close()
 
     def get_extra_info(self, info: str) -> Any:
-        """Return ``socket``, ``ssl_object`` or ``is_readable``, as named; None for other names."""
+        """Return a property of the connection by its name in httpcore; None for an unknown name.
+
+        The known names are ``socket``, ``ssl_object`` and ``is_readable``.
+        """
         if info == "socket":
             return self._socket
         if info == "ssl_object":

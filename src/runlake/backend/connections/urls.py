@@ -22,7 +22,7 @@ PLAIN_ORIGIN = re.compile(r"(https?)://([A-Za-z0-9.-]+(?::[0-9]{1,5})?)[/?]")
 
 
 def bare(url: str) -> str:
-    """Return a URL without query and fragment; the query may be a signature."""
+    """Return a URL without query and fragment; the query may contain a signature."""
     return url.partition("?")[0].partition("#")[0]
 
 
@@ -78,7 +78,8 @@ class Host:
     netloc : bytes
         Host and port, for the header ``Host``.
     auth : bytes or None
-        Header ``Authorization`` for the user and password in the URL.
+        Value of the header ``Authorization`` for the user and password in the URL; None without
+        them.
     """
 
     scheme: bytes
@@ -89,7 +90,7 @@ class Host:
 
 
 def host_of_url(url: str) -> Host:
-    """Return the host of an absolute URL; errors are those of `parse_origin` and `urlsplit`."""
+    """Return the host of an absolute URL; errors are as in `parse_origin` and `urlsplit`."""
     if plain := PLAIN_ORIGIN.match(url):
         return parse_origin(plain[1], plain[2])
     parts = urlsplit(url)
@@ -98,7 +99,7 @@ def host_of_url(url: str) -> Host:
 
 @lru_cache(maxsize=256)
 def parse_origin(scheme: str, netloc: str) -> Host:
-    """Parse the host of a URL.
+    """Return the `Host` for the scheme and network location of a URL.
 
     Raises
     ------
@@ -115,5 +116,5 @@ def parse_origin(scheme: str, netloc: str) -> Host:
 
 
 def basic_auth(name: str, password: str) -> bytes:
-    """Return the value of the header ``Authorization`` (RFC 7617)."""
+    """Return the header ``Authorization`` for a user name and a password (RFC 7617)."""
     return b"Basic " + base64.b64encode(f"{name}:{password}".encode())

@@ -1,15 +1,15 @@
-"""GraphQL requests to a backend: the documents, sending them, and reading their answers.
+"""Send GraphQL requests to a backend, and check the responses.
 
 To understand this package, begin with `query`, which sends every document. The documents are in
-`documents`, `artifact_documents` and `artifact_mutations`. `shapes` handles malformed answers.
-`lacking`, with `selection` and `parse_document`, handles servers that are older than the documents.
+`documents`, `artifact_documents` and `artifact_mutations`. `shapes` handles malformed responses.
+`lacking`, with `selection` and `parse_document`, adapts documents to servers with an older schema.
 `walk` detects endless lists, `features` requests a server's feature flags, and `run_files` lists,
 uploads and deletes files of runs.
 
-To add a field of a run, add its name to ``RUN_LIGHT_FIELDS``, or to ``RUN_FIELDS`` if its value is
-large. Any other field is added to its document. If its value is an object or a list, add its name
-to the sets in `shapes`. If an answer without the field is useless, add the field to
+To add a field of a run, add its name to ``RUN_LIGHT_FIELDS``, or to ``RUN_LARGE_FIELDS`` if its
+value is large. Any other field is added to its document. If its value is an object or a list, add
+its name to the sets in `shapes`. If a response without the field is useless, add the field to
 ``NEEDED_OF_TYPES`` of `lacking`. All other fields are left out for a server that does not know
-them. Show the field to users in `runlake.public`, and answer it in the embedded backend's
+them. Show the field to users in `runlake.public`, and serve it in the embedded backend's
 `runlake.server.graphql`.
 """

@@ -1,4 +1,4 @@
-"""The GraphQL documents that runlake sends, one constant each, except those of artifacts.
+"""The GraphQL documents that runlake sends, except documents about artifacts; one constant each.
 
 Operation names matter: a backend answers ``HistoryPage`` and ``SampledHistoryPage`` with live rows
 only, because it expects that clients which send these names read all other rows from exports.
@@ -13,6 +13,7 @@ id name displayName state group jobType createdAt heartbeatAt description notes 
 historyLineCount sweepName commit readOnly projectId user { name username }
 """
 
+# The JSON texts come first, because `count_fitting` measures the first three.
 RUN_LARGE_FIELDS = ("config", "summaryMetrics", "systemMetrics", "historyKeys")
 
 RUN_FIELDS = f"{RUN_LIGHT_FIELDS} {' '.join(RUN_LARGE_FIELDS)}"
@@ -33,12 +34,12 @@ query Run($project: String!, $entity: String!, $name: String!) {{
 
 
 def runs(*, is_light: bool) -> str:
-    """Return the query for a page of runs, with or without config and metrics."""
+    """Return the query for a page of runs; ``is_light`` leaves out `RUN_LARGE_FIELDS`."""
     return _runs(RUN_LIGHT_FIELDS if is_light else RUN_FIELDS)
 
 
 def runs_freshness() -> str:
-    """Return the query for a page of runs with only the fields of `Freshness`."""
+    """Return the query for a page of runs: only id, state, last heartbeat and number of rows."""
     return _runs("name state heartbeatAt historyLineCount")
 
 
@@ -293,7 +294,10 @@ SWEEP_FILTERS = "SWEEPS_QUERY_FILTERING"
 
 
 def sweeps(*, is_filtered: bool) -> str:
-    """Return the query for a page of sweeps; older backends do not support filters."""
+    """Return the query for a page of sweeps, with filters if ``is_filtered``.
+
+    Older backends do not support filters.
+    """
     declared, given = ", $filters: JSONString!", ", filters: $filters"
     if not is_filtered:
         declared = given = ""
@@ -331,12 +335,12 @@ query RunHistoryManifest(
 
 
 def runs_history_manifests() -> str:
-    """Return the query for a page of runs with the fields of ``RunHistoryManifest``."""
+    """Return the query for a page of runs with their history manifests."""
     return _runs(MANIFEST_FIELDS, ", $liveKeys: [String!]!")
 
 
 def runs_files() -> str:
-    """Return the query for a page of runs with some of their files, by name."""
+    """Return the query for a page of runs, each with the first file that ``$fileNames`` names."""
     files = (
         "files(names: $fileNames, first: 1) "
         "{ edges { node { id name url sizeBytes mimetype updatedAt md5 } } }"
@@ -345,9 +349,9 @@ def runs_files() -> str:
 
 
 def runs_artifacts() -> str:
-    """Return the query for a page of runs with the numbers of their logged and used artifacts.
+    """Return the query for a page of runs, each with its number of logged and of used artifacts.
 
-    The query selects no artifacts, because the backend would send a page of artifacts per run.
+    The query selects no artifacts, because the backend would then send a page of artifacts per run.
     """
     return _runs(
         "name outputArtifacts(first: 1) { totalCount } inputArtifacts(first: 1) { totalCount }"

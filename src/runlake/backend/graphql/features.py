@@ -14,7 +14,7 @@ _known: WeakKeyDictionary[Client, frozenset[str]] = WeakKeyDictionary()
 
 
 def fetch_features(client: Client) -> frozenset[str]:
-    """Return the names of the enabled features; requested once per client.
+    """Return the names of the features that a backend has enabled; one request per client.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def fetch_features(client: Client) -> frozenset[str]:
     Returns
     -------
     frozenset of str
-        Empty if the backend is too old to have feature flags.
+        Names of feature flags; empty if the backend is too old to have feature flags.
 
     Raises
     ------

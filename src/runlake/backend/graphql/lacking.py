@@ -96,7 +96,7 @@ VARIABLE = re.compile(r"\$(\w+)")
 
 @dataclass(frozen=True, slots=True)
 class Lack:
-    """A part of the protocol that a schema does not have.
+    """A field, argument or type that a backend's schema does not have.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ def fit(
     Raises
     ------
     UnsupportedByBackend
-        If the answer would be wrong or useless without one of the missing parts.
+        If the response would be wrong or useless without one of the missing parts.
     """
     known = _known.get(client)
     if not known:
@@ -177,7 +177,7 @@ def _unsupported(client: Client, operation: str, lack: Lack) -> UnsupportedByBac
 
 
 def lacked_field(client: Client, owner: str, name: str) -> Lack | None:
-    """Return the `Lack` of a field that the backend's schema is known not to have.
+    """Return the `Lack` of a field if the backend is known not to have the field.
 
     Parameters
     ----------
@@ -197,7 +197,7 @@ def lacked_field(client: Client, owner: str, name: str) -> Lack | None:
 
 
 def check_field(client: Client, owner: str, name: str) -> None:
-    """Raise an error if a field is missing from an answer because the backend does not have it.
+    """Raise an error if the backend is known not to have a field.
 
     Parameters
     ----------
@@ -219,7 +219,7 @@ def check_field(client: Client, owner: str, name: str) -> None:
 
 
 def learn(client: Client, document: str, body: Any) -> None:
-    """Remember the missing parts that a backend names when it refuses a document.
+    """Remember the missing fields, arguments and types that a backend names in a refusal.
 
     Parameters
     ----------
@@ -228,7 +228,7 @@ def learn(client: Client, document: str, body: Any) -> None:
     document : str
         The refused document, as it was before `fit`.
     body : Any
-        The answer; answers with data are ignored.
+        The parsed JSON of the response; ignored if the response has data.
     """
     if not isinstance(body, dict) or not body.get("errors") or _has_data(body):
         return
@@ -248,7 +248,7 @@ def _parsed(document: str) -> Operation:
 
 
 def _has_data(body: Mapping[str, Any]) -> bool:
-    """Return whether the answer has data: then the backend has accepted the document."""
+    """Return whether a response has data, which means that the backend accepted the document."""
     data = body.get("data")
     return isinstance(data, dict) and any(value is not None for value in data.values())
 
@@ -259,7 +259,7 @@ def _texts(errors: object) -> Iterator[str]:
 
 
 def _lacks(operation: Operation, text: str) -> Iterator[Lack]:
-    """Yield the parts of an operation that the schema does not have, according to an error text."""
+    """Yield the parts of an operation that the schema lacks, according to an error message."""
     # Only names that the document contains count, because an error text may quote anything.
     fields = {(owner, selection.name) for owner, selection in operation.placed()}
     names = {name for _, name in fields}
@@ -290,7 +290,7 @@ class _Fitted:
     dropped : tuple of pairs
         Variables that are not sent, each with the missing argument or input field that uses it.
     missed : Lack or None
-        A missing part without which the operation cannot be sent; None if there is none.
+        A missing part without which the result would be wrong or useless; None if there is none.
     """
 
     operation: Operation
@@ -351,7 +351,7 @@ def _without(field: str, arguments: Arguments, known: frozenset[Lack]) -> Argume
 
 
 def _dropped(selection: Selection, known: frozenset[Lack]) -> Iterator[tuple[str, Lack]]:
-    """Yield the variables of a field that are not sent, each with the lack that removes them."""
+    """Yield the variables that a field must leave out, each with the `Lack` that is the reason."""
     sent = set(VARIABLE.findall(str(replace(selection, children=()))))
     for lack in known:
         if lack.kind in {"argument", "input"}:

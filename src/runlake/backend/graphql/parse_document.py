@@ -1,4 +1,4 @@
-"""Parse runlake's own GraphQL documents into the values of `selection`, without I/O."""
+"""Parse runlake's own GraphQL documents into `Operation` values; this module does no I/O."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from runlake.backend.graphql.selection import Arguments, Operation, Selection, V
 
 
 def parse_document(document: str) -> Operation:
-    """Return the only operation of a document; named fragments are not supported."""
+    """Return the single operation of a document; named fragments are not supported."""
     (found,) = parse(document, no_location=True).definitions
     if not isinstance(found, ast.OperationDefinitionNode):
         raise TypeError(f"{document!r} is not an operation.")

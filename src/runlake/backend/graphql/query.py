@@ -1,4 +1,4 @@
-"""Send a GraphQL query, return its data, raise its errors."""
+"""Send GraphQL queries and mutations, return their data, and raise their errors."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def query(client: Client, document: str, variables: Mapping[str, Any]) -> dict[s
     Returns
     -------
     dict
-        The ``data`` of the answer.
+        The ``data`` of the response.
 
     Raises
     ------
     BackendError
-        If the backend refuses or cannot be reached.
+        If the backend refuses the request, or cannot be reached.
     """
     return _exchange(client, document, variables, is_idempotent=True)
 
@@ -67,19 +67,19 @@ def mutate(
     variables : mapping
         Values of the variables that the document declares.
     is_idempotent : bool
-        True if sending the mutation twice does no harm: then the mutation is retried like a query.
-        Otherwise the mutation is retried only if the backend cannot have processed the first
-        request: no connection was made, or the answer has ``Retry-After``.
+        True if sending the mutation twice does no harm: then it is retried like a query. Otherwise
+        the mutation is retried only if the backend cannot have processed the first request: no
+        connection was made, or the response has ``Retry-After``.
 
     Returns
     -------
     dict
-        The ``data`` of the answer.
+        The ``data`` of the response.
 
     Raises
     ------
     BackendError
-        If the backend refuses or cannot be reached.
+        If the backend refuses the request, or cannot be reached.
     """
     return _exchange(client, document, variables, is_idempotent=is_idempotent)
 
@@ -95,7 +95,8 @@ def _exchange(
         try:
             return client.post("/graphql", payload, operation=name, what=what)
         except Transient as transient:
-            # A mutation may have been carried out although no answer arrived, so do not repeat it.
+            # A mutation may have been carried out although no response arrived, so do not repeat
+            # it.
             if is_idempotent or transient.is_refusal or transient.is_put_off:
                 raise
             raise transient.error from transient
@@ -144,7 +145,7 @@ def _data(client: Client, name: str, what: str, body: Any) -> dict[str, Any]:
 
 
 def _named(operation: str, variables: Mapping[str, Any]) -> str:
-    """Return an operation's name, and the run, project or artifact of the request, for errors."""
+    """Return a request's name for errors, such as ``Run of 'team/project/abc123'``."""
     parts = (
         next((str(variables[name]) for name in names if variables.get(name)), None)
         for names in (ENTITY, PROJECT, NAME)
@@ -154,7 +155,7 @@ def _named(operation: str, variables: Mapping[str, Any]) -> str:
 
 
 def query_project(client: Client, document: str, variables: Mapping[str, Any]) -> dict[str, Any]:
-    """Send a query about one project and return the field ``project`` of the answer.
+    """Send a query about one project and return the field ``project`` of the response.
 
     Parameters
     ----------
@@ -189,7 +190,7 @@ def query_project(client: Client, document: str, variables: Mapping[str, Any]) -
 def query_run(
     client: Client, document: str, path: RunPath, *, run_variable: str = "name", **variables: Any
 ) -> dict[str, Any]:
-    """Send a query about one run and return the field ``run`` of the answer.
+    """Send a query about one run and return the field ``run`` of the response.
 
     Parameters
     ----------
@@ -231,7 +232,7 @@ def query_run(
 
 
 def _ids_of_name(client: Client, path: RunPath) -> list[str]:
-    """Return the ids of a few runs that have the given run id as their display name."""
+    """Return the ids of a few runs whose display name is the run id in ``path``."""
     variables = {
         "entity": path.entity,
         "project": path.project,
@@ -261,12 +262,12 @@ def _said_of_name(path: RunPath, ids: list[str]) -> str:
 
 
 def fetch_run(client: Client, path: RunPath, *, is_light: bool = False) -> dict[str, Any]:
-    """Return the fields of a run, in one request; ``is_light`` omits config and metrics."""
+    """Request a run, and return its fields; ``is_light`` omits config, metrics and history keys."""
     return query_run(client, documents.RUN_LIGHT if is_light else documents.RUN, path)
 
 
 def fetch_history_keys(client: Client, path: RunPath) -> dict[str, Any]:
-    """Return ``historyKeys`` of a run: types and counts of its keys, and its last step."""
+    """Request ``historyKeys`` of a run: types and counts of the run's keys, and its last step."""
     found = query_run(client, documents.RUN_HISTORY_KEYS, path).get("historyKeys") or {}
     with answer_to(client, "RunHistoryKeys", f"'{path}'"):
         return dict(found)

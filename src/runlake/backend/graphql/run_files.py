@@ -42,7 +42,7 @@ def fetch_run_files(
     pattern : str, optional
         Pattern of SQL's LIKE: ``%`` matches any characters, ``_`` one character.
     cursor : str, optional
-        Cursor of the previous page; the first page if omitted.
+        Cursor at the end of the previous page; the first page is requested if omitted.
     limit : int
         Maximum number of files on the page.
     upload : bool
@@ -51,7 +51,7 @@ def fetch_run_files(
     Returns
     -------
     dict
-        ``fileCount`` of the whole run, and the connection ``files``.
+        ``fileCount``, the number of all files of the run, and the GraphQL connection ``files``.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def fetch_run_files(
 
 
 def promised_md5(node: Mapping[str, Any]) -> str | None:
-    """Return the MD5 in base64 that a backend promises of a file; None if absent or malformed.
+    """Return a file's MD5 digest in base64, as the backend states it; None if absent or malformed.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def send_run_file(client: Client, run: RunPath, source: Path, name: str) -> None
 
 
 def delete_run_file(client: Client, file_id: str, project_id: int | None) -> None:
-    """Delete a file by its id on the backend; raise `BackendError` if the backend refuses."""
+    """Delete a file of a run by the file's id; raise `BackendError` if the backend refuses."""
     variables = {"files": [file_id], "projectId": project_id}
     mutate(client, documents.DELETE_FILES, variables, is_idempotent=False)
 

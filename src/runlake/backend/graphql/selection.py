@@ -1,4 +1,4 @@
-"""A GraphQL document as a tree of immutable values, from which parts can be removed; no I/O."""
+"""A GraphQL document as a tree of immutable values; fields and arguments can be removed."""
 
 from __future__ import annotations
 
@@ -56,20 +56,20 @@ Arguments = tuple[tuple[str, Value], ...]
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """A selected field with its subselections.
+    """A field that a document selects, with the selections inside the field.
 
     Parameters
     ----------
     name : str
         Name of the field; ``... on TYPE`` for an inline fragment.
     alias : str
-        Name of the field in the answer.
+        Name of the field in the response.
     arguments : tuple of pairs
         Names and values; an input object is a tuple of pairs too.
     directives : str
         The directives' text in the document.
     children : tuple of Selection
-        The subselections; empty for a leaf.
+        The selections inside the field; empty for a scalar.
     """
 
     name: str
@@ -111,7 +111,7 @@ class Operation:
         return f"{self.kind} {self.name}{brackets(declared)} {{ {asked} }}"
 
     def placed(self) -> Iterator[tuple[str, Selection]]:
-        """Yield a pair for each selection at any depth: its parent's type, and the selection."""
+        """Yield each selection at any depth, as a pair of its parent's type and the selection."""
         root = "Mutation" if self.kind == "mutation" else "Query"
         return _placed(root, self.selections)
 
@@ -155,7 +155,7 @@ def _mapped(
 
 
 def _type_of(parent: str, selection: Selection) -> str:
-    """Return the name of the type of a selection's value in W&B's schema."""
+    """Return the type of a selection's value, by its name in W&B's schema."""
     if selection.name.startswith("..."):
         return selection.name.split()[-1]
     if selection.name == "node":

@@ -18,7 +18,7 @@ HISTORY, EVENTS, SUMMARY = "wandb-history.jsonl", "wandb-events.jsonl", "wandb-s
 def create_run(
     client: Client, run: RunPath, fields: Mapping[str, Any]
 ) -> tuple[str, RunPath, bool]:
-    """Create a run.
+    """Create a run; return its id for mutations, its path, and whether the run is new.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def create_run(
         If the backend refuses.
     """
     variables = {"name": run.run_id, "project": run.project, "entity": run.entity, **fields}
-    # Do not retry: the answer to a second request would say that the run existed before.
+    # Do not retry: the response to a second request would say that the run existed before.
     answer = mutate(client, documents.SEND_RUN, variables, is_idempotent=False)
     payload = answer.get("upsertBucket") or {}
     try:
@@ -64,7 +64,7 @@ def send_lines(
     *,
     exit_code: int | None = None,
 ) -> None:
-    """Send lines of a run to the file stream; lines that are sent twice are stored once.
+    """Send lines of a run's files to W&B's file stream; a line that is sent twice is stored once.
 
     Parameters
     ----------
@@ -73,8 +73,8 @@ def send_lines(
     run : RunPath
         Path of the run.
     files : mapping of str to tuple of int and sequence of str
-        For the name of each file, the position of the first line in it, from 0, and the lines, each
-        a JSON text.
+        For each file name, the 0-based index in the file at which the first line is stored, and the
+        lines, each a JSON text.
     exit_code : int, optional
         Ends the run: 0 for a run that finished, another number for one that failed.
 
@@ -93,6 +93,9 @@ def send_lines(
 
 
 def remove_run(client: Client, run_id: str) -> None:
-    """Delete a run that was just created; ``run_id`` is its id for mutations."""
+    """Delete a run that was just created.
+
+    ``run_id`` is the run's id for mutations, not the id in the run's path.
+    """
     variables = {"id": run_id, "deleteArtifacts": False}
     mutate(client, documents.DELETE_RUN, variables, is_idempotent=True)

@@ -1,4 +1,4 @@
-"""Detect answers of a wrong shape, and raise `ProtocolError` for them."""
+"""Detect GraphQL responses of a wrong shape, and raise `ProtocolError`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 from runlake.backend.http.client import Client
 from runlake.errors import ProtocolError, RunlakeError
 
-# The exceptions that reading an answer of a wrong shape can raise.
+# The exceptions that reading a response of a wrong shape can raise.
 WRONG = (
     *(AttributeError, IndexError, KeyError, OverflowError),
     *(RecursionError, TypeError, ValueError),
 )
-# Names of fields whose values are objects, in answers to any document.
+# Names of fields whose values are objects, in responses to any document.
 OBJECTS = {
     "addAliases", "apiKeys", "artifact", "artifactCollection", "artifactCollectionMembership",
     "artifactCollections", "artifactMembership", "artifactMemberships", "artifactSequence",
@@ -38,7 +38,7 @@ INT64 = range(-(2**63), 2**63)
 
 
 def int64(value: Any) -> int:
-    """Convert a number of an answer to an integer that fits into 64 bits (SQLite, Arrow, polars).
+    """Convert a response's number to an integer of at most 64 bits, as SQLite and Arrow require.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def int64(value: Any) -> int:
 
 @contextmanager
 def answer_to(client: Client, operation: str, what: str) -> Iterator[None]:
-    """Raise `ProtocolError` instead of other errors that a malformed answer causes in this block.
+    """Within the context, convert errors that a malformed response causes to `ProtocolError`.
 
     Parameters
     ----------
@@ -67,11 +67,12 @@ def answer_to(client: Client, operation: str, what: str) -> Iterator[None]:
     Raises
     ------
     ProtocolError
-        If the answer's shape is not the one that the protocol requires.
+        If the response's shape is not the one that the protocol requires.
     """
     try:
         yield
     except RunlakeError:
+        # Some of these errors are also subclasses of those in WRONG, such as ValueError.
         raise
     except WRONG as error:
         raise ProtocolError(
@@ -84,14 +85,14 @@ def answer_to(client: Client, operation: str, what: str) -> Iterator[None]:
 
 
 def find_misplaced(data: object, place: str = "data") -> str | None:
-    """Find a value in an answer that is not an object or list although the protocol requires one.
+    """Find a value in a response that must be an object or a list, but is not.
 
     Parameters
     ----------
     data : object
-        The answer's data, or a part of it; null is allowed everywhere.
+        The response's data, or a part of it; null is allowed everywhere.
     place : str
-        Path of ``data`` in the answer.
+        Path of ``data`` in the response.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Detect lists whose pages never end or are repeated."""
+"""Detect lists of a backend whose pages never end or are repeated."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Walk:
         self._problem: str | None = None
 
     def note(self, cursor: str | None, n_new: int, *, has_next: bool) -> None:
-        """Record a page.
+        """Record a page that was read; `check` raises an error if the page is wrong.
 
         Parameters
         ----------
@@ -54,7 +54,7 @@ class Walk:
         n_new : int
             Number of objects on the page that no earlier page had.
         has_next : bool
-            True if the page announces another page.
+            True if the page announces a next page.
         """
         self._n_pages += 1
         self._n_idle = 0 if n_new else self._n_idle + 1

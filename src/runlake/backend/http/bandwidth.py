@@ -49,5 +49,5 @@ class Bandwidth:
 
 @cache
 def shared_bandwidth(bytes_per_second: int) -> Bandwidth:
-    """Return the object that limits all downloads of this process to a rate."""
+    """Return the `Bandwidth` that all downloads of this process with the same limit share."""
     return Bandwidth(bytes_per_second)

@@ -11,10 +11,10 @@ from typing import Protocol
 
 
 class Budget(Protocol):
-    """Limits requests to the API; several clients may share a budget."""
+    """A rate limiter for requests to the API; several clients may share one `Budget`."""
 
     def acquire(self, timeout: float) -> float:
-        """Wait for a turn to send a request.
+        """Wait until the rate limit allows another request.
 
         Parameters
         ----------
@@ -24,23 +24,24 @@ class Budget(Protocol):
         Returns
         -------
         float
-            When the turn was taken, to be passed to `learn`.
+            The turn: the time at which the request may be sent, in seconds on the limiter's own
+            clock. Pass it to `learn`.
 
         Raises
         ------
         TimeoutError
-            If there is no turn within the timeout.
+            If the limit allows no request within the timeout.
         """
 
     def learn(self, turn: float, status: int, headers: Mapping[str, str]) -> None:
-        """Change the rate according to what an answer says about the API's rate limit.
+        """Adapt the rate to the rate limit that a response describes.
 
         Parameters
         ----------
         turn : float
             What `acquire` returned for the request.
         status : int
-            HTTP status of the answer.
+            HTTP status of the response.
         headers : mapping
-            Headers of the answer; names are case-insensitive.
+            Headers of the response; names are case-insensitive.
         """

@@ -46,9 +46,9 @@ if TYPE_CHECKING:
 
 USER_AGENT = "runlake/0.1"
 MAX_REDIRECTS = 5
-# A host that is up accepts a connection quickly, however long its answers take.
+# A host that is up accepts a connection quickly, however long its responses take.
 CONNECT_SECONDS = 10.0
-ANSWER_TIMEOUTS = 4  # limit for a whole answer of the API, in multiples of the timeout
+ANSWER_TIMEOUTS = 4  # limit for a whole response of the API, in multiples of the timeout
 HEAD_TIMEOUTS = 2  # limit for the headers of a file, in multiples of the timeout
 # Few headers, because hosts parse each one. HTTP/1.1 keeps connections open without a header.
 DOWNLOAD_HEADERS = (
@@ -63,9 +63,9 @@ T = TypeVar("T")
 
 
 class Client:
-    """Sends requests to one backend and to the storage hosts that it names.
+    """Sends requests to one backend, and to the storage hosts in the backend's URLs.
 
-    The first request opens the first socket. A forked child opens its own connections.
+    The first request opens the first socket. A forked child process opens its own connections.
 
     Parameters
     ----------
@@ -79,8 +79,8 @@ class Client:
         self.settings = settings
         self.budget = budget
         self.round_trip = 0.0  # duration of the last request to the API, in seconds
-        self.bytes_per_second = 0.0  # of the last long download; 0 if there was none
-        self.n_requests = 0  # to the API and to storage hosts, with retries
+        self.bytes_per_second = 0.0  # rate of the last long download; 0 before the first
+        self.n_requests = 0  # requests to the API and to storage hosts, with retries
         self._origin = origin_of(settings.base_url)
         self._counting = threading.Lock()
         self._file_latency = math.inf
@@ -88,6 +88,7 @@ class Client:
         self._failures = Failures(settings)
 
     def __getstate__(self) -> dict[str, Any]:
+        # Sockets and locks cannot be pickled: the copy opens connections of its own.
         return {"settings": self.settings, "budget": self.budget}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -95,20 +96,21 @@ class Client:
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port of the API."""
+        """Scheme, host and port of the API, such as ``https://api.wandb.ai:443``."""
         return self._origin
 
     @property
     def latency(self) -> float:
-        """The time until a host begins to answer, in seconds.
+        """An estimate of the time until a host begins to answer, in seconds.
 
-        This is the smaller of two times: the time of the last request to the API, and the shortest
-        time after which a storage host began to answer.
+        This is the smaller of two durations: the duration of the last request to the API, and the
+        shortest wait until a storage host began to answer. It is 0 before the first request to the
+        API.
         """
         return min(self.round_trip, self._file_latency)
 
     def post(self, path: str, payload: object, *, operation: str, what: str | None = None) -> Any:
-        """Post JSON to the API, without retries, and return the JSON of its answer.
+        """Post JSON to the API once, without retries, and return the parsed JSON of the response.
 
         Parameters
         ----------
@@ -125,14 +127,14 @@ class Client:
         Returns
         -------
         Any
-            The parsed body of a 2xx answer.
+            The parsed body of a 2xx response.
 
         Raises
         ------
         Transient
-            If another try may succeed; contains the error to show.
+            If another attempt may succeed; contains the error to show to the user.
         BackendError
-            If another try would fail too.
+            If another attempt would fail too.
         OfflineError
             In offline mode.
         """
@@ -189,31 +191,31 @@ class Client:
         what: str = "a file",
         begun: Begun[Any] | None = None,
     ) -> Iterator[Reply]:
-        """Get a file from a storage host; the API key is sent only to the API's own origin.
+        """Request a file from a storage host, and yield the response.
 
         Parameters
         ----------
         url : str
-            Absolute http(s) URL. Redirects are followed. Whether the API key is sent is decided
-            separately for each host.
+            Absolute http(s) URL. Redirects are followed. The API key is sent only to a URL, or
+            target of a redirect, that has the API's own origin.
         headers : mapping
             Request headers, such as ``Range`` or ``If-None-Match``.
         stop : Stop, optional
-            Ends the request when set, from any thread.
+            A flag that ends the request; any thread may set it.
         what : str
-            The words that name the file in errors.
+            Name of the file in error messages.
         begun : Begun, optional
-            The request with these headers, if `begin` has sent it already.
+            This request as `begin` yielded it, if `begin` has sent it already.
 
         Yields
         ------
         Reply
-            An answer of any status except a redirect. Its body must be read inside the context.
+            A response with any status except a redirect. Its body must be read inside the context.
 
         Raises
         ------
         Transient
-            If another try may succeed; contains `Unreachable`.
+            If another attempt may succeed; contains `Unreachable`.
         FileTransferError
             If the URL, or the URL of a redirect, is not http(s), or there are too many redirects.
         OfflineError
@@ -230,6 +232,7 @@ class Client:
             try:
                 response = transport.resume(begun) if begun else transport.get(request)
             except httpx.HTTPError as error:
+                # `Stop.set` shuts the socket down, so that the request fails: raise `Stopped` then.
                 stop.check()
                 raise self._failures.of_download(error, url, what) from without_frames(error)
             self._note_latency(begun.seconds if begun else time.monotonic() - started)
@@ -260,29 +263,31 @@ class Client:
         max_bytes: int,
         what: str = "files",
     ) -> Iterator[list[Begun[T]]]:
-        """Request many small files of one storage host from this thread.
+        """Request many small files from one storage host, all in the calling thread.
 
         Parameters
         ----------
         waiting : deque
-            The files to request, at least one, in any form that ``file_of`` accepts. An element is
-            removed when its request is sent. Elements that remain at the end must be requested by
+            The files to request, in any form that ``file_of`` accepts. An element is removed when
+            its request is sent. The caller must request the elements that remain at the end with
             `open`.
         file_of : callable
-            Returns the URL of an element, and request headers. All URLs have the same origin.
+            Takes an element, and returns its URL and its request headers. All URLs must have the
+            same origin.
         stop : Stop
-            Ends the requests when set, from any thread.
+            A flag that ends the requests; any thread may set it.
         n_connections : int
             Maximum number of connections.
         max_bytes : int
-            Longer bodies are not read.
+            Bodies longer than this number of bytes are left for `open` to read.
         what : str
-            The words that name the files in errors.
+            Name of the files in error messages.
 
         Yields
         ------
         list of Begun
-            Answers that are complete or partly read, to be passed to `open`.
+            Sent requests, each with the part of its response that has arrived. Pass a request to
+            `open` to read its whole response.
         """
         self._refuse_offline("a download")
 
@@ -303,16 +308,18 @@ class Client:
         )
 
     def learn(self, begun: Begun[Any], url: str, headers: Mapping[str, str]) -> None:
-        """Update latency and rate limit from an answer that is used without `open`, as `open` does.
+        """Update the latency and the rate limit from a response of `begin`.
+
+        `open` does this itself. Call this method for a response that is read without `open`.
 
         Parameters
         ----------
         begun : Begun
-            A complete answer to a request of `begin`.
+            A request of `begin` whose response is complete.
         url : str
             The URL of the request.
         headers : mapping
-            Headers of the answer; names are in lower case.
+            Headers of the response; names are in lower case.
         """
         self._note_latency(begun.seconds)
         self._learn(url, begun.request.turn, begun.answer.status, headers)
@@ -326,30 +333,32 @@ class Client:
         *,
         what: str = "a file",
     ) -> tuple[int, Mapping[str, str]]:
-        """Send a file to a storage host in pieces; the API key is sent only to the API's origin.
+        """Upload a file to a storage host in pieces; return status and headers of the response.
+
+        The API key is sent only if the URL has the API's own origin.
 
         Parameters
         ----------
         url : str
             Absolute http(s) URL; redirects are not followed.
         content : binary file
-            Read from its current position.
+            The file to send, from its current position on.
         n_bytes : int
             Number of bytes to send; the file may be longer.
         headers : mapping
             Request headers.
         what : str
-            The words that name the file in errors.
+            Name of the file in error messages.
 
         Returns
         -------
         tuple of int and mapping
-            Status and headers of the answer.
+            Status and headers of the response.
 
         Raises
         ------
         Transient
-            If another try may succeed; contains `Unreachable`.
+            If another attempt may succeed; contains `Unreachable`.
         FileTransferError
             If the URL is not http(s).
         OfflineError
@@ -389,7 +398,7 @@ class Client:
         self._file_latency = min(self._file_latency, seconds or math.inf)
 
     def quote(self, text: object) -> str:
-        """Return a server's text for an error message: shortened, without the API key."""
+        """Return a server's text for an error message: shortened, with the API key masked."""
         return self._failures.quote(text)
 
     def host_of(self, url: str) -> str:
@@ -456,7 +465,7 @@ class Client:
         return asked
 
     def _parsed(self, url: str, what: str) -> tuple[Host, bytes]:
-        """Return the host of a URL, and path and query for the request line.
+        """Return a URL's host, and its path and query for the request line.
 
         httpx logs the URL of each request. So the URL is passed to httpx without the query, and the
         signed query is passed in the extension ``target``.
@@ -483,7 +492,10 @@ class Client:
             ) from None
 
     def _answer(self, response: httpx.Response, what: str) -> bytes:
-        """Return the decoded body of an answer, unless it is implausibly large."""
+        """Return the decompressed body of a response.
+
+        Raise `ProtocolError` if the body is implausibly large, or cannot be decompressed.
+        """
         try:
             return read_answer(response.iter_raw(), response.headers.get("content-encoding", ""))
         except TooLarge as error:
@@ -508,7 +520,10 @@ class Client:
             )
 
     def _turn(self, url: str, operation: str) -> float:
-        """Count a request, and wait until the rate limit allows it; only the API has a limit."""
+        """Count a request, wait until the rate limit allows it, and return its turn for `_learn`.
+
+        A request to a storage host does not wait; its turn is 0.
+        """
         with self._counting:
             self.n_requests += 1
         # Requests to storage hosts do not count for the limit of the API.
@@ -544,7 +559,7 @@ class Client:
 
 
 def _as_json(payload: object, what: str) -> bytes:
-    """Encode a request; raise `InvalidType` if JSON cannot represent one of its arguments."""
+    """Encode a request's payload as JSON; raise `InvalidType` if JSON cannot represent it."""
     try:
         return json.dumps(payload).encode()
     except (TypeError, RecursionError) as error:
@@ -552,7 +567,7 @@ def _as_json(payload: object, what: str) -> bytes:
 
 
 def _check_host(url: httpx.URL) -> None:
-    """Raise ValueError for a host name that httpx accepts in a URL but cannot connect to."""
+    """Raise ValueError for a host name that httpx accepts in a URL, but cannot connect to."""
     _ = url.host
 
 

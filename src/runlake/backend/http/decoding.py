@@ -1,4 +1,4 @@
-"""Decompress bodies of answers, in pieces of bounded size."""
+"""Decompress the bodies of HTTP responses, in pieces of bounded size."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PIECE_BYTES = 1 << 20
 HEADER_BYTES = 2
 GZIP_OR_ZLIB = 47  # zlib's window bits for "detect a gzip or zlib header"
 GZIP = b"\x1f\x8b"
-# An answer that is longer than MAX_ANSWER_BYTES is refused. An answer that is longer than
+# A response that is longer than MAX_ANSWER_BYTES is refused. A response that is longer than
 # MAX_DENSE_BYTES is refused if it was compressed by more than MAX_DENSITY, as JSON never is.
 MAX_ANSWER_BYTES = 512 << 20
 MAX_DENSE_BYTES = 64 << 20
@@ -25,11 +25,11 @@ class NotDecodable(Exception):
 
 
 class TooLarge(Exception):
-    """An answer is implausibly large; the message says how large."""
+    """A response is implausibly large; the message says how large."""
 
 
 def read_answer(arriving: Iterator[bytes], encoding: str) -> bytes:
-    """Return a whole body, decoded.
+    """Return the whole body of a response, decompressed.
 
     Parameters
     ----------
@@ -41,12 +41,12 @@ def read_answer(arriving: Iterator[bytes], encoding: str) -> bytes:
     Returns
     -------
     bytes
-        At most `MAX_ANSWER_BYTES`.
+        The decompressed body, at most `MAX_ANSWER_BYTES` long.
 
     Raises
     ------
     NotDecodable
-        See `decoded`.
+        If the body cannot be decompressed, as in `decoded`.
     TooLarge
         If the body is implausibly large, or looks like a decompression bomb.
     """
@@ -63,7 +63,7 @@ def read_answer(arriving: Iterator[bytes], encoding: str) -> bytes:
 
 
 def decoded(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
-    """Yield a decompressed body, in pieces of at most 1 MiB.
+    """Decompress a body, and yield it in pieces of at most 1 MiB.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def decoded(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
         Pieces of the encoded body.
     encoding : str
         The header ``Content-Encoding``; empty means none. If the header says gzip, but the body is
-        not gzip, the body is yielded unchanged. Such answers exist: a storage host repeats the
+        not gzip, the body is yielded unchanged. Such responses exist: a storage host repeats the
         header that it received with the upload, without checking it.
 
     Raises
@@ -90,7 +90,10 @@ def decoded(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
 
 
 def encoding_of(header: str) -> str:
-    """Return the encodings in a ``Content-Encoding``, without values that mean no encoding."""
+    """Return the encodings that a ``Content-Encoding`` header names, joined by commas.
+
+    Values that mean no encoding are left out. So an empty string means a plain body.
+    """
     named = (one.strip().lower() for one in header.split(","))
     return ", ".join(one for one in named if one not in PLAIN)
 

@@ -24,12 +24,12 @@ from runlake.errors import (
 from runlake.settings import Settings
 
 MAX_ERROR_BYTES = 64 << 10
-# Errors of a connection that was open, but ended before the whole answer arrived.
+# Errors of a connection that was open, but ended before the whole response arrived.
 CUT = (httpx.RemoteProtocolError, httpx.ReadError)
 
 
 class Failures:
-    """Makes the errors of one client.
+    """Creates the errors that one `Client` raises.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class Failures:
         self._origin = origin_of(settings.base_url)
 
     def quote(self, text: object) -> str:
-        """Return a server's text for an error message: shortened, without the API key."""
+        """Return a server's text for an error message: shortened, with the API key masked."""
         return safe_words(str(text), self._settings.api_key)
 
     def host_of(self, url: str) -> str:
@@ -50,7 +50,7 @@ class Failures:
         return self.quote(origin_of(url))
 
     def refusal(self, response: httpx.Response, operation: str, what: str) -> Exception:
-        """Return the error for an answer of the API whose status is not 2xx."""
+        """Return the error for a response of the API whose status is not 2xx."""
         status = response.status_code
         facts = {"operation": operation, "origin": self._origin, "status": status}
         said = self._said(response)
@@ -71,7 +71,7 @@ class Failures:
         return error
 
     def not_json(self, content: bytes, status: int, operation: str, what: str) -> ProtocolError:
-        """Return the error for an answer of the API that is not JSON."""
+        """Return the error for a response of the API that is not JSON."""
         page = content[:MAX_ERROR_BYTES].decode(errors="replace")
         text = self.quote(html_title(page) if page.lstrip().startswith("<") else page[:100])
         glimpse = f": {text!r}" if text else ""
@@ -84,7 +84,10 @@ class Failures:
         )
 
     def of_download(self, error: Exception, url: str, what: str) -> Exception:
-        """Return the error for a download whose connection failed, or whose encoding is wrong."""
+        """Return the error of runlake for an error that a download raised.
+
+        ``error`` is an error of httpx, or says that the body is malformed or too long.
+        """
         if isinstance(error, httpx.HTTPError):
             return Transient(self.unreachable(error, f"The download of {what}", url, "Download"))
         return FileTransferError(f"{self.host_of(url)} did not send {what} correctly: {error}.")
@@ -126,7 +129,11 @@ class Failures:
         return Unreachable(f"{what} at {place} {verb} ({reason}). {way_out}", **facts)
 
     def _said(self, response: httpx.Response) -> str:
-        """Return the text of an answer that is not 2xx, after a colon, for an error message."""
+        """Return the message in a response that is not 2xx, as text to append to an error.
+
+        The text begins with a colon, and is empty if there is no message. For a redirect, the text
+        names the target without its query.
+        """
         if response.status_code in REDIRECTS:
             place = bare(response.extensions[LOCATION])
             return f": a redirect to {self.quote(repr(place))}; check WANDB_BASE_URL"

@@ -1,4 +1,4 @@
-"""Parse an answer's headers about a rate limit, without I/O."""
+"""Parse the headers of a response that describe a rate limit; this module does no I/O."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class RateHeaders:
     def is_scarce(self) -> bool:
         """True if less than half of the window's requests remain.
 
-        The value is True if the headers do not state the limit, and False if they do not state how
-        many requests remain.
+        If the headers do not state how many requests remain, the value is False. If they state this
+        number, but no limit, the value is True.
         """
         if self.remaining is None:
             return False
@@ -52,7 +52,7 @@ class RateHeaders:
 
 
 def parse_rate_headers(headers: Mapping[str, str], status: int = 200) -> RateHeaders | None:
-    """Parse the rate limit in the headers of an answer.
+    """Return the rate limit that the headers of a response describe.
 
     Parameters
     ----------
@@ -62,8 +62,8 @@ def parse_rate_headers(headers: Mapping[str, str], status: int = 200) -> RateHea
         in front, ``RateLimit-Policy`` and ``RateLimit`` (drafts of the IETF HTTPAPI working group),
         and ``Retry-After``.
     status : int
-        HTTP status. ``Retry-After`` is read only if the status is 429, because in a 503 answer this
-        header does not describe a rate limit.
+        HTTP status. ``Retry-After`` is read only if the status is 429, because in a 503 response
+        this header does not describe a rate limit.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""A storage host's answer whose body has not been read yet."""
+"""A storage host's response whose body has not been read yet."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ MAX_UNANNOUNCED = 2 << 30
 
 
 class Reply:
-    """An answer whose body can be read inside the context of `Client.open`.
+    """A response whose body can be read inside the context of `Client.open`.
 
     Parameters
     ----------
     response : FileResponse
-        The answer.
+        The response; its headers have been read, its body has not.
     stop : Stop
         A flag that ends the reading of the body when it is set.
     bandwidth : Bandwidth or None
-        Limits the rate of the body.
+        Limits the speed at which the body is read; no limit if None.
     fail : callable
         Converts an error of httpx, or an error about the body, to an error of runlake.
     """
@@ -45,12 +45,12 @@ class Reply:
 
     @property
     def status(self) -> int:
-        """HTTP status."""
+        """The HTTP status of the response."""
         return self._response.status_code
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """Headers; names are in lower case."""
+        """The headers of the response, by their names in lower case."""
         return self._response.headers
 
     def iter_raw(self) -> Iterator[bytes]:
@@ -61,7 +61,7 @@ class Reply:
         Transient
             If the connection breaks before the announced length, or is too slow.
         FileTransferError
-            If the host announces no length and sends more than `MAX_UNANNOUNCED`.
+            If the host announces no length, and sends more than `MAX_UNANNOUNCED` bytes.
         """
         return self._iter(self._response.pieces, None if self._n_promised else MAX_UNANNOUNCED)
 
@@ -71,8 +71,8 @@ class Reply:
         Parameters
         ----------
         max_bytes : int, optional
-            Maximum length of the body; by default `MAX_UNANNOUNCED`, or no limit if the host
-            announces a length.
+            Maximum length of the decompressed body. By default `MAX_UNANNOUNCED`, or no limit if
+            the host announces the length of a body without compression.
 
         Raises
         ------
@@ -101,6 +101,7 @@ class Reply:
                     self._bandwidth.take(len(piece), self._stop)
                 yield piece
         except httpx.HTTPError as error:
+            # `Stop.set` shuts the socket down, so that the read fails: raise `Stopped` then.
             self._stop.check()
             raise self._fail(error) from without_frames(error)
         except (NotDecodable, _TooLong) as error:

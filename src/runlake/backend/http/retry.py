@@ -33,7 +33,7 @@ class Transient(Exception):
         The server's ``Retry-After``: seconds or an HTTP date.
     is_refusal : bool
         True for a failure that is rarely temporary, such as a refused connection. The request is
-        then tried only `MAX_REFUSALS` times.
+        then sent at most `MAX_REFUSALS` times.
     """
 
     def __init__(
@@ -46,24 +46,25 @@ class Transient(Exception):
 
     @property
     def is_put_off(self) -> bool:
-        """True if the server sent ``Retry-After``, so that it did not process the request."""
+        """True if the server sent ``Retry-After``: then it did not process the request."""
         return self.retry_after is not None
 
 
 def tries(settings: Settings) -> Iterator[AbstractContextManager[object]]:
-    """Yield a context for each try, until a try succeeds or fails permanently, or the time is up.
+    """Yield a context for each attempt, until one succeeds or fails permanently, or the time is up.
 
-    A try is the body of the context. The body raises `Transient` if another try may succeed.
+    The caller makes an attempt inside its context, and raises `Transient` in the context if another
+    attempt may succeed.
 
     Parameters
     ----------
     settings : Settings
-        ``retry_timeout`` limits all tries together, in seconds.
+        ``retry_timeout`` limits all attempts together, in seconds.
 
     Raises
     ------
     Exception
-        The ``error`` of the last `Transient`; its attribute ``attempts`` is the number of tries.
+        The ``error`` of the last `Transient`; its attribute ``attempts`` is the number of attempts.
     """
     first = _FirstTry()
     started = time.monotonic()
@@ -99,7 +100,8 @@ def tries(settings: Settings) -> Iterator[AbstractContextManager[object]]:
             wait_max=10,
         ):
             if failure is not None:
-                # Report the failure as stamina's first try, so that stamina decides about a second.
+                # Report the failure as stamina's first attempt, so that stamina decides about a
+                # second.
                 failed, failure = failure, None
                 with attempt:
                     _raise(failed)
@@ -113,7 +115,10 @@ def tries(settings: Settings) -> Iterator[AbstractContextManager[object]]:
 
 
 class _FirstTry(AbstractContextManager[None]):
-    """The first try, without stamina: preparing stamina takes longer than most tries."""
+    """The context of the first attempt.
+
+    It does not use stamina, because preparing stamina takes longer than most attempts.
+    """
 
     failure: Transient | None = None
 
@@ -130,7 +135,7 @@ def _raise(error: Transient) -> None:
 
 
 def retry(action: Callable[[], T], settings: Settings) -> T:
-    """Call an action until it succeeds or fails permanently, or the time is up; see `tries`."""
+    """Call an action, with retries as `tries` describes, and return the action's result."""
     for attempt in tries(settings):
         with attempt:
             return action()
@@ -138,9 +143,9 @@ def retry(action: Callable[[], T], settings: Settings) -> T:
 
 
 def retry_after_seconds(retry_after: str | None) -> float | None:
-    """Return the seconds from now that the header ``Retry-After`` states (RFC 9110, 10.2.3).
+    """Convert a ``Retry-After`` header to a number of seconds from now (RFC 9110, 10.2.3).
 
-    The header is a number of seconds or an HTTP date. Return None if it is neither.
+    The header is a number of seconds or an HTTP date. Return None if the header is neither.
     """
     if not retry_after:
         return None

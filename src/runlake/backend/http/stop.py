@@ -23,14 +23,14 @@ class Stop:
 
     @contextmanager
     def child(self) -> Iterator[Stop]:
-        """Yield a new flag for a part of the work.
+        """Yield a new flag that cancels only a part of the work.
 
-        If this flag is set, the new flag is set too. If the new flag is set, this flag does not
-        change.
+        Setting this flag sets the new flag too. Setting the new flag does not change this flag.
         """
         child = Stop()
         with self._guard:
             self._children.add(child)
+        # Check after adding the child: in the other order, a `set` between the two would miss it.
         if self._event.is_set():
             child.set()
         try:
@@ -69,13 +69,14 @@ class Stop:
 
     @contextmanager
     def watch(self, connection: socket.socket | None) -> Iterator[None]:
-        """Shut a connection down if the work is cancelled inside this block."""
+        """Within the context, shut down a connection as soon as the work is cancelled."""
         if connection is None:
             yield
             return
         with self._guard:
             self._sockets.add(connection)
         try:
+            # Check after adding the socket: in the other order, a `set` between would miss it.
             self.check()
             yield
         finally:

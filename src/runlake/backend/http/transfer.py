@@ -35,7 +35,7 @@ def download_file(
     is_durable: bool = True,
     count: Callable[[int], None] | None = None,
 ) -> None:
-    """Download a file atomically: ``destination`` is replaced once the file is complete.
+    """Download a file atomically: replace ``destination`` only once the download is complete.
 
     Parameters
     ----------
@@ -44,9 +44,9 @@ def download_file(
     url : str
         Absolute http(s) URL.
     destination : Path
-        File to create or replace; missing directories are made.
+        File to create or replace; missing directories are created.
     what : str
-        The words that name the file in errors.
+        Name of the file in error messages.
     md5 : str, optional
         Expected MD5 digest, in base64.
     etag : str, optional
@@ -56,13 +56,13 @@ def download_file(
     is_durable : bool
         Flush the file to disk before it is renamed. Not needed if all readers verify the file.
     count : callable, optional
-        Called with the number of bytes of each piece that arrived. If an attempt fails, it is
-        called with a negative number: minus the bytes of this attempt.
+        Called with the number of bytes of each piece that arrives. If an attempt fails, called once
+        more, with minus the number of bytes that arrived in this attempt.
 
     Raises
     ------
     FileTransferError
-        If the host refuses, or the file is not the expected one.
+        If the host refuses the download, or the file is not the expected one.
     Unreachable
         If the host did not answer within the retry timeout.
     """
@@ -81,6 +81,7 @@ def download_file(
         try:
             _receive(client, url, part, what, md5, etag, max_bytes, note)
         except BaseException:
+            # The next attempt begins at the first byte, which would then be counted twice.
             if arrived:
                 note(-arrived)
             raise
@@ -97,7 +98,10 @@ def download_file(
 
 
 def make_directory(path: Path) -> None:
-    """Make a directory and its parents, to any depth; the recursion of `Path.mkdir` has a limit."""
+    """Create a directory and its missing parents, to any depth.
+
+    `Path.mkdir` cannot create many levels at once, because it calls itself for each missing parent.
+    """
     missing = []
     place = path
     while not place.is_dir() and place != place.parent:
@@ -110,7 +114,7 @@ def make_directory(path: Path) -> None:
 def download_bytes(
     client: Client, url: str, *, what: str, md5: str | None = None, max_bytes: int | None = None
 ) -> bytes:
-    """Download a small file to memory; for arguments and errors see `download_file`."""
+    """Return the bytes of a small file; for arguments and errors see `download_file`."""
 
     def attempt() -> bytes:
         with client.open(url, {}, what=what) as reply:
@@ -142,12 +146,12 @@ def upload_file(
     headers : mapping
         Request headers that the backend requires for the upload.
     what : str
-        The words that name the file in errors.
+        Name of the file in error messages.
 
     Raises
     ------
     FileTransferError
-        If the host refuses.
+        If the host refuses the upload.
     Unreachable
         If the host did not answer within the retry timeout.
     """
@@ -182,8 +186,8 @@ def _receive(
             raise FileTransferError(f"{what} has changed: its ETag is {shown}, not {etag!r}.")
         promised = _promised(reply.headers)
         _check_length(client, url, promised, max_bytes, what)
-        # On a retry the part exists already; never follow a symbolic link that another user may
-        # have put in its place.
+        # On a retry the temporary file exists already; never follow a symbolic link that another
+        # user may have put in its place.
         with open(part, "wb", buffering=WRITE_BYTES, opener=_open_no_link) as file:
             for chunk in reply.iter_bytes(max_bytes):
                 n_bytes += len(chunk)
@@ -200,7 +204,7 @@ def _open_no_link(path: str, flags: int) -> int:
 
 
 def _promised(headers: Mapping[str, str]) -> int | None:
-    """Return the announced length of a file; None without one, or if the body is compressed."""
+    """Return the length that the headers announce; None if absent, or if the body is compressed."""
     length = headers.get("content-length", "")
     is_plain = not encoding_of(headers.get("content-encoding", ""))
     return int(length) if is_plain and length.isdecimal() else None
@@ -246,5 +250,6 @@ def _check_md5(found: bytes, promised: str | None, what: str) -> None:
     if wanted != found:
         raise Transient(
             FileTransferError(f"{what} arrived damaged: its MD5 is not the promised one."),
+            # Few attempts: a host that stores a damaged file would send the whole file each time.
             is_refusal=True,
         )

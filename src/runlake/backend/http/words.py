@@ -25,7 +25,7 @@ _SIGNATURE = r"(?i)\b((?:x-amz-|x-goog-)?(?:signature|credential|security-token)
 
 
 def safe_words(text: str, key: Secret | None = None) -> str:
-    r"""Return a server's text with secrets masked, to be quoted in an error.
+    r"""Return a server's text as it can be quoted in an error: short, with secrets masked.
 
     Parameters
     ----------
@@ -102,9 +102,9 @@ def _spans(text: str, fragments: frozenset[str]) -> Iterator[tuple[int, int]]:
 
 
 def _fragments(key: str) -> frozenset[str]:
-    """Return every sequence of `FRAGMENT` characters in the key or in one of its base64 forms.
+    """Return all substrings of `FRAGMENT` characters of the key and of its base64 forms.
 
-    The sequences are in lower case.
+    The substrings are in lower case.
     """
     forms = [key]
     # Base64 encodes three bytes at a time, so a text has three forms, by its offset modulo 3.
