@@ -52,7 +52,7 @@ def _can_read_type(stored: StoredType) -> bool:
 
 
 def comes_by_pyarrow(read: ExportRead) -> bool:
-    """Return whether pyarrow, instead of polars, decodes the rows of an export that a read needs."""
+    """Return whether pyarrow, not polars, decodes the rows of an export that a read needs."""
     is_slim = read.facts.footer is not None and not has_refused(read.file, PYARROW)
     return is_slim or not (polars_is_usable() and polars_can_scan(read))
 

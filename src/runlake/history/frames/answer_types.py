@@ -1,4 +1,4 @@
-"""The type of each key over all sources of an answer."""
+"""Find the column type of each key from the key's types in all exports and live rows."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ Types: TypeAlias = Mapping[str, "pa.DataType | None"]
 
 
 class AnswerTypes(Mapping[str, "pa.DataType | None"]):
-    """The type of each key; None for a key without a common type, whose column is JSON text.
+    """A mapping from key to Arrow type; None for a key whose column must be JSON text.
 
-    Types of Arrow are made when they are used. Most columns need none: see `simple_type`.
+    The types are the types of the columns that a read returns. Arrow types are created when they
+    are first used. Most columns do not need one: see `simple_type`.
 
     Parameters
     ----------
     stored : mapping of str to sequence of StoredType
-        The different types of each key in its sources, none for a key that is in no source.
+        For each key, its distinct types in exports and live rows. The sequence is empty for a key
+        that none of them has.
     """
 
     def __init__(self, stored: Mapping[str, Sequence[StoredType]]) -> None:
@@ -50,33 +52,36 @@ class AnswerTypes(Mapping[str, "pa.DataType | None"]):
         return len(self._stored)
 
     def items(self) -> ItemsView[str, pa.DataType | None]:
-        """Return keys and types."""
+        """Return pairs of key and Arrow type."""
         return self._arrow.items()
 
     def simple(self, key: str) -> StoredType | None:
-        """Return the type that all sources have for a key, if polars reads it as in the answer."""
+        """Return a key's stored type if all sources share it and polars reads it unchanged.
+
+        None in all other cases.
+        """
         same = self._stored[key]
         return same[0] if len(same) == 1 and same[0].simple is not None else None
 
 
 def simple_type(types: Types, key: str) -> StoredType | None:
-    """Return the stored type of all cells of a key, if polars reads it as the type of the answer.
+    """Return the stored type of a key if all sources share this type and polars reads it unchanged.
 
-    None if the type is not known to be one of the types for which this can be decided without
-    pyarrow; the caller then compares types of Arrow.
+    None in all other cases, and if this cannot be decided without importing pyarrow. The caller
+    then compares Arrow types.
     """
     return types.simple(key) if isinstance(types, AnswerTypes) else None
 
 
 def answer_types(sources: Iterable[Sequence[Column]], keys: Sequence[str] | None) -> Types:
-    """Return the type of each key over all sources.
+    """Return the type of each key's column in the result of a read.
 
     Parameters
     ----------
     sources : iterable of sequences of Column
         The columns of each export and of the live rows.
     keys : sequence of str or None
-        Keys of the answer; None means all keys of the sources, in their order.
+        Keys of the result; None means all keys of the sources, in the order of the sources.
 
     Returns
     -------
@@ -91,7 +96,7 @@ def answer_types(sources: Iterable[Sequence[Column]], keys: Sequence[str] | None
 
 
 def own_types(columns: KeyColumns) -> Types:
-    """Return the types of an answer that has these columns as its only source."""
+    """Return the type of each key's column for a read of only these columns."""
     return _unified([columns], None)
 
 

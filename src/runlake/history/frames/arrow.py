@@ -33,7 +33,7 @@ from runlake.values import STEP, StepRange
 
 
 def answer_schema(types: Types) -> pa.Schema:
-    """Return the Arrow schema of the answer: ``_step``, then the given keys."""
+    """Return the Arrow schema of a read's result: ``_step``, then a column per key."""
     check_polars()
     # Convert one column per type, because polars takes 30 us for each column.
     made = {
@@ -45,7 +45,7 @@ def answer_schema(types: Types) -> pa.Schema:
 def record_batches(
     plan: Plan, types: Types, live: LiveRows, schema: pa.Schema
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of a plan, ascending by step; `CacheCorrupt` if a file is broken."""
+    """Yield a plan's rows as Arrow batches, ascending; raise `CacheCorrupt` if a file is broken."""
     # polars exports a stream in a fifth of the time of single batches, but with other text types.
     is_stream = all(pa.types.is_primitive(dtype) for dtype in schema.types) and not any(
         "\0" in name for name in schema.names
@@ -68,7 +68,7 @@ def iter_frames(plan: Plan, types: Types, live: LiveRows) -> Iterator[pl.DataFra
 
 
 def _queries(plan: Plan, types: Types, live: LiveRows) -> Iterator[pl.LazyFrame]:
-    """Yield the queries of `iter_frames`."""
+    """Yield the lazy frames that `iter_frames` collects, ascending by step."""
     for segment in plan.segments:
         for frame in _segment_frames(segment, types, live):
             yield keep_rows(frame, plan.projection)
@@ -90,7 +90,7 @@ def _segment_frames(segment: Segment, types: Types, live: LiveRows) -> Iterator[
 
 
 def _export_frames(read: ExportRead, types: Types, steps: StepRange) -> Iterator[pl.LazyFrame]:
-    """Yield the rows of an export in slices; row groups that fit in memory are not divided."""
+    """Yield the rows of an export as lazy frames; row groups that fit in memory are not divided."""
     scan = open_export(read)
     groups = whole_groups([group.n_rows for group in read.facts.row_groups], read.row_groups)
     n_columns = len(types) + 1

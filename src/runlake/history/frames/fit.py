@@ -1,4 +1,4 @@
-"""Cast the cells of a source to the type of the answer, or encode them as JSON."""
+"""Cast cells to the type of the result's column, or encode the cells as JSON."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from runlake.history.rows.cells import cell_reader, read_optional
 
 
 def fit_cells(cells: pl.Expr, dtype: pa.DataType, target: pa.DataType) -> pl.Expr:
-    """Cast cells to the answer's type; fields of structs are matched by name.
+    """Cast cells from type ``dtype`` to type ``target``; match fields of structs by name.
 
-    polars alone would match them by position.
+    polars alone would match the fields by position.
     """
     if pa.types.is_null(dtype):
         # In a file without an Arrow schema, polars reads a column without a type as integers.
@@ -49,7 +49,7 @@ def _is_flat(dtype: pa.DataType) -> bool:
 
 
 def json_text(cells: pl.Expr) -> pl.Expr:
-    """Encode cells of any type as JSON; polars' own encoding would lose NaN and infinities."""
+    """Encode cells of any type as JSON text; polars' own encoding would lose NaN and infinities."""
     # An alias is needed: the name of a column may contain a NUL. Python reads the cells through
     # Arrow, which allows no NUL in names.
     return cells.alias("cells").map_batches(

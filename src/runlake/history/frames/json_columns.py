@@ -34,7 +34,7 @@ class _Shape:
 
 
 def frame_of(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
-    """Return rows as a frame.
+    """Return rows of JSON values as a frame.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def frame_of(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
 
 
 def column_of(name: str, values: Sequence[Any], dtype: pl.DataType | None = None) -> pl.Series:
-    """Return values as a column.
+    """Return JSON values as a polars column with their common type.
 
     Parameters
     ----------
@@ -105,7 +105,10 @@ def _encodable(value: Any) -> Any:
 
 
 def json_columns_of(frame: pl.DataFrame, rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Return the columns of `frame_of` that are JSON text, because they have no common type."""
+    """Return the names of the columns that `frame_of` encoded as JSON text.
+
+    The values of these columns have no common type.
+    """
     texts = [name for name, dtype in frame.schema.items() if dtype == pl.String()]
     return tuple(
         name
@@ -124,7 +127,8 @@ def stack(
     frames : sequence of DataFrame
         Frames, which may have different schemas.
     json_columns : sequence of collection of str, optional
-        For each frame its columns that are JSON text; they are JSON text in the result too.
+        For each frame, the names of its columns that are JSON text; these columns are JSON text in
+        the result too.
 
     Returns
     -------
@@ -151,7 +155,7 @@ def stack(
 
 
 def _clashing(frames: Sequence[pl.DataFrame]) -> list[str]:
-    """Return the columns whose types have no common type."""
+    """Return the names of the columns whose types in the frames have no common type."""
     held: dict[str, dict[pa.DataType, None]] = {}
     for frame in frames:
         for column in to_arrow(frame.head(0)).schema:
@@ -160,7 +164,10 @@ def _clashing(frames: Sequence[pl.DataFrame]) -> list[str]:
 
 
 def _shape_of(values: Sequence[Any]) -> _Shape:
-    """Return the common shape of values; the values must not contain None."""
+    """Return the common type of values, and a function that converts a value to it.
+
+    The values must not contain None.
+    """
     kinds = {type(value) for value in values}
     if kinds <= {dict} and kinds:
         return _struct_of(values)

@@ -23,7 +23,7 @@ SCHEMA = {
 
 
 def key_table(facts: Iterable[KeyFacts]) -> pl.DataFrame:
-    """Return a row per key, in alphabetical order.
+    """Return a frame of facts about keys, with a row per key in alphabetical order.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def key_table(facts: Iterable[KeyFacts]) -> pl.DataFrame:
 
 
 def key_table_of_runs(runs: Iterable[tuple[str, Iterable[KeyFacts]]]) -> pl.DataFrame:
-    """Return ``run_id`` and the columns of `key_table`, a row per run and key, run by run.
+    """Return the rows of `key_table` for each run, run by run, after a column ``run_id``.
 
     Parameters
     ----------

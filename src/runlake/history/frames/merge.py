@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def merged_frame(
     frames: Sequence[pl.LazyFrame], types: Mapping[str, pa.DataType | None]
 ) -> pl.LazyFrame:
-    """Merge frames by step; each key has the value of the later frame (reading rule 3).
+    """Merge frames by step; each key has the value of the latest frame (reading rule 3).
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def merged_frame(
         Their rows may be in any order. If a frame has two rows of one step, the values of the later
         row are used.
     types : mapping
-        The types of the answer, by key.
+        The type of the result's column for each key.
 
     Returns
     -------
@@ -46,7 +46,7 @@ def merged_frame(
 
 
 def unused_name(names: Container[str]) -> str:
-    """Return a name for a temporary column: a name that is not in ``names``."""
+    """Return a name for a temporary column that is not in ``names``."""
     name = "_"
     while name in names:
         name += "_"

@@ -36,7 +36,7 @@ SHOWN_KEYS = 5
 
 
 class HasColumns(Protocol):
-    """An export, or a packed run."""
+    """Interface of an export or a packed run, whose columns contain the keys of a read."""
 
     @property
     def columns(self) -> Sequence[Column]:
@@ -45,7 +45,7 @@ class HasColumns(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Scanned:
-    """A plan as a lazy frame.
+    """The rows of a plan as a lazy frame, and the keys whose columns are JSON text.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def scan_plan(plan: Plan, live: LiveRows) -> Scanned:
 
 
 def scan_as(plan: Plan, types: Types, live: LiveRows) -> pl.LazyFrame:
-    """Return the rows of a plan as a lazy frame with given types; see `scan_plan`."""
+    """Return the rows of a plan as a lazy frame with the given column types; see `scan_plan`."""
     frames = [
         frame
         # The refusals are a part of the key: an engine may have failed on a file since the last
@@ -100,7 +100,7 @@ def scan_as(plan: Plan, types: Types, live: LiveRows) -> pl.LazyFrame:
 
 
 def _alike(segments: Segments, _: object) -> list[list[Segment]]:
-    """Group consecutive segments whose exports one scan can read; other segments are not grouped.
+    """Group consecutive segments whose exports one scan can read; every other segment is alone.
 
     For files of 200 rows, creating a scan per file would take more than half of polars' time. The
     result is cached. The second argument says which files engines cannot decode; it is used only in
@@ -118,12 +118,15 @@ def _likeness(segment: Segment) -> Hashable:
 
 
 def plan_types(plan: Plan, live: LiveRows) -> Types:
-    """Return the type of each key of a plan's answer; fetches the live rows."""
+    """Fetch a plan's live rows, and return the type of each key's column in the result."""
     return answer_types(plan_sources(plan, live), plan.projection.keys)
 
 
 def plan_keys(plan: Plan, live: LiveRows) -> list[str]:
-    """Return the keys of a plan's answer, in the order of the answer; fetches the live rows."""
+    """Return the keys of a plan in the order of its columns.
+
+    If the plan reads all keys, the live rows are fetched to find their keys.
+    """
     if plan.projection.keys is not None:
         return list(plan.projection.keys)
     columns = chain.from_iterable(distinct_columns(plan_sources(plan, live)))
@@ -131,7 +134,7 @@ def plan_keys(plan: Plan, live: LiveRows) -> list[str]:
 
 
 def plan_sources(plan: Plan, live: LiveRows) -> list[tuple[Column, ...]]:
-    """Return the columns of each export and of the live rows of a plan; fetches the live rows."""
+    """Fetch a plan's live rows; return the columns of each export, then those of the live rows."""
     sources: list[tuple[Column, ...]] = [read.columns for read in plan.in_step_order]
     if plan.live_pages or plan.is_walk:
         sources.append(live.columns())

@@ -1,4 +1,4 @@
-"""Read exports and live rows as frames with the columns and types of the answer."""
+"""Read exports and live rows as frames with the columns and types of the result."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from runlake.values import STEP, Projection, Row, StepRange
 
 
 def empty_frame(types: Types) -> pl.DataFrame:
-    """Return a frame without rows, with the columns of the answer."""
+    """Return a frame without rows, with ``_step`` and a column per key of the given types."""
     schema = {key: polars_type(dtype) for key, dtype in types.items()}
     return pl.DataFrame(schema={STEP: pl.Int64, **schema})
 
 
 def open_export(read: ExportRead) -> pl.LazyFrame:
-    """Return a file as a lazy frame; pyarrow reads the file if polars cannot read its types.
+    """Return an export's file as a lazy frame; pyarrow reads the files that polars cannot read.
 
     Raises
     ------
@@ -73,11 +73,11 @@ def export_frame(
     Parameters
     ----------
     scan : polars.LazyFrame
-        The file, from `open_export`.
+        The file of the export, as `open_export` returns it.
     read : ExportRead
-        Its row groups and columns to read.
+        The row groups and columns of the export to read.
     types : mapping
-        The types of the answer, by key.
+        The type of the result's column for each key.
     steps : StepRange
         The range.
     place : Slice, optional
@@ -86,7 +86,7 @@ def export_frame(
     Returns
     -------
     polars.LazyFrame
-        In the order of the file.
+        The rows in the order of the file.
     """
     if place is not None:
         scan = scan.slice(place.offset, place.n_rows)
@@ -113,7 +113,7 @@ def alike_frame(reads: Sequence[ExportRead], types: Types) -> pl.LazyFrame:
 
 
 def _typed_export(scan: pl.LazyFrame, read: ExportRead, types: Types) -> pl.LazyFrame:
-    """Convert an export's columns as `with_types` does; cache the expressions for its types."""
+    """Convert an export's columns as `with_types` does, but keep the expressions in memory."""
     columns = read.columns
     if types is not columns.once(own_types):
         return with_types(scan, columns, types)
@@ -137,7 +137,7 @@ def _own_cells(columns: KeyColumns) -> list[pl.Expr]:
 
 
 def live_frame(rows: Sequence[Row], types: Types) -> pl.LazyFrame:
-    """Return live rows as a frame; no cell of it depends on the other rows."""
+    """Return live rows as a frame; the cells of a row do not depend on the other rows."""
     # Imported late, because it imports pyarrow, and most reads have no live rows.
     from runlake.history.live.columns import rows_table, table_columns
 
@@ -146,7 +146,7 @@ def live_frame(rows: Sequence[Row], types: Types) -> pl.LazyFrame:
 
 
 def keep_rows(frame: pl.LazyFrame, projection: Projection) -> pl.LazyFrame:
-    """Keep the rows that match a projection."""
+    """Return a lazy frame of only the rows that match a projection."""
     if not projection.keys:
         return frame
     return frame.filter(are_present(projection.keys, projection.how))
@@ -155,7 +155,7 @@ def keep_rows(frame: pl.LazyFrame, projection: Projection) -> pl.LazyFrame:
 def segment_frames(
     segment: Segment, types: Types, live: Iterable[Sequence[Row]]
 ) -> list[pl.LazyFrame]:
-    """Return frames that together have all rows of a segment; rows are not filtered by key."""
+    """Return lazy frames that together have all rows of a segment; rows are not filtered by key."""
     frames = [export_frame(open_export(r), r, types, segment.steps) for r in segment.reads]
     pages = [live_frame(page, types) for page in live] if segment.live_steps else []
     if not segment.needs_merge:
@@ -164,12 +164,12 @@ def segment_frames(
 
 
 def with_types(frame: pl.LazyFrame, columns: Sequence[Column], types: Types) -> pl.LazyFrame:
-    """Convert the columns of a source to the names and types of the answer, ``_step`` first."""
+    """Convert the columns of a lazy frame to the names and types of the result, ``_step`` first."""
     return frame.select(typed_columns(columns, types))
 
 
 def typed_columns(columns: Sequence[Column], types: Types) -> list[pl.Expr]:
-    """Return the answer's columns as expressions over the columns of a source."""
+    """Return expressions that compute the columns of the result from an export or live rows."""
     held: dict[str, list[Column]] = {}
     for column in columns:
         held.setdefault(column.key, []).append(column)
@@ -185,7 +185,7 @@ def typed_columns(columns: Sequence[Column], types: Types) -> list[pl.Expr]:
 
 
 def _is_stored(key: str, columns: Sequence[Column], types: Types) -> bool:
-    """Return whether a key's only column is stored under its name, with the type of the answer."""
+    """Return whether a key has one column, under the key's own name and with the result's type."""
     if len(columns) != 1 or not columns[0].is_whole or columns[0].name != key:
         return False
     simple = simple_type(types, key)

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """Rows that can be read once.
+    """Rows as Arrow batches, which can be read only once.
 
     Parameters
     ----------

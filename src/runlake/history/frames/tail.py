@@ -25,12 +25,12 @@ ReadRange = Callable[[StepRange], Iterator[list[Row]]]
 def tail_start(
     plan: Plan, n_rows: int, last_step: int, read_page: ReadPage, walk: ReadRange
 ) -> int | None:
-    """Find the step at which the last rows of a plan begin.
+    """Return the step at which the last ``n_rows`` rows of a plan begin.
 
     Parameters
     ----------
     plan : Plan
-        Only rows that match its projection are counted.
+        What to read. Only rows that match the plan's projection are counted.
     n_rows : int
         Number of last rows.
     last_step : int
@@ -63,7 +63,7 @@ def tail_start(
 
 
 def _segment_steps(segment: Segment, plan: Plan, read_page: ReadPage) -> Iterator[Sequence[int]]:
-    """Yield lists of the matching steps of a segment: the last list first, each list ascending."""
+    """Yield the matching steps of a segment in lists: the last list first, each list ascending."""
     if segment.needs_merge:
         # Imported late, as below, because it imports pyarrow, and most segments need no merge.
         from runlake.history.rows.windows import cut_windows

@@ -31,12 +31,12 @@ _decoded: LRUCache[Tried, frozenset[str]] = LRUCache(NAMES_IN_MEMORY, getsizeof=
 
 
 def try_once(read: ExportRead, engine: str, decode: Callable[[ExportRead], None]) -> None:
-    """Decode the columns of a read once, unless the file is known to be right.
+    """Decode the columns of a read, only once per process, unless a digest has verified the file.
 
     Parameters
     ----------
     read : ExportRead
-        The file, its row groups and its columns.
+        The file, and the row groups and columns to decode.
     engine : str
         Name of the engine that ``decode`` uses.
     decode : callable
@@ -66,7 +66,7 @@ def try_once(read: ExportRead, engine: str, decode: Callable[[ExportRead], None]
 
 
 def decode_frame(read: ExportRead) -> None:
-    """Decode a read slice by slice with the engine of frames, and discard the cells."""
+    """Decode a read slice by slice, with the engine that frames use, and discard the cells."""
     names = list(dict.fromkeys([STEP, *(column.name for column in read.columns)]))
     scan = open_export(read).select(all_named(names))
     groups = whole_groups([group.n_rows for group in read.facts.row_groups], read.row_groups)
@@ -76,7 +76,7 @@ def decode_frame(read: ExportRead) -> None:
 
 
 def is_decodable(read: ExportRead, decode: Callable[[ExportRead], None]) -> bool:
-    """Return whether an engine can decode a read."""
+    """Return whether ``decode`` decodes a read without an error."""
     try:
         with telling_corruption(read.file):
             decode(read)

@@ -119,7 +119,7 @@ def _moments_reader(dtype: pa.DataType) -> ReadCells:
 
 
 def _moment(one: pa.Scalar, target: pa.DataType) -> Any:
-    """Return a timestamp or duration as a Python object; as a string if Python has no such value."""
+    """Return a timestamp or duration as a Python object; as text if Python has no such value."""
     unit = one.type.unit
     try:
         return one.cast(target, safe=unit != "ns").as_py()

@@ -78,7 +78,7 @@ def fetch_system_rows(client: Client, run: RunPath, n_rows: int) -> list[Row]:
 
 
 def evenly_spaced(rows: list[Row], n_rows: int) -> list[Row]:
-    """Return at most ``n_rows`` rows, the first and the last among them."""
+    """Return at most ``n_rows`` evenly spaced rows, the first and the last among them."""
     if len(rows) <= n_rows or n_rows < 1:
         return rows[: max(0, n_rows)]
     if n_rows == 1:
@@ -87,7 +87,7 @@ def evenly_spaced(rows: list[Row], n_rows: int) -> list[Row]:
 
 
 def parse_rows(client: Client, run: RunPath, lines: Any) -> list[Row]:
-    """Return the rows of a sample; `ProtocolError` if they are not JSON objects."""
+    """Return the rows of a backend's sample; raise `ProtocolError` if a row is no JSON object."""
     try:
         return [flatten(parse_json(line) if isinstance(line, str) else line) for line in lines]
     except WRONG as error:

@@ -30,7 +30,7 @@ LEAST_ROWS = 4 * CANDIDATES
 
 
 def is_divided(plan: Plan, n_rows: int) -> bool:
-    """Return whether a plan has so many rows that a sample is chosen from it part by part."""
+    """Return whether a plan has too many rows to choose a sample from a single frame."""
     n_cells = sum(read.n_rows * (len(read.columns) + 1) for read in plan.exports)
     n_planned = sum(read.n_rows for read in plan.exports)
     return n_cells > CELLS_AT_ONCE and n_planned > n_rows * LEAST_ROWS
@@ -39,7 +39,7 @@ def is_divided(plan: Plan, n_rows: int) -> bool:
 def pick_in_parts(
     plan: Plan, live: LiveRows, n_rows: int, keys: Sequence[str] | None
 ) -> tuple[pl.DataFrame, int, tuple[str, ...]]:
-    """Choose rows of a plan in bounded memory.
+    """Choose a sample of a plan's rows in bounded memory.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def pick_in_parts(
     Returns
     -------
     tuple of DataFrame, int, and tuple of str
-        The rows, the number of rows they were chosen from, and the keys whose columns are JSON
+        The sample, the number of rows from which it was chosen, and the keys whose columns are JSON
         text.
     """
     types = plan_types(plan, live)
@@ -69,22 +69,22 @@ def pick_in_parts(
 def pick_of_frames(
     frames: Iterable[pl.DataFrame], n_part: int, n_rows: int, keys: Sequence[str] | None
 ) -> tuple[pl.DataFrame, int]:
-    """Choose rows of consecutive frames with equal columns; see `pick_in_parts`.
+    """Choose a sample of the rows of consecutive frames; see `pick_in_parts`.
 
     Parameters
     ----------
     frames : iterable of polars.DataFrame
-        Ascending by ``_step`` over all frames; at least one.
+        Frames with equal columns, ascending by ``_step`` over all frames; at least one.
     n_part : int
-        Number of rows of a part. If all frames together have at most this many rows, the sample is
-        the same as from a single frame.
+        Number of rows from which candidates are chosen together: the rows of a part. If all frames
+        together have at most this many rows, the sample is the same as from a single frame.
     n_rows, keys
         As for `pick_in_parts`.
 
     Returns
     -------
     tuple of DataFrame and int
-        The rows, and the number of rows they were chosen from.
+        The sample, and the number of rows from which it was chosen.
 
     Notes
     -----
@@ -118,7 +118,7 @@ def _joined(frames: Iterable[pl.DataFrame], n_part: int) -> Iterator[pl.DataFram
 
 
 def _candidates(part: pl.DataFrame, n_rows: int, keys: Sequence[str]) -> pl.DataFrame:
-    """Return the candidates of a part: the rows that `pick_rows` chooses, and extremes of keys."""
+    """Return a part's candidates: the rows that `pick_rows` chooses, and each key's extremes."""
     if part.height <= n_rows:
         return part
     chosen = choose_rows(part, n_rows, keys)
@@ -130,7 +130,7 @@ def _candidates(part: pl.DataFrame, n_rows: int, keys: Sequence[str]) -> pl.Data
 
 
 def _extremes(part: pl.DataFrame, keys: Sequence[str]) -> Indices:
-    """Return the rows with the lowest and the highest finite value of each key."""
+    """Return the indices of the rows with the lowest and the highest finite value of each key."""
     cells = [named(key).cast(pl.Float64) for key in keys]
     finite = [pl.when(one.is_finite()).then(one) for one in cells]
     places = [place for one in finite for place in (one.arg_min(), one.arg_max())]

@@ -26,7 +26,10 @@ Booleans = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 def rows_of(frame: pl.DataFrame, json_keys: Iterable[str] = ()) -> list[Row]:
-    """Return the rows of a frame as dicts without missing keys."""
+    """Return the rows of a frame as dicts without null cells.
+
+    The columns ``json_keys`` are parsed from JSON text.
+    """
     names, parsed = frame.columns, set(json_keys)
     matrices = _matrices(frame)
     if matrices is not None:
@@ -115,7 +118,7 @@ def pick_rows(frame: pl.DataFrame, n_rows: int, keys: Sequence[str]) -> pl.DataF
     keys get the rest. The points of a key are chosen by MinMaxLTTB (Van Der Donckt et al., 2023)
     over its finite values. Its buckets have equal numbers of points, not equal ranges of steps, so
     that a gap between steps costs no points. Non-finite values get up to a quarter of the share,
-    first of all one for each stretch of them.
+    first of all one for each stretch of consecutive non-finite values.
 
     Examples
     --------
@@ -146,7 +149,7 @@ def choose_rows_of_parts(
     Returns
     -------
     list of array
-        Per part, row numbers in the whole frame, ascending.
+        For each part, the indices in the whole frame of the chosen rows, ascending.
     """
     values = _dense_values(frame, keys) if n_rows >= MIN_DOWNSAMPLED else None
     chosen = []
@@ -167,7 +170,7 @@ def choose_rows_of_parts(
 def _dense_values(
     frame: pl.DataFrame, keys: Sequence[str]
 ) -> np.ndarray[Any, np.dtype[np.float64]] | None:
-    """Return the values of a single key if they are finite numbers without nulls, else None.
+    """Return the values of the only key if they are finite numbers without nulls, else None.
 
     For such values the downsampler alone can choose the rows, in a tenth of the time.
     """
@@ -182,13 +185,16 @@ def _dense_values(
 
 
 def sampled_keys(frame: pl.DataFrame, keys: Sequence[str]) -> list[str]:
-    """Return the keys whose shape a sample keeps: all keys of a frame, without ``_step``."""
+    """Return the keys whose curves a sample shows: those that the frame has, except ``_step``."""
     known = set(frame.columns) - {STEP}
     return [key for key in dict.fromkeys(keys) if key in known]
 
 
 def choose_rows(frame: pl.DataFrame, n_rows: int, keys: Sequence[str]) -> Indices:
-    """Return the row numbers that `pick_rows` chooses, ascending, from a frame with more rows."""
+    """Return the indices of the rows that `pick_rows` chooses, ascending.
+
+    The frame must have more than ``n_rows`` rows.
+    """
     is_chosen = np.zeros(frame.height, dtype=np.bool_)
     is_chosen[-1] = True
     is_chosen[0] = n_rows > 1
@@ -217,7 +223,7 @@ def _downsampled(values: np.ndarray[Any, np.dtype[np.float64]], limit: int) -> I
 
 
 def _points_of(series: pl.Series, share: int, is_chosen: Booleans) -> Indices:
-    """Return ``share`` row numbers, or up to two more, that keep the shape of one key."""
+    """Return the indices of rows that show the curve of one key: ``share`` or up to two more."""
     filled: Indices = (
         series.is_not_null().arg_true().to_numpy().astype(np.int64)
         if series.null_count()
@@ -245,7 +251,7 @@ def _points_of(series: pl.Series, share: int, is_chosen: Booleans) -> Indices:
 
 
 def _of_stretches(rows: Indices, is_odd: Booleans, limit: int) -> Indices:
-    """Choose rows with non-finite values: one row per stretch of such rows, if the limit allows."""
+    """Choose rows with non-finite values: first one row for each stretch of consecutive rows."""
     starts = is_odd.copy()
     starts[1:] &= ~is_odd[:-1]
     if np.count_nonzero(is_odd) <= limit:

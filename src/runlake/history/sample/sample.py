@@ -16,7 +16,7 @@ class Sample:
     rows : list of dict
         Ascending by ``_step``.
     n_rows : int
-        Number of rows from which they were chosen.
+        Number of rows from which the sample was chosen.
     """
 
     rows: list[Row]

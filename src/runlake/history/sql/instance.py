@@ -1,4 +1,4 @@
-"""Connections to DuckDB: one for each view of a run; most connections share one instance."""
+"""Open connections to DuckDB, one for each view of a run; most connections share one instance."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _instances: dict[int, duckdb.DuckDBPyConnection] = {}
 
 
 def open_connection(n_columns: int, *, is_alone: bool) -> duckdb.DuckDBPyConnection:
-    """Return a new connection; other connections do not see its temporary views.
+    """Return a new connection to DuckDB; its temporary views are hidden from other connections.
 
     Parameters
     ----------

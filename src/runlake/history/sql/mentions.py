@@ -19,15 +19,16 @@ READS_UNNAMED = frozenset({"STAR", "POSITIONAL_REFERENCE", "SHOW_REF", "PIVOT", 
 
 @dataclass(frozen=True, slots=True)
 class Mentions:
-    """The kind of a query, and the names in it.
+    """What a query can read: whether it only selects, and which names it contains.
 
     Parameters
     ----------
     is_select : bool
         True if DuckDB parses the query as SELECT statements only, which change nothing.
     names : frozenset of str or None
-        Every text in the query, casefolded: the names of all columns that it reads are among them.
-        None if it may read columns that it does not name, or is not a single statement.
+        Every name and string in the query, casefolded. Among them are the names of all columns that
+        the query reads. None if the query may read columns without their names, or is not a single
+        statement.
 
     Examples
     --------
@@ -43,7 +44,7 @@ class Mentions:
 
 @lru_cache(maxsize=QUERIES_IN_MEMORY)
 def find_mentions(query: str) -> Mentions:
-    """Return the kind of a query and the names in it, from DuckDB's own syntax tree.
+    """Parse a query with DuckDB, and return whether it only selects, and which names it contains.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Names of columns in SQL: quoted, and distinct for DuckDB, which ignores case."""
+"""Quote column names for SQL, and make them distinct for DuckDB, which ignores case."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 
 def case_aliases(names: Sequence[str]) -> dict[str, str]:
-    """Return new names for columns whose names differ only by case, are empty, or have a NUL.
+    """Return new names for columns whose names differ only by case, are empty or have a NUL.
 
     Examples
     --------
@@ -41,6 +41,6 @@ def quoted(name: str) -> str:
 
 
 def literal(text: str) -> str:
-    """Return a text in SQL's single quotes."""
+    """Return a string as a SQL literal, in single quotes."""
     escaped = text.replace("'", "''")
     return f"'{escaped}'"

@@ -1,4 +1,4 @@
-"""Select the rows of exports that DuckDB reads directly, many files at once."""
+"""Write the SQL for exports that DuckDB reads directly, many files in one query."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Native:
 
     @property
     def condition(self) -> str:
-        """The condition on the stored steps, in SQL; empty if all rows of the file are read."""
+        """SQL ``WHERE`` clause for the range of steps; empty if all rows of the file are read."""
         read, steps = self.read, self.steps
         if steps.covers(read.first_step, read.last_step):
             return ""
@@ -42,7 +42,7 @@ class Native:
 
 
 def is_native(read: ExportRead, columns: KeyColumns, types: Types) -> bool:
-    """Return whether DuckDB reads columns of a whole export with the types of the answer."""
+    """Return whether DuckDB can read an export directly, with the column types of the result."""
     return (
         read.is_whole
         and read.facts.is_as_stated
@@ -62,14 +62,14 @@ def _are_distinct(columns: KeyColumns) -> bool:
 
 
 def select(natives: Sequence[Native], dtypes: Mapping[str, str]) -> str:
-    """Return the query for the rows of exports with equal `Native.likeness`.
+    """Return a SQL query for the rows of several exports.
 
     Parameters
     ----------
     natives : sequence of Native
-        The exports.
+        The exports, with equal `Native.likeness`.
     dtypes : mapping of str to str
-        DuckDB's types of the answer, by key.
+        Name of the DuckDB type of each key's column in the result.
 
     Returns
     -------

@@ -1,4 +1,7 @@
-"""The processors and the memory that this process may use: affinity and control groups."""
+"""Find how many processors and how much memory this process may use.
+
+On Linux, processor affinity and control groups limit a process.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ UNLIMITED_BYTES = 1 << 62
 
 @dataclass(frozen=True, slots=True)
 class ProcessLimits:
-    """What a process may use.
+    """The processors and the memory that a process may use.
 
     Parameters
     ----------
@@ -40,7 +43,7 @@ class ProcessLimits:
 
 
 def read_process_limits(root: Path = ROOT) -> ProcessLimits:
-    """Read the limits of this process now.
+    """Return how many processors and how much memory this process may use now.
 
     Parameters
     ----------
@@ -90,7 +93,10 @@ def _directories(root: Path) -> Iterator[Path]:
 
 
 def _parse_groups(text: str) -> Iterator[tuple[str, PurePosixPath]]:
-    """Yield controller and group per line of ``/proc/self/cgroup``; "" stands for version 2."""
+    """Yield controller and path of each control group in the text of ``/proc/self/cgroup``.
+
+    The controller is an empty string for control groups of version 2.
+    """
     for line in text.splitlines():
         number, _, rest = line.partition(":")
         controllers, separator, path = rest.partition(":")
@@ -110,7 +116,7 @@ def _points(mount: Mount, group: PurePosixPath) -> Iterator[PurePosixPath]:
 
 
 def _quotas(directory: Path) -> Iterator[float]:
-    """Yield the number of processors that a group may use; yield nothing if it has no quota."""
+    """Yield the quota of a control group, as a number of processors, if the group has a quota."""
     for name in CPU_FILES:
         with suppress(OSError, ValueError):
             quota, *period = (directory / name).read_text().split()
@@ -120,7 +126,7 @@ def _quotas(directory: Path) -> Iterator[float]:
 
 
 def _number(file: Path) -> int:
-    """Read a limit; ``UNLIMITED_BYTES`` for a missing file and for ``max``."""
+    """Read a limit in bytes; return ``UNLIMITED_BYTES`` for a missing file and for ``max``."""
     with suppress(OSError, ValueError):
         return int(file.read_text())
     return UNLIMITED_BYTES

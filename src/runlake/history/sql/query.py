@@ -24,12 +24,12 @@ ReadSystem = Callable[[], list[Row]]
 
 
 def run_query(history: History, query: str, read_system: ReadSystem) -> duckdb.DuckDBPyRelation:
-    """Run SQL over a run.
+    """Return a SQL query over the rows of a run as a DuckDB relation, which has not run yet.
 
     Parameters
     ----------
     history : History
-        The run.
+        The rows of the run, which a DuckDB connection can read as ``history``.
     query : str
         SQL in DuckDB's dialect; a key with ``/`` or ``.`` needs double quotes.
     read_system : callable
@@ -38,13 +38,13 @@ def run_query(history: History, query: str, read_system: ReadSystem) -> duckdb.D
     Returns
     -------
     duckdb.DuckDBPyRelation
-        The query; it has not run yet.
+        The query. DuckDB runs it when its rows are requested.
 
     Raises
     ------
     InvalidArgument
-        If the query is invalid or returns no result set, or uses the original name of a key from
-        which another key differs only by case.
+        If the query is invalid or returns no result set. If keys differ only by case, their
+        original names are invalid.
     """
     # Only if the query names them: reading the system metrics costs a request.
     if re.search(rf"\b{SYSTEM}\b", query, re.IGNORECASE):
@@ -61,7 +61,7 @@ def run_query(history: History, query: str, read_system: ReadSystem) -> duckdb.D
 
 
 def stream_query(relation: duckdb.DuckDBPyRelation) -> Stream:
-    """Run a query, and return its rows batch by batch.
+    """Run a query, and return its rows as a stream of Arrow batches.
 
     Parameters
     ----------
@@ -71,7 +71,8 @@ def stream_query(relation: duckdb.DuckDBPyRelation) -> Stream:
     Returns
     -------
     Stream
-        The selected columns; two columns may have the same name. Intervals are text.
+        The selected columns; two columns may have the same name. Intervals are converted to
+        strings.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""A plan as the view ``history`` of DuckDB, with the columns that a query names."""
+"""Show a plan's rows to DuckDB as the view ``history``, with the columns that a query names."""
 
 from __future__ import annotations
 
@@ -37,14 +37,15 @@ HISTORY = "history"
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The rows of a plan, under the name ``history`` in the SQL of a connection.
+    """A DuckDB connection whose SQL can read the rows of a plan as ``history``.
 
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
         A connection for this plan alone.
     aliases : mapping of str to str
-        By key: the column names of those keys that DuckDB cannot distinguish or cannot name.
+        For each key that DuckDB cannot distinguish from another key or cannot name: the name of the
+        key's column.
     definition : str or None
         A common table expression to put before a query; None if the connection has a view or table
         ``history``. A view costs more: DuckDB reads the footers of the files when the view is
@@ -70,7 +71,7 @@ class Columns:
     Parameters
     ----------
     types : mapping
-        The types of the answer, by key.
+        The type of the result's column for each key.
     aliases : mapping of str to str
         As for `History`, for all keys of the plan.
     """
@@ -80,7 +81,7 @@ class Columns:
 
     @classmethod
     def of(cls, plan: Plan, live: LiveRows, names: frozenset[str] | None) -> Columns:
-        """Return the columns whose casefolded names are in ``names``; all columns for None."""
+        """Return the columns whose casefolded names are in ``names``; all columns if it is None."""
         keys = plan_keys(plan, live)
         aliases = case_aliases([STEP, *keys])
         if names is not None:
@@ -97,7 +98,7 @@ def open_history(
     is_alone: bool,
     is_one_query: bool,
 ) -> History:
-    r"""Open a plan as ``history`` for DuckDB.
+    r"""Open a DuckDB connection whose SQL can read the rows of a plan as ``history``.
 
     Parameters
     ----------
@@ -108,11 +109,12 @@ def open_history(
     live : LiveRows
         The plan's live rows.
     is_lasting : bool
-        True if the exports stay on disk after the read. If False, they are read into a table now.
+        True if the exports stay on disk after the read. If False, all rows are read into a table
+        now.
     is_alone : bool
         True if the SQL may change the instance of DuckDB in which it runs.
     is_one_query : bool
-        True for a single SELECT that names the columns which it reads.
+        True for a single SELECT that names all columns that it reads.
 
     Returns
     -------
@@ -146,7 +148,7 @@ def open_history(
 def _select_history(
     connection: duckdb.DuckDBPyConnection, plan: Plan, types: Types, live: LiveRows
 ) -> str:
-    """Return the query for a plan's rows."""
+    """Return a SQL query for all rows of a plan; register the frames that the query reads."""
     dtypes = {key: duckdb_type(dtype) for key, dtype in types.items()}
     selects = []
     frames = []
@@ -171,7 +173,7 @@ def _select_history(
 
 @lru_cache(maxsize=1024)
 def duckdb_type(dtype: pa.DataType | None) -> str:
-    """Return the name of DuckDB's type for a type of the answer."""
+    """Return the name of the DuckDB type for an Arrow type; for None, the type of JSON text."""
     table = to_arrow(empty_frame({"cell": dtype}))
     return str(open_connection(1, is_alone=False).from_arrow(table).types[1])
 
@@ -182,7 +184,7 @@ def _decode(
     dtypes: Mapping[str, str],
     _: ExportRead,
 ) -> None:
-    """Decode all cells that a query may read from an export, and discard them."""
+    """Decode all cells that a query may read from an export, and discard the cells."""
     query = select([native], dtypes)
     connection.execute(f"SELECT count(COLUMNS(*)) FROM ({query})").fetchall()
 
@@ -223,6 +225,9 @@ def _load_page(live: LiveRows, page: int, steps: StepRange, types: Types) -> pl.
 
 
 def _numbered(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """Give columns numbered names, because DuckDB ignores case; the view restores the names."""
+    """Rename columns to ``column_0`` and so on, because DuckDB ignores case in names.
+
+    The view restores the names.
+    """
     names = frame.collect_schema().names()
     return frame.rename({name: f"column_{index}" for index, name in enumerate(names)})
