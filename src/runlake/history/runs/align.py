@@ -1,4 +1,7 @@
-"""Compute the curves of many runs at common points of an x axis, and their statistics; no I/O."""
+"""Compute the curves of many runs at common points of an x axis, and statistics over the curves.
+
+The module does no I/O.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ SEED = 0
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """The points of one run.
+    """The points of the curve of one run.
 
     Parameters
     ----------
@@ -43,7 +46,7 @@ class Curve:
 
 
 def make_curve(x: Floats, y: Floats, smoothing: float | None = None) -> Curve:
-    """Return the points of a run, ascending by x; the last of several points with one x is kept.
+    """Return the curve of a run, ascending by x; of several points with equal x the last is kept.
 
     Parameters
     ----------
@@ -70,14 +73,14 @@ def make_curve(x: Floats, y: Floats, smoothing: float | None = None) -> Curve:
 
 
 def smooth_values(values: Floats, smoothing: float) -> Floats:
-    """Return smoothed values; non-finite values stay as they are and do not count.
+    """Return smoothed values; non-finite values stay as they are and do not count for the others.
 
     Parameters
     ----------
     values : array of float64
         The values of a curve, in the order of its x axis.
     smoothing : float
-        Below 1, the weight of `smoothed`; from 1, the number of points of `window_mean`.
+        Below 1, the weight for `smoothed`; from 1, the number of points for `window_mean`.
     """
     return smoothed(values, smoothing) if smoothing < 1 else window_mean(values, int(smoothing))
 
@@ -85,7 +88,7 @@ def smooth_values(values: Floats, smoothing: float) -> Floats:
 def smoothed(values: Floats, weight: float) -> Floats:
     """Return the exponential moving average without the bias towards 0 at its start.
 
-    It is the average of W&B's charts: each value counts ``weight`` times as much as its successor.
+    W&B's charts use the same average: each value counts ``weight`` times as much as its successor.
 
     Parameters
     ----------
@@ -139,7 +142,7 @@ def window_mean(values: Floats, n_points: int) -> Floats:
 
 
 def common_grid(curves: Sequence[Curve], grid: int | Sequence[float] | None) -> Floats:
-    """Return the points of the common axis.
+    """Return the points of the x axis at which the curves of a group are compared.
 
     Parameters
     ----------
@@ -169,7 +172,7 @@ def common_grid(curves: Sequence[Curve], grid: int | Sequence[float] | None) -> 
 
 
 def at_points(curve: Curve, points: Floats, method: Method) -> tuple[Floats, npt.NDArray[np.bool_]]:
-    """Return the values of a curve at points, and a mask of the points that have a value.
+    """Return the values of a curve at points of the x axis, and a mask of the points with a value.
 
     Parameters
     ----------
@@ -215,7 +218,7 @@ def at_points(curve: Curve, points: Floats, method: Method) -> tuple[Floats, npt
 def summarize(
     curves: Sequence[Curve], points: Floats, method: Method, stats: Sequence[str]
 ) -> dict[str, npt.NDArray[Any]]:
-    """Return statistics over curves at each point.
+    """Return statistics over curves at each point of the x axis.
 
     Parameters
     ----------
@@ -231,9 +234,10 @@ def summarize(
     Returns
     -------
     dict of str to array
-        The statistics in order, then three counts of curves: ``n`` (curves with a number at the
-        point), ``n_nan`` (curves with NaN) and ``n_missing`` (curves without a value). Only numbers
-        count in the statistics. A statistic is NaN at points where no curve has a number.
+        By name: the statistics in the order of ``stats``, then three counts of curves: ``n``
+        (curves with a number at the point), ``n_nan`` (curves with NaN) and ``n_missing`` (curves
+        without a value). Only numbers count in the statistics. A statistic is NaN at points where
+        no curve has a number.
     """
     n_points = max(1, BLOCK_CELLS // max(1, len(curves)))
     blocks = [
@@ -264,7 +268,7 @@ def _summarized(
 
 
 class _Numbers:
-    """The numbers of all curves at some points: a row per curve; NaN means no number."""
+    """The numbers of all curves at some points, one row per curve; NaN where there is no number."""
 
     def __init__(self, cells: Floats, is_nan: npt.NDArray[np.bool_]) -> None:
         self.cells = cells
@@ -290,7 +294,10 @@ class _Numbers:
         return np.sort(self.cells, axis=0)
 
     def quantile(self, share: float) -> Floats:
-        """Return a quantile per point, interpolated linearly."""
+        """Return a quantile over the curves at each point, interpolated linearly.
+
+        ``share`` is from 0 to 1.
+        """
         if not self.cells.shape[0]:
             return np.full(self.cells.shape[1], np.nan)
         # NaN sorts last. numpy's quantile is NaN next to an infinity.
@@ -309,7 +316,11 @@ class _Numbers:
         return np.asarray(np.where(below == above, below, between))
 
     def interval(self) -> tuple[Floats, Floats]:
-        """Return the bounds that contain 95 % of the means of resampled curves (fixed seed)."""
+        """Return the low and high bounds of the mean's 95 % confidence interval at each point.
+
+        The bounds contain 95 % of the means of resampled curves. The seed is fixed, so that every
+        call returns the same bounds.
+        """
         n_curves, n_points = self.cells.shape
         if not n_curves:
             return np.full(n_points, np.nan), np.full(n_points, np.nan)
@@ -355,7 +366,7 @@ STAT_NAMES = (*STATS, "ci95", "n")
 
 
 def checked_grid(grid: object) -> int | list[float] | None:
-    """Check the argument ``grid`` of `Runs.align`.
+    """Check and return the argument ``grid`` of `Runs.align`.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Align the rows of many runs per group, as a frame."""
+"""Compute statistics over groups of runs at common points of an x axis, as a frame."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def aligned_frame(
     keys: Sequence[str],
     alignment: Alignment,
 ) -> pl.DataFrame:
-    """Return statistics of keys per group of runs at the points of an axis.
+    """Return statistics over each group of runs, per key, at common points of an x axis.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ def _curves(rows: RunRows, key: str, axis: pl.Series, alignment: Alignment) -> l
 
 
 def _members(groups: pl.DataFrame | None, n_runs: int) -> list[list[int]]:
-    """Return the positions of the runs of each group, in order of first appearance."""
+    """Return the indices of the runs of each group, in order of first appearance."""
     if groups is None:
         return [list(range(n_runs))]
     found: dict[str, list[int]] = {}

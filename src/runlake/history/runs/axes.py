@@ -1,4 +1,4 @@
-"""The x axis of keys, as their runs declared it with ``define_metric``; no I/O."""
+"""Find the x axis of keys, as their runs declared it with ``define_metric``, without I/O."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ AUTO = "auto"
 
 
 class DeclaredMetric(Protocol):
-    """A declaration of ``define_metric``; see `runlake.public.run.metrics.Metric`."""
+    """Interface of a declaration by ``define_metric``; see `runlake.public.run.metrics.Metric`."""
 
     @property
     def name(self) -> str | None:
-        """The key."""
+        """The key; None if the declaration is for a pattern of keys."""
 
     @property
     def glob(self) -> str | None:
-        """A pattern of keys."""
+        """A pattern of keys, as a glob; None if the declaration is for one key."""
 
     @property
     def step_metric(self) -> str | None:
-        """The key of the x axis."""
+        """The key of the x axis; None if no x axis was declared."""
 
 
 def axis_of(key: str, metrics: Iterable[DeclaredMetric]) -> str:

@@ -16,7 +16,7 @@ NOT_MEDIA = "not media"
 
 @dataclass(frozen=True, slots=True)
 class KeyChoice:
-    """Which keys to read.
+    """A choice of the keys to read, by pattern and by kind.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ class KeyChoice:
     kind : str or None
         A kind of key, or "not media"; None means every kind.
     text : str or None
-        The glob or regular expression as it was passed, for messages.
+        The glob or regular expression as the user passed it, for messages.
     """
 
     pattern: re.Pattern[str] | None = None
@@ -71,7 +71,7 @@ class KeyChoice:
         return cls(re.compile(translate(like)), kind, like)
 
     def matching(self, facts: Iterable[KeyFacts]) -> list[KeyFacts]:
-        """Return the facts of the keys that match, in order."""
+        """Return the facts about the keys that match, in the given order."""
         return [one for one in facts if self._matches(one)]
 
     def _matches(self, facts: KeyFacts) -> bool:

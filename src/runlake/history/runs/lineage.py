@@ -25,7 +25,7 @@ _Key = tuple[str, RunPath]
 
 @dataclass(frozen=True, slots=True)
 class _Parent:
-    """A run that others were forked from: its rows, and its own branch point."""
+    """A run that other runs were forked from: its rows, and its own branch point."""
 
     reading: Reading
     point: BranchPoint | None
@@ -48,7 +48,7 @@ class _Fork:
 
     @property
     def missing(self) -> BranchPoint | None:
-        """The branch point whose parent must be read; None if the chain has all rows.
+        """The branch point whose parent run must be read; None if the chain has all rows.
 
         If the backend copied the parent's rows into the fork, the fork has rows at the branch point
         or before it.
@@ -62,7 +62,7 @@ class _Fork:
         return StepRange(self.chain[0].plan.steps.start, _stop(self.chain[0], point))
 
     def with_parent(self, parent: _Parent, point: BranchPoint) -> _Fork:
-        """Return the fork with the parent's rows, up to the branch point, first in its chain."""
+        """Return the fork with the parent's rows, up to the branch point, before its own rows."""
         run = point.run
         known = [reading.plan.run for reading in self.chain]
         if run in known:
@@ -93,7 +93,7 @@ def open_lineages(
     points: Sequence[BranchPoint | None],
     question: Question,
 ) -> list[Chain]:
-    """Open the rows of runs, beginning with the rows of the roots of their lineages.
+    """Open the rows of runs, each after the rows of the runs that it was forked from.
 
     Parameters
     ----------
@@ -109,8 +109,9 @@ def open_lineages(
     Returns
     -------
     list of tuple of Reading
-        For each run, readings whose steps follow each other, the root's first. If the backend has
-        copied the parent's rows into a run, the run's own reading is the only one.
+        For each run, the readings of its lineage, from the root to the run itself; their steps
+        follow each other. If the backend has copied the parent's rows into a run, the run's own
+        reading is the only one.
 
     Raises
     ------

@@ -57,7 +57,7 @@ class ListedRun:
 
 
 class RunSource(Protocol):
-    """The place from which listed runs are read."""
+    """Interface of a place, such as a backend, from which listed runs are read."""
 
     @property
     def client(self) -> Client:
@@ -72,7 +72,10 @@ class RunSource(Protocol):
         """Plan a read of each run; see `open_readings`."""
 
     def open_parent(self, fork: Reading, run: RunPath, question: Question) -> tuple[Reading, Any]:
-        """Plan a read of the run from which another was forked; also return its config."""
+        """Plan a read of ``run``, from which ``fork`` was forked.
+
+        Return the read, and the config of ``run``.
+        """
 
     def system_rows(self, run: ListedRun, n_rows: int) -> list[Row]:
         """Return a sample of the system metrics of a run."""
@@ -80,7 +83,7 @@ class RunSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BackendSource:
-    """Reads the runs of a backend, through the cache; see `RunSource`."""
+    """Reads runs from a backend, through the cache; see `RunSource`."""
 
     client: Client
 
@@ -94,7 +97,7 @@ class BackendSource:
         return open_readings(self.client, runs, question, progress)
 
     def open_parent(self, fork: Reading, run: RunPath, question: Question) -> tuple[Reading, Any]:
-        """Download a parent's exports, and store its fields for offline reads."""
+        """Download the exports of a fork's parent; store the parent's fields for offline reads."""
         try:
             fields = load_fields(self.client, run)
             return open_reading(self.client, run, question, attrs=fields), fields.get("config")
@@ -171,12 +174,12 @@ def side_by_side(
     subjects: Sequence[S],
     progress: Progress | None = None,
 ) -> list[T]:
-    """Call ``read`` for each subject, in as many threads as the settings allow; keep the order.
+    """Call ``read`` for each subject in threads, and return the results in the order of subjects.
 
     Parameters
     ----------
     client : Client
-        Its settings limit the number of threads.
+        The client, whose settings limit the number of threads.
     read : callable
         Called once per subject.
     subjects : sequence

@@ -1,4 +1,4 @@
-"""Runs whose rows are not read from exports, but from tables that hold many runs at once."""
+"""Read packed runs, whose rows are in tables that hold many runs, instead of in exports."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ if TYPE_CHECKING:
 
 
 class PackedRows(ABC):
-    """The packed rows of the runs of one read."""
+    """Interface for reading the packed runs of one read; each run has a number in the tables."""
 
     @abstractmethod
     def scan(self, numbers: Sequence[int], types: Types, runs: pl.DataFrame) -> pl.LazyFrame:
-        """Return the rows of runs.
+        """Return the rows of some runs as a lazy frame.
 
         Parameters
         ----------
         numbers : sequence of int
-            The number of each run.
+            The numbers of the runs.
         types : mapping
-            The type of each key of the answer.
+            The type of the result's column for each key.
         runs : DataFrame
-            One row per number; it is repeated in all rows of the run.
+            One row per run, in the order of ``numbers``; its cells are repeated in all rows of the
+            run.
 
         Returns
         -------
@@ -46,11 +47,11 @@ class PackedRows(ABC):
 
     @abstractmethod
     def key_facts(self, number: int) -> dict[str, KeyFacts]:
-        """Return kind, count, steps, minimum and maximum of each key of a run."""
+        """Return each key's kind, count, steps, minimum and maximum in one run."""
 
     @abstractmethod
     def known_values(self, key: str, choice: str) -> pl.DataFrame:
-        """Return one row of a key per run, for the runs whose row is known without reading.
+        """Return one value of a key per run, for runs whose value is known without reading rows.
 
         Parameters
         ----------
@@ -62,8 +63,9 @@ class PackedRows(ABC):
         Returns
         -------
         DataFrame
-            ``run``, the number; ``_step`` and ``value``, a float that is equal to the value. Both
-            are null if the run has no such row. Runs whose row is not known are left out.
+            ``run`` is the number of the run. ``_step`` and ``value`` are those of the row, the
+            value as an exactly equal float; both are null if the run has no such row. Runs whose
+            row is not known are left out.
         """
 
 
@@ -76,7 +78,7 @@ class PackedReading:
     run : RunPath
         The run.
     number : int
-        Its number in the packed tables.
+        Number of the run in the packed tables.
     n_rows : int
         Number of rows of the run.
     columns : KeyColumns
@@ -95,9 +97,9 @@ class PackedReading:
     rows: PackedRows
 
     def key_facts(self) -> dict[str, KeyFacts]:
-        """Return facts about each key, from statistics alone."""
+        """Return the facts about each key of the run, from statistics alone."""
         return self.rows.key_facts(self.number)
 
     def logged_keys(self) -> dict[str, KeyFacts]:
-        """Return `key_facts`: all rows of a packed run are in its tables."""
+        """Return `key_facts`, which cover all rows of a packed run."""
         return self.key_facts()

@@ -1,4 +1,4 @@
-"""Dotted paths into nested config and summary dicts, such as ``net.depth``; no I/O."""
+"""Find values in nested config and summary dicts by dotted paths such as ``net.depth``; no I/O."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ MEDIA_TYPE = "_type"
 
 
 def value_at(values: Mapping[str, Any], path: str) -> Any:
-    """Return the value at a dotted path; None if there is none.
+    """Return the value at a dotted path; None if the path leads to no value.
 
     A key may have dots of its own: the longest key that exists is tried first.
 

@@ -33,7 +33,7 @@ Counts = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class RunRows:
-    """Rows of several runs, run by run.
+    """Rows of several runs in one frame, one run after the other.
 
     Parameters
     ----------
@@ -48,21 +48,23 @@ class RunRows:
 
     @cached_property
     def stops(self) -> Counts:
-        """For each run, the position after its last row."""
+        """For each run, the index in ``frame`` of the row after the run's last row."""
         return np.cumsum(self.counts)
 
     @cached_property
     def starts(self) -> Counts:
-        """For each run, the position of its first row."""
+        """For each run, the index in ``frame`` of the run's first row."""
         return self.stops - self.counts
 
     def of_runs(self, places: Sequence[int], n_runs: int) -> RunRows:
-        """Return the same rows with one count per run; a run may have several consecutive readings.
+        """Return the same rows, counted per run instead of per reading.
+
+        A run may have several consecutive readings.
 
         Parameters
         ----------
         places : sequence of int
-            For each reading the position of its run, ascending.
+            For each reading, the index of its run, ascending.
         n_runs : int
             Number of runs.
         """
@@ -71,7 +73,7 @@ class RunRows:
         return RunRows(self.frame, counts.astype(np.int64))
 
     def matching(self, condition: pl.Expr) -> RunRows:
-        """Return the rows for which a condition is true."""
+        """Return only the rows for which a condition is true."""
         kept = self.frame.select(condition.alias("kept")).to_series().fill_null(value=False)
         if kept.all():
             return self
@@ -83,16 +85,17 @@ class RunRows:
 def read_runs(
     client: Client, readings: Sequence[AnyReading], where: str, projection: Projection
 ) -> RunRows:
-    """Return the rows of readings; for the arguments see `runlake.history.runs.scan.scan_readings`.
+    """Return the rows of readings in one frame, with the number of rows of each reading.
 
-    If a file is broken, it is mended and read again.
+    The arguments are those of `runlake.history.runs.scan.scan_readings`. If a file is broken, it is
+    mended and read again.
     """
     opened, types = open_runs(client, readings, where, projection)
     return read_opened(opened, types, projection)
 
 
 def read_opened(opened: Sequence[OpenedRun], types: Types, projection: Projection) -> RunRows:
-    """Return the rows of opened runs, with the given types."""
+    """Return the rows of opened runs in one frame, with columns of the given types."""
     matching = [place for place, one in enumerate(opened) if one.can_match(projection)]
     counts = np.zeros(len(opened), np.int64)
     if not matching:
@@ -137,13 +140,13 @@ def _scan(group: Sequence[OpenedRun], types: Types) -> pl.LazyFrame:
 
 
 def _places(group: Sequence[OpenedRun], types: Types) -> pl.DataFrame:
-    """Return a column with the position of each run, under a name that no key has."""
+    """Return a frame of one column, which has the index of each run and a name that no key has."""
     name = unused_name({STEP, *types})
     return pl.Series(name, range(len(group)), pl.UInt32).to_frame()
 
 
 def _counted(frame: pl.DataFrame, group: Sequence[OpenedRun]) -> RunRows | None:
-    """Count the rows of each run; None if the frame has another number of rows than the footers."""
+    """Count the rows of each run; return None if the footers of the files state wrong counts."""
     if group[0].packed is not None:
         places, *columns = frame.get_columns()
         counts = np.bincount(places.to_numpy(), minlength=len(group))

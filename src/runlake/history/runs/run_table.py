@@ -29,7 +29,7 @@ STRUCTS = {"config": "config", "summary": "summaryMetrics"}
 
 
 def run_table(runs: Sequence[Run]) -> pl.DataFrame:
-    """Return runs as a frame, config and summary as structs.
+    """Return runs as a frame, with config and summary as struct columns.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def _scalar_column(path: str, values: Sequence[Any]) -> tuple[pl.Series, bool]:
 
 
 def chosen_columns(runs: Sequence[Run], names: Sequence[str]) -> pl.DataFrame:
-    """Return some columns of runs, one row per run.
+    """Return a frame with only the named columns, one row per run.
 
     Parameters
     ----------
@@ -173,7 +173,7 @@ def checked_columns(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def needs_large_fields(names: Sequence[str]) -> bool:
-    """Return whether any of the columns is in config or summary, the large fields of a run."""
+    """Return whether a column needs the config or summary of a run, which are large."""
     light = (FIELDS.keys() | PLACES.keys()) - {"runtime"}
     return not light.issuperset(names)
 
@@ -183,7 +183,10 @@ def _texts(field: str) -> Callable[[Sequence[Run]], pl.Series]:
 
 
 def _run_ids(runs: Sequence[Run]) -> pl.Series:
-    """Return the names of runs in the column ``run_id``; in a lake, ids may not be unique."""
+    """Return the column ``run_id``: each run's label, or its id if the run has no label.
+
+    A label distinguishes runs of a lake whose ids are equal.
+    """
     names = [_text(run.get(LABEL) or run.get("name")) for run in runs]
     return pl.Series(names, dtype=pl.String())
 
@@ -209,7 +212,7 @@ def _line_counts(runs: Sequence[Run]) -> pl.Series:
 
 
 def _durations(runs: Sequence[Run]) -> pl.Series:
-    """Return the seconds from the creation of each run to its last sign of life."""
+    """Return the seconds from the creation of each run to its last heartbeat."""
     spans = [(_time(run.get("createdAt")), _time(run.get("heartbeatAt"))) for run in runs]
     seconds = [(last - first).total_seconds() if first and last else None for first, last in spans]
     return pl.Series(seconds, dtype=pl.Float64())

@@ -33,7 +33,7 @@ class _Group:
     schema : tuple of tuple of str and DataType
         Names and Arrow types of the columns, ``_step`` first.
     members : list of int
-        Positions of the readings.
+        Indices of the readings.
     """
 
     schema: tuple[tuple[str, pa.DataType], ...]
@@ -83,7 +83,10 @@ def _groups(readings: Sequence[Reading], n_rows: int) -> list[_Group]:
 
 
 def common_schema(plan: Plan) -> tuple[tuple[str, pa.DataType], ...] | None:
-    """Return the columns that all exports of a run have; None if the run must be read alone."""
+    """Return the columns of a run's exports; None if the run must be read alone.
+
+    Each item is the name and the Arrow type of a column that all exports have.
+    """
     return plan.latest(_common_schema, known_refusals())
 
 
@@ -140,7 +143,7 @@ def _sample(
 def _filtered(
     reading: Reading, frame: pl.DataFrame, counts: list[int]
 ) -> tuple[pl.DataFrame, list[int]]:
-    """Keep the rows that match the projection, and count them per run."""
+    """Return the rows that match the projection, and their number per run."""
     projection = reading.plan.projection
     nulls = frame.null_count().row(0, named=True)
     if not projection.keys or not any(nulls[key] for key in projection.keys):

@@ -140,7 +140,7 @@ def sample_runs_as_frames(
     sampling: Sampling,
     progress: Progress | None = None,
 ) -> list[tuple[pl.DataFrame, int, tuple[str, ...]]]:
-    """Sample runs as `sample_runs` does, as frames without a Python object per cell.
+    """Sample runs as `sample_runs` does, but return frames, without a Python object per cell.
 
     Returns
     -------

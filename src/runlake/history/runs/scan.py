@@ -35,7 +35,7 @@ AnyReading: TypeAlias = Reading | PackedReading
 
 @dataclass(frozen=True, slots=True)
 class OpenedRun:
-    """A run with its fetched live rows and the columns of its sources."""
+    """A run with its live rows, and the columns of its exports and live rows."""
 
     reading: Reading | PackedReading
     live: LiveRows
@@ -43,29 +43,29 @@ class OpenedRun:
 
     @property
     def run(self) -> RunPath:
-        """The run."""
+        """Path of the run."""
         reading = self.reading
         return reading.run if isinstance(reading, PackedReading) else reading.plan.run
 
     @property
     def exported(self) -> Reading:
-        """The reading of its exports; only for a run that is not packed."""
+        """The reading of the run's exports; only for a run that is not packed."""
         assert isinstance(self.reading, Reading)  # noqa: S101 - for mypy
         return self.reading
 
     @property
     def packed(self) -> PackedRows | None:
-        """The tables that have its rows; None if they are in exports."""
+        """The packed tables that contain the run's rows; None if the rows are in exports."""
         return self.reading.rows if isinstance(self.reading, PackedReading) else None
 
     @property
     def schema(self) -> tuple[tuple[str, pa.DataType], ...] | None:
-        """The columns of its exports; None if the run must be read alone."""
+        """Name and type of each column of the run's exports; None if the run must be read alone."""
         return None if self.packed is not None else common_schema(self.exported.plan)
 
     @property
     def group(self) -> Hashable:
-        """Equal for consecutive runs that one scan can read; None if the run must be read alone."""
+        """Equal for consecutive runs that one scan can read; None for a run to read alone."""
         return self.packed or self.schema
 
     def can_match(self, projection: Projection) -> bool:
@@ -138,7 +138,7 @@ def scan_readings(
 def scan_numbered(
     client: Client, readings: Sequence[AnyReading], where: str, projection: Projection
 ) -> tuple[pl.LazyFrame, str]:
-    """Return the rows of readings as `scan_readings` does, with the index of each row's reading.
+    """Return the rows of readings as `scan_readings` does, but each row with its reading's index.
 
     Returns
     -------
@@ -155,16 +155,16 @@ def scan_numbered(
 def join_runs(
     opened: Sequence[OpenedRun], types: Types, runs: pl.DataFrame, projection: Projection
 ) -> pl.LazyFrame:
-    """Return the rows of opened runs.
+    """Return the rows of opened runs as one lazy frame, each row after the columns of its run.
 
     Parameters
     ----------
     opened : sequence of OpenedRun
         The runs.
     types : mapping
-        The type of each key of the answer.
+        The type of the result's column for each key.
     runs : DataFrame
-        A row per run; its cells are repeated at the start of each row of the run.
+        One row per run; the cells of the row are repeated at the start of each row of the run.
     projection : Projection
         Keys to read, and whether a row must have all of them or at least one.
     """
@@ -213,7 +213,7 @@ def open_runs(
 
 
 def open_sources(client: Client, readings: Sequence[AnyReading]) -> list[OpenedRun]:
-    """Fetch the live rows of readings, and return each with the columns of its sources."""
+    """Fetch the live rows of readings, and return each reading with the columns to read."""
     check_polars()
     # Threads would cost more than opening a run for which there is nothing to fetch or to try.
     waits = [not _is_ready(reading) for reading in readings]
@@ -228,7 +228,7 @@ def open_sources(client: Client, readings: Sequence[AnyReading]) -> list[OpenedR
 def checked_types(
     types: Types, opened: Sequence[OpenedRun], taken: Sequence[str], where: str
 ) -> Types:
-    """Return the types; raise an error if a key has the name of a column of the runs.
+    """Return ``types`` unchanged; raise `InvalidArgument` if a key has a name in ``taken``.
 
     Parameters
     ----------
@@ -303,7 +303,7 @@ def _frames(
 
 
 def _have_own_files(opened: Sequence[OpenedRun]) -> bool:
-    """Return whether no file occurs twice: two forks can have the exports of one parent."""
+    """Return whether each file belongs to one run: two forks can have the exports of one parent."""
     files = [name for one in opened for name in _files(one)]
     return len(files) == len(set(files))
 
@@ -325,7 +325,7 @@ def _scan_with_columns(
 
 
 def scan_packed(opened: Sequence[OpenedRun], types: Types, runs: pl.DataFrame) -> pl.LazyFrame:
-    """Read packed runs of one group, and repeat the row of each run in all of its rows."""
+    """Read packed runs of the same tables, and repeat the row of each run in all of its rows."""
     rows = opened[0].packed
     assert rows is not None  # noqa: S101 - for mypy
     readings = [one.reading for one in opened]
@@ -334,14 +334,14 @@ def scan_packed(opened: Sequence[OpenedRun], types: Types, runs: pl.DataFrame) -
 
 
 def scan_alike(opened: Sequence[OpenedRun], types: Types, file: str | None = None) -> pl.LazyFrame:
-    """Read the exports of runs with equal columns in one scan: the fixed cost is paid once.
+    """Read the exports of runs with equal columns in one scan, whose fixed cost is paid once.
 
     Parameters
     ----------
     opened : sequence of OpenedRun
         Runs with equal `OpenedRun.schema`, which is not None.
     types : mapping
-        The type of each key of the answer.
+        The type of the result's column for each key.
     file : str, optional
         Name of an additional column, with the path of the file of each row.
 

@@ -28,7 +28,7 @@ def query_runs(
     rows: Callable[[], pl.LazyFrame],
     read_system: Callable[[], list[Row]],
 ) -> duckdb.DuckDBPyRelation:
-    """Run SQL over many runs.
+    """Return a SQL query over many runs as a DuckDB relation, which has not run yet.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def query_runs(
     Returns
     -------
     duckdb.DuckDBPyRelation
-        The query; it has not run yet.
+        The query. DuckDB runs it when its rows are requested.
 
     Raises
     ------
@@ -68,7 +68,10 @@ def query_runs(
 def query_history(
     query: str, rows: Callable[[], pl.LazyFrame], read_system: Callable[[], list[Row]]
 ) -> duckdb.DuckDBPyRelation:
-    """Run SQL over the views ``history`` and ``system``; see `query_runs` for the arguments."""
+    """Return a SQL query over the views ``history`` and ``system`` as a DuckDB relation.
+
+    The arguments are those of `query_runs`.
+    """
     mentions = find_mentions(query)
     views = {HISTORY: _narrowed(rows(), mentions.names)} if _names(query, HISTORY) else {}
     return _run(query, views, read_system, is_alone=not mentions.is_select)
@@ -97,7 +100,7 @@ def _run(
 
 
 def long_form(rows: pl.LazyFrame) -> pl.LazyFrame:
-    """Return the numbers of all keys in long form.
+    """Return the numbers of all keys in long form: one row per number.
 
     Parameters
     ----------
@@ -142,7 +145,7 @@ def _names(query: str, view: str) -> bool:
 
 
 def _narrowed(rows: pl.LazyFrame, names: frozenset[str] | None) -> pl.LazyFrame:
-    """Keep only the columns that a query names; keep all if the named columns are not known."""
+    """Return only the columns that a query names; return all columns if the names are not known."""
     if names is None:
         return rows
     columns = rows.collect_schema().names()

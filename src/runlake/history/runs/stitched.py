@@ -30,7 +30,7 @@ SHOWN_RUNS = 3
 
 @dataclass(frozen=True, slots=True)
 class Stitched:
-    """Readings of several runs as one history; it has the outputs of `Reading`.
+    """The rows of several runs as one history, with the output methods of `Reading`.
 
     If several runs have a row at a step, the row of the last of them is returned, whatever keys it
     has; the rows of earlier runs at this step are left out.
@@ -40,9 +40,9 @@ class Stitched:
     client : Client
         The backend.
     readings : tuple of Reading
-        The runs, each with the same projection, later ones last.
+        A reading of each run, all with the same projection; later runs come last.
     n_last : int or None
-        Return only this number of last rows.
+        Number of last rows to return; None returns all rows.
     """
 
     client: Client
@@ -56,11 +56,11 @@ class Stitched:
 
     @property
     def pulled(self) -> PullResult:
-        """The pull of the last run."""
+        """The result of the pull of the last run: its manifest and cached exports."""
         return self.readings[-1].pulled
 
     def last(self, n_rows: int) -> Stitched:
-        """Return the last ``n_rows`` rows."""
+        """Return the same history, limited to its last ``n_rows`` rows."""
         return replace(self, n_last=n_rows)
 
     def scan(self) -> pl.LazyFrame:
@@ -101,7 +101,7 @@ class Stitched:
         return table.to_reader()
 
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
-        """Return the relation of a SQL query over the views ``history`` and ``system``."""
+        """Return a SQL query over the views ``history`` and ``system`` as a DuckDB relation."""
         from runlake.history.runs.sql import query_history
 
         return query_history(query, self.scan, self._system_rows)
@@ -120,7 +120,7 @@ class Stitched:
         return list(chain.from_iterable(found))
 
     def iter_rows(self, page_size: int) -> Iterator[Row]:
-        """Yield the rows as dicts; warn if there are none although the last run has rows."""
+        """Yield the rows as dicts; warn if there are no rows although the last run has rows."""
         replaced = {place: set(steps) for place, steps in self._replaced().items()}
         parts = [
             self._own_rows(reading, page_size, replaced.get(place, frozenset()))
@@ -143,14 +143,14 @@ class Stitched:
 
     @property
     def _is_ordered(self) -> bool:
-        """Return whether each run begins after the end of the runs before it."""
+        """True if the steps of each run are higher than all steps of the runs before it."""
         spans = [span for span in map(_span, self.readings) if span != NO_STEPS]
         if any(span is None for span in spans):
             return False
         return all(one[1] < other[0] for one, other in pairwise(spans) if one and other)
 
     def _replaced(self) -> dict[int, pl.Series]:
-        """Return the steps of each run at which a later run has a row, by the run's position."""
+        """Return, by a run's index, the steps in its range at which a later run has a row."""
         import polars as pl
 
         spans = [_span(reading) for reading in self.readings]
@@ -169,14 +169,14 @@ class Stitched:
 
 
 def stitch_readings(readings: Sequence[Reading]) -> Reading | Stitched:
-    """Return the rows of readings as one history, later readings last."""
+    """Combine readings into one history; if several have a row at a step, the last row is used."""
     if len(readings) == 1:
         return readings[0]
     return Stitched(readings[0].client, tuple(readings))
 
 
 def open_lineage(client: Client, reading: Reading, point: BranchPoint) -> Reading | Stitched:
-    """Return the rows of a run, beginning with those of its lineage's root; see `open_lineages`."""
+    """Return a run's rows after the rows of the runs it was forked from; see `open_lineages`."""
     source = BackendSource(client)
     (found,) = open_lineages(source, [reading], [point], reading.plan.question)
     return stitch_readings(found)

@@ -1,4 +1,4 @@
-"""One value of a key per run: the best, the last, or the value at a point of the x axis."""
+"""Find one value of a key per run: the best, the last, or the value at a point of the x axis."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from runlake.values import STEP, Projection
 
 Mode = Literal["min", "max"]
 SHOWN_RUNS = 5
-# Rows that are known without reading: the place of the run in the answer, and its row.
+# Rows that are known without reading: the index of the run in the result, and the run's row.
 _NOTHING = pl.DataFrame(schema={"place": pl.Int64(), STEP: pl.Int64(), "value": pl.Float64()})
-# For each run, the position of the chosen row; -1 if there is none.
+# For each run, the index of the chosen row; -1 if no row is chosen.
 Places = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which row of each run to return.
+    """A rule that chooses one row of each run.
 
     Parameters
     ----------
@@ -40,7 +40,8 @@ class Choice:
         A name that no other choice has, under which the results are remembered; None means that
         they are not remembered.
     place : callable
-        Takes the rows, the x axis and the key; returns the position of one row per run.
+        Takes the rows, the x axis and the key; returns the index of the chosen row of each run, -1
+        for none.
     needs_numbers : bool
         True if the values of the key must be numbers.
     """
@@ -51,20 +52,20 @@ class Choice:
 
 
 def best_choice(mode: Mode) -> Choice:
-    """Return the choice of the first row that has the lowest or highest value.
+    """Return the rule that chooses the first row with the lowest or the highest value.
 
-    NaN is ignored; a run without another number has no row.
+    NaN is ignored. From a run without any other number, no row is chosen.
     """
     return Choice(mode, lambda rows, _, key: _best_places(rows, key, mode), needs_numbers=True)
 
 
 def last_choice() -> Choice:
-    """Return the choice of the last row, even if its value is NaN."""
+    """Return the rule that chooses the last row, even if its value is NaN."""
     return Choice("last", lambda rows, _x, _key: np.where(rows.counts > 0, rows.stops - 1, -1))
 
 
 def nearest_choice(at: float, tolerance: float | None) -> Choice:
-    """Return the choice of the row whose x is nearest to a point.
+    """Return the rule that chooses the row whose x is nearest to a point.
 
     Parameters
     ----------
@@ -86,7 +87,7 @@ def value_per_run(
     x: str,
     choice: Choice,
 ) -> pl.DataFrame:
-    """Return one row of each run: the x axis and the key.
+    """Return one chosen row of each run, with the columns of the x axis and of the key.
 
     Parameters
     ----------
@@ -156,7 +157,7 @@ def _no_numbers(opened: Sequence[OpenedRun], where: str, key: str) -> InvalidArg
 
 
 def _memory(opened: OpenedRun) -> dict[Any, tuple[Any, ...]]:
-    """Return the remembered rows of a run by choice; they are dropped when its exports change."""
+    """Return the remembered rows of a run, by choice; they are dropped when its exports change."""
     if opened.packed is not None:
         return {}
     plan = opened.exported.plan
@@ -167,7 +168,7 @@ def _memory(opened: OpenedRun) -> dict[Any, tuple[Any, ...]]:
 
 
 def _packed_values(opened: Sequence[OpenedRun], key: str, choice: str) -> pl.DataFrame:
-    """Return the rows of packed runs that are known from statistics: index, ``_step`` and value."""
+    """Return rows that are known from the statistics of packed runs: index, ``_step`` and value."""
     groups: dict[int, tuple[PackedRows, list[int], list[int]]] = {}
     for place, one in enumerate(opened):
         if isinstance(one.reading, PackedReading):
@@ -186,13 +187,13 @@ def _packed_values(opened: Sequence[OpenedRun], key: str, choice: str) -> pl.Dat
 
 
 def _is_simple(dtype: pl.DataType) -> bool:
-    """Return whether Python values of a type become the same column again."""
+    """Return whether a column of a type stays the same if it is converted to Python and back."""
     is_exact = dtype.is_float() or dtype.is_integer()
     return is_exact or dtype in (pl.Boolean(), pl.String(), pl.Null())
 
 
 def _picked(frame: pl.DataFrame, places: Places) -> pl.DataFrame:
-    """Return the rows at positions; nulls for -1."""
+    """Return the rows of a frame at some indices; a row of nulls for the index -1."""
     if frame.is_empty():
         return frame.clear(len(places))
     index = pl.Series(places, dtype=pl.Int64)
@@ -217,7 +218,10 @@ def _nearest_places(rows: RunRows, x: str, at: float, limit: float) -> Places:
 def _first_extreme(
     rows: RunRows, values: npt.NDArray[Any], reduce: np.ufunc
 ) -> tuple[Places, npt.NDArray[Any]]:
-    """Return the position of each run's first extreme, -1 if it has none; and the extremes."""
+    """Return the row index of each run's first extreme, and the extremes.
+
+    They are -1 and NaN for a run without numbers.
+    """
     places = np.full(len(rows.counts), -1)
     extremes = np.full(len(rows.counts), np.nan)
     filled = np.flatnonzero(rows.counts)
