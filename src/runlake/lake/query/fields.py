@@ -1,4 +1,4 @@
-"""The fields by which runs of a lake are filtered and ordered, as SQL over the table ``runs``."""
+"""Define the fields that runs are filtered and ordered by, as SQL over the table ``runs``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from runlake.lake.query.members import LOGGED, first_present, kind_and_value
 from runlake.lake.query.sql_text import Sql, bound, build
 
 MAX_PATH = 1_000
-# Each part ``value`` of a path adds another reading of the path.
+# A path has one more reading for each part ``value``; see `_readings`.
 MAX_READINGS = 9
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Operand = Callable[[Any], Any]
@@ -22,25 +22,26 @@ Operand = Callable[[Any], Any]
 
 @dataclass(frozen=True, slots=True)
 class RunField:
-    """A field of a run.
+    """A field that runs can be filtered and ordered by, as SQL.
 
     Parameters
     ----------
     name : str
-        Its name in filters.
+        The name of the field in filters.
     kind : Sql
         The type of the value, as SQLite's ``json_type`` names it; null if the run has no such
         value.
     value : Sql
-        The value.
+        The value of the field.
     operand : callable
         Converts an operand of a comparison to the stored form of the value.
     elements : str, optional
-        For a list: SQL of a table of its elements. A condition holds if it holds for any element.
+        For a list: SQL of a table with the list's elements. A condition holds for the field if it
+        holds for any element.
     whole : str, optional
         For a list: SQL of the list as JSON text.
     column : str, optional
-        For a field that is a column: its name. An index on it can be used.
+        For a field that is a column: the name of the column. An index on the column can be used.
     """
 
     name: str
@@ -53,12 +54,12 @@ class RunField:
 
 
 def find_field(name: str) -> RunField:
-    """Return the field with a name, in camel case or snake case.
+    """Return the field with a name, which is in camel case or snake case.
 
     Raises
     ------
     InvalidArgument
-        If runs have no such field; the text names similar fields.
+        If runs have no such field; the message names similar fields.
     """
     if len(name) > MAX_PATH:
         raise InvalidArgument(f"The name {name[:60]!r}... of a field is too long.")
@@ -114,7 +115,7 @@ def _of_keys(name: str, key: str) -> RunField:
 
 
 def _readings(path: str) -> list[str]:
-    """Return the readings of a path: ``lr.value`` can also mean ``lr``, as in W&B's filters."""
+    """Return all paths that a path can mean: ``lr.value`` can mean ``lr``, as in W&B's filters."""
     parts = path.split(".")
     shorter = [
         ".".join(parts[:at] + parts[at + 1 :])
@@ -125,7 +126,10 @@ def _readings(path: str) -> list[str]:
 
 
 def microseconds(operand: Any) -> Any:
-    """Convert a time to microseconds since 1970: ISO 8601 text, in UTC if it has no zone."""
+    """Convert a time to microseconds since 1970; return any other value as it is.
+
+    A time is seconds since 1970, or ISO 8601 text, which is in UTC if it names no time zone.
+    """
     if isinstance(operand, bool) or not isinstance(operand, (str, int, float)):
         return operand
     if not isinstance(operand, str):

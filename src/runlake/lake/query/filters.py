@@ -1,4 +1,4 @@
-"""Filters of runs in W&B's MongoDB-like language, as SQL over the catalog.
+"""Compile run filters in W&B's MongoDB-like language to SQL over the catalog.
 
 A comparison of values of different types is false, never an error. For a missing field, ``$ne``,
 ``$nin`` and ``$exists: false`` are true, and all other comparisons are false. NaN counts as a
@@ -37,7 +37,7 @@ class Condition:
     Parameters
     ----------
     sql : Sql
-        True or false for each run, never null.
+        Expression that is true or false for each run, never null.
     probes : tuple of Sql
         Comparisons that hold for every run that matches, and that can use an index.
     """
@@ -47,7 +47,7 @@ class Condition:
 
 
 def compile_filters(filters: Mapping[str, Any]) -> Condition:
-    """Compile filters to SQL.
+    """Compile filters of runs to a SQL condition on the table ``runs``.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def compile_filters(filters: Mapping[str, Any]) -> Condition:
     Returns
     -------
     Condition
-        The condition. All values are parameters of its SQL.
+        The condition. All values in the filters are parameters of the SQL.
 
     Raises
     ------
@@ -158,7 +158,10 @@ def _in(field: RunField, operand: Any) -> Sql:
 
 
 def _all(field: RunField, operand: Any) -> Sql:
-    """Return the condition that a field contains all values; a single value counts as a list."""
+    """Return the condition that a field contains each value of a list.
+
+    A field that is not a list counts as a list of one value.
+    """
     if not isinstance(operand, list):
         raise InvalidArgument(f"$all takes a list of values, not {_shown(operand)}.")
     parts = [joined("OR", [_equal(field, one), _holds(field, one)], NEVER) for one in operand]
@@ -166,7 +169,7 @@ def _all(field: RunField, operand: Any) -> Sql:
 
 
 def _holds(field: RunField, operand: Any) -> Sql:
-    """Return the condition that a value is a list with a scalar."""
+    """Return the condition that the value of a field is a list that contains a scalar."""
     if field.elements or operand is None or isinstance(operand, (list, dict)):
         return NEVER
     listed = build(

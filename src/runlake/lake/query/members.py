@@ -1,6 +1,6 @@
 """Find values in stored config and summary documents by dotted path, inside SQLite.
 
-A key may contain dots of its own, so a path has several readings: ``a.b`` is the key ``a.b``, or
+A key may contain dots of its own, so a path can mean several things: ``a.b`` is the key ``a.b``, or
 ``b`` inside ``a``. The longest key is tried first, as everywhere in runlake.
 """
 
@@ -29,7 +29,7 @@ MISSING = object()
 
 
 def add_functions(connection: sqlite3.Connection, root: Path) -> None:
-    """Add the functions that expressions of this package call to a connection.
+    """Give a connection the SQL functions that this package's expressions call.
 
     Parameters
     ----------
@@ -41,18 +41,19 @@ def add_functions(connection: sqlite3.Connection, root: Path) -> None:
     connection.create_function(MEMBER, 2, _member, deterministic=True)
     connection.create_function(CANONICAL, 1, _canonical, deterministic=True)
     connection.create_function(MATCHES, 2, _matches, deterministic=True)
+    # Not deterministic, because it reads the manifest, which a pull may change.
     connection.create_function(LOGGED, 2, partial(_has_logged, root))
 
 
 def kind_and_value(document: str, path: str) -> tuple[Sql, Sql]:
-    """Return expressions for the type of a value, as ``json_type`` names it, and for the value.
+    """Return SQL for the type of a value, as ``json_type`` names it, and SQL for the value.
 
     Parameters
     ----------
     document : str
-        SQL of the column with the document.
+        SQL of the column that has the document.
     path : str
-        Dotted path.
+        Dotted path to the value.
 
     Returns
     -------
@@ -69,7 +70,7 @@ def kind_and_value(document: str, path: str) -> tuple[Sql, Sql]:
 
 
 def first_present(kinds: Sequence[Sql], values: Sequence[Sql]) -> Sql:
-    """Return the first value whose kind is not null."""
+    """Return SQL for the first value whose kind is not null."""
     if len(values) == 1:
         return values[0]
     cases = [
@@ -101,7 +102,7 @@ def find_member(document: Any, path: str) -> Any:
 
 
 def canonical(value: Any) -> str:
-    """Return JSON text that is the same for equal values, such as 1 and 1.0; keys are sorted.
+    """Return JSON text with sorted keys that is the same for equal values, such as 1 and 1.0.
 
     Examples
     --------
@@ -148,12 +149,12 @@ def _canonical(text: object) -> str | None:
 
 
 def _matches(pattern: str, text: object) -> bool:
-    # `re` keeps the patterns that it has compiled.
+    # `re` caches compiled patterns.
     return isinstance(text, str) and re.search(pattern, text, re.ASCII) is not None
 
 
 def _has_logged(root: Path, directory: str, key: str) -> bool:
-    """Return whether a run has logged a key, as the backend last listed its keys."""
+    """Return whether a run has logged a key, by the key list that the backend last sent."""
     run = read_cached_run(root, root / directory / "manifest.json")
     listed = ((run and run.manifest.attrs) or {}).get("historyKeys")
     keys = listed.get("keys") if isinstance(listed, Mapping) else None

@@ -1,4 +1,4 @@
-"""Read the fields of runs from the catalog, by the backend's names, for frames of runs."""
+"""Read the fields of runs from the catalog, under the backend's names, for frames of runs."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ Fields = dict[str, Any]
 
 
 def sources_of(names: Collection[str]) -> tuple[str, ...]:
-    """Return the catalog columns to read for the given columns of a frame."""
+    """Return the names of the catalog columns that the given columns of a frame need."""
     needed = {source for name in names for source in SOURCES.get(name, (name,))}
     return tuple(name for name in NAMES if name in needed or name in (*PLACE, "directory"))
 
@@ -62,21 +62,22 @@ def sources_of(names: Collection[str]) -> tuple[str, ...]:
 def read_fields(
     selection: Selection, columns: Sequence[str], extra: Sequence[Sql] = ()
 ) -> tuple[list[Fields], list[tuple[Any, ...]]]:
-    """Return the fields of the selected runs, and the values of more columns.
+    """Return the fields of the selected runs, and the values of more SQL expressions.
 
     Parameters
     ----------
     selection : Selection
-        The runs.
+        The runs to read.
     columns : sequence of str
         Columns of the catalog, those of `PLACE` first.
     extra : sequence of Sql
-        More expressions.
+        SQL expressions to compute for each run.
 
     Returns
     -------
     tuple of list of dict and list of tuple
-        For each run: its fields by the backend's names, and the values of the expressions.
+        The fields of each run by the backend's names, and the values of the expressions for each
+        run.
     """
     rows = selection.rows([*(Sql(f"runs.{name}") for name in columns), *extra])
     names = tuple(NAMES[column] for column in columns)
@@ -138,12 +139,12 @@ def _project_url(backend: str, entity: str, project: str) -> str:
 
 @lru_cache(maxsize=64)
 def app_url(base_url: str) -> str:
-    """Return the root of a backend's pages."""
+    """Return the root URL of a backend's web pages."""
     return load_settings({"base_url": base_url}, offline=True).app_url
 
 
 def value_of(kind: str | None, value: object) -> Any:
-    """Return a JSON value from its type and its value in SQLite."""
+    """Convert a value from SQLite to a Python value; ``kind`` is the ``json_type`` of the value."""
     if kind in {"true", "false"}:
         return kind == "true"
     return json.loads(str(value)) if kind in {"array", "object"} else value

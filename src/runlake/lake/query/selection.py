@@ -1,4 +1,4 @@
-"""`Selection`: runs of a lake by a filter, in an order; `LakeRun`: a run that was found."""
+"""Define `Selection`, which filters and orders runs of a lake, and `LakeRun`, a found run."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from runlake.values import DEFAULT_ORDER, RunPath
 
 # A run's name in the column ``run_id``; then its backend, entity, project, id and directory.
 FoundRow: TypeAlias = tuple[str, tuple[Any, ...]]
-# Columns that name a run, and the place of the id among them.
+# Columns that name a run, and the index of the column of the id.
 PLACE = ("backend", "entity", "project", "run_id")
 ID = 3
 MAX_ROWS = 2**63 - 1  # the largest integer of SQLite
 CREATION = ("created_at", "createdAt")
-# Runs with equal values in the order are in this order.
+# Runs with equal values of the field that orders them are ordered by these columns.
 TIES = ("runs.created_us", "runs.entity", "runs.project", "runs.run_id", "runs.directory")
 
 
@@ -45,9 +45,10 @@ class LakeRun:
         The path of the run.
     run_id : str
         The run's name in the column ``run_id``: the id alone if no other run of the same list has
-        it; else ``entity/project/id``; if two backends have that too, with the backend's host.
+        this id, else ``entity/project/id``. If two backends have a run with this path, the
+        backend's host comes before the path.
     relative : str
-        The directory relative to the root of the cache.
+        The run's directory relative to the root of the cache.
     """
 
     root: Path
@@ -58,13 +59,16 @@ class LakeRun:
 
     @cached_property
     def directory(self) -> RunDirectory:
-        """The run's directory; made at its first use, because a filter finds thousands of runs."""
+        """The run's directory.
+
+        The object is created at its first use, because a filter can find thousands of runs.
+        """
         return RunDirectory(self.root, self.backend, self.path)
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Runs of a lake, in an order.
+    """Filters that choose runs of a lake, and the order of the chosen runs.
 
     Parameters
     ----------
@@ -73,16 +77,16 @@ class Selection:
     filters : mapping
         Plain JSON in the language of `Api.runs`.
     order : str
-        ``+`` or ``-``, and a field.
+        ``+`` or ``-``, and the field that orders the runs; ``-`` means descending.
     directories : tuple of str or None
-        The runs' directories relative to the root; None means all.
+        Select only runs with these directories, relative to the root; None means all runs.
     limit, offset : int or None, int
-        Maximum number of runs, and number of runs to leave out before them.
+        Maximum number of runs, None for no limit; and number of runs to skip at the beginning.
 
     Raises
     ------
     InvalidArgument
-        If filters or order are wrong.
+        If ``filters`` or ``order`` is wrong.
     """
 
     root: Path
@@ -97,31 +101,31 @@ class Selection:
         self._order()
 
     def narrowed(self, filters: Mapping[str, Any]) -> Selection:
-        """Return the runs of this selection that also match other filters."""
+        """Return this selection with more filters, which the runs must match too."""
         both = [dict(one) for one in (self.filters, filters) if one]
         joined = {"$and": both} if len(both) > 1 else both[0] if both else {}
         return replace(self, filters=joined)
 
     def find(self) -> list[LakeRun]:
-        """Return the runs that are selected now."""
+        """Return the selected runs, as the catalog has them now."""
         return [self.run_of(found) for found in self.find_rows()]
 
     def find_rows(self) -> list[FoundRow]:
-        """Return the runs that are selected now as rows, which cost a fraction of `find`."""
+        """Return the selected runs as plain rows, which costs a fraction of `find`."""
         rows = self.rows([Sql(f"runs.{name}") for name in (*PLACE, "directory")])
         return list(zip(names_of(rows), rows, strict=True))
 
     def run_of(self, found: FoundRow) -> LakeRun:
-        """Return the run of a row of `find_rows`."""
+        """Convert a row from `find_rows` to a `LakeRun`."""
         label, (backend, *names, directory) = found
         return LakeRun(self.root, backend, RunPath(*names), label, directory)
 
     def count(self) -> int:
-        """Return how many runs are selected now, whatever the limit and the offset."""
+        """Return how many runs match the filters now, without regard to limit and offset."""
         return int(self._query([Sql("count(*)")], ())[0][0])
 
     def rows(self, columns: Sequence[Sql]) -> list[tuple[Any, ...]]:
-        """Return columns of the selected runs, one row per run."""
+        """Return the given columns of the selected runs, one row per run."""
         return self._query(columns, self._order())
 
     def _query(self, columns: Sequence[Sql], order: Sequence[Sql]) -> list[tuple[Any, ...]]:
@@ -139,13 +143,14 @@ class Selection:
         if order:
             query += f" ORDER BY {', '.join(part.text for part in order)} LIMIT ? OFFSET ?"
             values += [
+                # To SQLite, a negative LIMIT means no limit.
                 -1 if self.limit is None else min(self.limit, MAX_ROWS),
                 min(self.offset, MAX_ROWS),
             ]
         return query_runs(self.root, query, values, partial(add_functions, root=self.root))
 
     def _order(self) -> list[Sql]:
-        """Return the terms after ORDER BY: runs without the field come last."""
+        """Return the terms after ORDER BY, which put runs without the field last."""
         name = self.order.lstrip("+-")
         if len(self.order) - len(name) > 1 or not name:
             raise InvalidArgument(
@@ -168,7 +173,7 @@ class Selection:
 
 
 def names_of(rows: Sequence[Sequence[Any]]) -> list[str]:
-    """Return the name of each run in the column ``run_id``; see `LakeRun`.
+    """Return each run's name in the column ``run_id``; see `LakeRun.run_id`.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ from runlake.cache.strict_json import stored_text
 
 @dataclass(frozen=True, slots=True)
 class Sql:
-    """An expression of SQL.
+    """A SQL expression and its parameters.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class Sql:
 
 
 def build(template: str, *parts: Sql) -> Sql:
-    """Fill a template with expressions.
+    """Fill a template with SQL expressions; return the expression with all parameters.
 
     Examples
     --------
@@ -39,7 +39,10 @@ def build(template: str, *parts: Sql) -> Sql:
 
 
 def bound(value: object) -> Sql:
-    """Return a parameter; lone surrogates and NUL are replaced as in stored texts."""
+    """Return a SQL parameter for a value.
+
+    Lone surrogates and NUL are replaced in a string, as in strings that the catalog stores.
+    """
     if isinstance(value, str):
         value = stored_text(value)
     return Sql("?", (value,))

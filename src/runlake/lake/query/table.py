@@ -1,4 +1,4 @@
-"""The runs of a lake as a frame."""
+"""Return the runs of a lake as a frame, one row per run."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def lake_table(selection: Selection, columns: Sequence[str] | None, *, flat: boo
     Parameters
     ----------
     selection : Selection
-        The runs.
+        The runs to return.
     columns : sequence of str or None
         Columns to return; None means entity, project, and all fields, config and summary.
     flat : bool
-        Return a column per path of config and summary, instead of structs.
+        Return one column for each path in config and summary, instead of structs.
     """
     names = None if columns is None else checked_columns(columns)
     if names is not None and not flat:
@@ -63,7 +63,7 @@ def flat_lake_table(
     fields : sequence of dict
         The fields of each run by the backend's names.
     place : str
-        Where the runs are, for warnings.
+        Directory or URL of the lake, which warnings name.
     columns : sequence of str or None
         Columns to return; None means all.
     """
@@ -92,7 +92,7 @@ def _warn_of_mixed(place: str, mixed: Sequence[str]) -> None:
 
 
 def _some_columns(selection: Selection, names: Sequence[str]) -> pl.DataFrame:
-    """Return the requested columns.
+    """Return a frame with the requested columns of the selected runs.
 
     If config or summary themselves are not requested, SQLite reads only the requested members.
     """
@@ -115,16 +115,17 @@ def _some_columns(selection: Selection, names: Sequence[str]) -> pl.DataFrame:
 
 
 def _cell(name: str, place: int, row: Sequence[Any]) -> Any:
-    """Return one member of config or summary of a row that SQLite returned.
+    """Return one value in config or summary, from a row that SQLite returned.
 
     Parameters
     ----------
     name : str
-        The dotted name, such as ``config.lr``.
+        The dotted name of the value, such as ``config.lr``.
     place : int
-        Position of the name among the requested members; each has two columns, kind and value.
+        Position of the name among the requested names; each name has two columns, kind and value.
     row : sequence
-        The columns of all requested members, then the exact JSON if SQLite cannot represent it.
+        The columns of all requested names; then the exact JSON of config and summary, None if
+        SQLite can represent them.
     """
     exact = row[-1]
     if exact is None:
