@@ -1,4 +1,4 @@
-"""Add runs in directories of the W&B SDK to a lake."""
+"""Add runs that the W&B SDK recorded in local directories to a lake."""
 
 from __future__ import annotations
 
@@ -57,18 +57,19 @@ BACKEND = "http://local.invalid"
 # A run that has not ended counts as running for this long after the last change of its file, as at
 # a backend after the last sign of life.
 RUNNING_SECONDS = 300.0
-# A run that is followed may replace its last export every few seconds.
+# A replaced export is kept for this long. A run that is followed may replace its last export every
+# few seconds.
 REPLACED_SECONDS = 3600.0
-# In the fields of a run: the files from which it was read.
+# The field of a stored run that lists the files from which the run was read.
 SOURCES = "localFiles"
-# Begins the names of the exports of local runs.
+# The names of all exports of local runs begin with this.
 OBJECTS = "local"
 AGAIN = "the file is read again."
 AGAIN_IF_CHANGED = "the file is read again if it has changed."
 
 
 def add(settings: Settings, path: object) -> PullReport:
-    """Store the runs of a directory of the SDK in the lake; for errors see `find_sources`.
+    """Store the runs of a directory of the W&B SDK in the lake; for errors see `find_sources`.
 
     Parameters
     ----------
@@ -107,7 +108,10 @@ def add(settings: Settings, path: object) -> PullReport:
 
 
 def _by_run(sources: Iterable[Source], failed: dict[str, Failure]) -> list[list[Source]]:
-    """Group the files by the run that they name; a resumed run has a file for each start."""
+    """Group the files by the run that they name, and add unreadable files to ``failed``.
+
+    A resumed run has one file for each start.
+    """
     groups: dict[object, list[Source]] = {}
     for source in sources:
         try:
@@ -120,7 +124,7 @@ def _by_run(sources: Iterable[Source], failed: dict[str, Failure]) -> list[list[
 
 
 def _head(source: Source) -> RecordedRun:
-    """Read a file as far as the record that names the run."""
+    """Read a file up to the record that names the run; return the run as read so far."""
     run, file = RecordedRun(), RecordFile(source.path)
     run.read_head(file)
     if not run.is_named:
@@ -137,7 +141,7 @@ def _failure(source: Source, error: Exception) -> Failure:
 
 @dataclass(slots=True)
 class _Adding:
-    """What was done until now; the fields are those of `PullReport`."""
+    """Stores runs in the lake, and collects the fields of the `PullReport`."""
 
     settings: Settings
     catalog: Catalog
@@ -238,6 +242,7 @@ class _Adding:
             {export.object: export for export in exports},
             offer,
             attrs,
+            # Pruning must not delete the exports, because no backend offers them again.
             is_pinned=True,
             pulled_at=time.time(),
             beside=beside,
@@ -253,13 +258,13 @@ def _reason(stored: StoredManifest) -> str | None:
 def _with_former(
     stored: StoredManifest, sources: Sequence[Source]
 ) -> tuple[Sequence[Source], list[Source]]:
-    """Add the files of the run that an earlier call read, and that this call does not name.
+    """Complete the files that this call names with the run's files that an earlier call read.
 
     Returns
     -------
     tuple of list of Source and list of Source
-        All files that exist, in order; and earlier files that no longer exist, whose stored rows
-        must be kept.
+        All files that exist, in the order of their starts; and earlier files that no longer exist,
+        whose stored rows must be kept.
     """
     known = {source.name for source in sources}
     former, gone = [], []
@@ -275,10 +280,13 @@ def _with_former(
 
 
 def _last_steps(sources: Sequence[Source]) -> list[int | None]:
-    """Return the last step of each file that no later file has rewound; None means all steps."""
+    """Return the last step to keep of each file; None keeps all steps.
+
+    A file that rewinds the run limits the steps of all earlier files.
+    """
     found: list[int | None] = []
     last: int | None = None
-    # From the last file to the first: a rewind limits the steps of all earlier files.
+    # From the last file to the first, because a later file limits all earlier ones.
     for source in reversed(sources):
         found.append(last)
         if source is sources[0]:
@@ -292,7 +300,7 @@ def _last_steps(sources: Sequence[Source]) -> list[int | None]:
 
 
 def _object_of(source: Source) -> str:
-    """Return the prefix of the names of a file's exports; later files have higher prefixes."""
+    """Return the name prefix for a file's exports; the prefix of a later file sorts higher."""
     return f"{OBJECTS}/{source.in_order}"
 
 
@@ -328,7 +336,7 @@ def _is_unchanged(
 def _stored_run(
     directory: RunDirectory, stored: StoredManifest, exports: Sequence[StoredExport]
 ) -> RecordedRun:
-    """Return the stored rows and fields of a run, one of whose files no longer exists."""
+    """Rebuild a run from its stored rows and fields, because one of its files is gone."""
     attrs = stored.attrs or {}
     config = json.loads(attrs.get("config") or "{}")
     facts = [export.facts for export in exports]
@@ -356,7 +364,7 @@ def _sweep_exports(directory: RunDirectory) -> None:
 def _copy_files(
     directory: RunDirectory, sources: Sequence[Source]
 ) -> tuple[list[dict[str, Any]], int]:
-    """Copy the files of a run, and return a description of each and the number of copied bytes.
+    """Copy the files of a run; return a description per file, and the number of copied bytes.
 
     A description has the fields that a backend returns for a file of a run.
     """

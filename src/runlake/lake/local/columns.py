@@ -19,14 +19,14 @@ Cells = Mapping[int, Any]
 
 
 def column_of(name: str, cells: Cells, n_rows: int, *, nested_as_text: bool = False) -> pa.Array:
-    """Return the values of a key as a column.
+    """Return the values of a key as an Arrow column.
 
     Parameters
     ----------
     name : str
         The key.
     cells : mapping of int to Any
-        The values that are not null, by the position of their row, ascending.
+        The values that are not null, by row index, ascending.
     n_rows : int
         Length of the column.
     nested_as_text : bool
@@ -70,7 +70,7 @@ def _fit(values: Sequence[int]) -> bool:
 
 
 def _type_of(values: Sequence[Any], depth: int = 0) -> pa.DataType | None:
-    """Return the common type of values; None if there is none that Parquet can store."""
+    """Return the common type of values; None without a common type that Parquet can store."""
     kinds = set(map(type, values))
     if depth > MAX_NESTING:
         return None
@@ -113,7 +113,7 @@ def _decimal(value: Any) -> Any:
 
 
 def _spread(column: pa.Array, cells: Cells, n_rows: int) -> pa.Array:
-    """Return a column with a null in each row that has no value."""
+    """Return a column of ``n_rows`` cells, with a null in each row that has no value."""
     if len(column) == n_rows:
         return column
     places: list[int | None] = [None] * n_rows

@@ -16,14 +16,14 @@ SUFFIX = ".wandb"
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One ``.wandb`` file, with its size and time when its state was read.
+    """One ``.wandb`` file, with the size and change time that it had when it was found.
 
     Parameters
     ----------
     path : Path
-        The file, absolute.
+        Absolute path of the file.
     size, mtime_ns : int
-        Length and time of change.
+        Size in bytes, and time of the last change in nanoseconds since 1970.
     """
 
     path: Path
@@ -32,22 +32,26 @@ class Source:
 
     @classmethod
     def of(cls, path: Path) -> Source:
-        """Read size and time of a file."""
+        """Return a source for a file, with the size and change time that the file has now."""
         found = path.stat()
         return cls(path, found.st_size, found.st_mtime_ns)
 
     @property
     def name(self) -> str:
-        """Name of the run's directory and of the file; it stays if the directory is moved."""
+        """The last two parts of the path: the name of the directory and the name of the file.
+
+        This name stays the same if the run's directory is moved.
+        """
         return f"{self.path.parent.name}/{self.path.name}"
 
     @property
     def in_order(self) -> str:
-        """The name by which files are sorted: it begins with the time at which the run began.
+        """The sort key of the file, which begins with the time at which the run started.
 
-        If a run starts again in the same second, the SDK adds a number to its directory, such as
-        ``run-20260101_000000-id-1``. It follows the name here: by the directories alone, the later
-        starts would be sorted before the first one, and the tenth before the second.
+        If a run starts again in the same second, the SDK adds a number to the name of the
+        directory, such as ``run-20260101_000000-id-1``. This number is at the end of the sort key:
+        sorted by directory, later starts would come before the first, and the tenth before the
+        second.
         """
         name = self.name.removeprefix("offline-")
         run_id = re.escape(self.path.stem.removeprefix("run-"))
@@ -60,12 +64,12 @@ class Source:
         return self.path.parent / "files"
 
     def noted(self) -> dict[str, str | int]:
-        """Return the description of the file that the lake stores, as values for JSON."""
+        """Return what the lake stores about the file, as values that JSON can represent."""
         return {"path": str(self.path), "size": self.size, "mtime_ns": self.mtime_ns}
 
 
 def find_sources(path: object) -> list[Source]:
-    """Return the ``.wandb`` files of a path, in the order in which their runs began.
+    """Return the ``.wandb`` files of a path, ordered by the time at which their runs started.
 
     Parameters
     ----------
@@ -77,9 +81,9 @@ def find_sources(path: object) -> list[Source]:
     InvalidType
         If ``path`` is not a path.
     LocalFileNotFoundError
-        If it does not exist.
+        If ``path`` does not exist.
     InvalidArgument
-        If it has no runs.
+        If ``path`` has no runs.
     """
     named: object = path
     if not isinstance(named, (str, os.PathLike)) or not str(named):
@@ -108,7 +112,7 @@ def _of_directory(root: Path) -> list[Source]:
 
 
 def in_order(sources: Iterable[Source]) -> list[Source]:
-    """Return files in the order in which their runs began, which is in the directories' names."""
+    """Sort files by the start time of their runs, which the directories' names have."""
     return sorted(sources, key=lambda one: one.in_order)
 
 

@@ -6,12 +6,12 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-# The name of a value, or the names on the way to it.
+# The name of a value, or the path of names to a nested value.
 Name: TypeAlias = str | tuple[str, ...]
 
 
 class Document:
-    """Nested values that are changed name by name.
+    """The nested values of a config or summary, which records change one by one.
 
     If a name is changed many times, only its last value is parsed, because the SDK writes the
     summary again with every row.
@@ -28,7 +28,7 @@ class Document:
         self._changes: dict[Name, str] = {}
 
     def change(self, changes: Any) -> None:
-        """Make the changes of a record; its values are JSON text."""
+        """Apply the changes of a record, whose values are JSON text."""
         pending = self._changes
         # The loop takes most of the time of reading a file, so it calls no function for a value.
         for item in changes.update:
@@ -77,7 +77,7 @@ class Document:
 
 
 def nested_of(items: Any, values: Sequence[Any]) -> dict[str, Any]:
-    """Return the values of a record's items as nested dicts."""
+    """Return values as nested dicts; the record's items name the path of each value."""
     names: list[Any] = [
         nested[0] if len(nested := item.nested_key) == 1 else tuple(nested) or item.key
         for item in items

@@ -44,7 +44,7 @@ class RecordFile:
     is_cut_off: bool = field(default=False, init=False)
 
     def records(self) -> Iterator[bytes]:
-        """Yield the records.
+        """Yield the content of each record, up to the first damage.
 
         Raises
         ------
@@ -71,7 +71,7 @@ class RecordFile:
             self._cut_off(end)
 
     def _parts(self) -> Iterator[tuple[int, int, bytes]]:
-        """Yield position, kind and content of the parts of records, until one is damaged."""
+        """Yield byte offset, kind and content of each part of a record, up to a damaged part."""
         with self.path.open("rb") as file:
             _check_header(file.read(HEADER.size))
             file.seek(0)

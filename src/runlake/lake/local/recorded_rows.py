@@ -1,4 +1,4 @@
-"""Write the rows of local runs to Parquet files, as the exports of other runs are stored."""
+"""Write the rows of local runs to Parquet files, stored like the exports of other runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from runlake.exports.verify import digest_file, verify_export
 from runlake.lake.local.columns import column_of
 from runlake.values import STEP
 
-# A file of rows ends when one of these is reached: so much is in memory at once.
+# An export is written when its rows reach one of these limits, which bounds the memory.
 MAX_ROWS = 50_000
 MAX_BYTES = 24 << 20
 MAX_CELLS = 1 << 24
@@ -31,19 +31,19 @@ Keep = Callable[[StoredExport], None]
 
 
 class RecordedRows:
-    """The rows of one ``.wandb`` file, which are written to exports of bounded length.
+    """The rows of one ``.wandb`` file, which are written to exports of bounded size.
 
     Parameters
     ----------
     directory : RunDirectory
         The run's directory, in which the exports are published.
     name : str
-        Begins the names of the exports. If several exports have a key at one step, the value in the
-        export with the highest name is used.
+        Prefix of the names of the exports. If several exports have a key at one step, the value in
+        the export with the highest name is used.
     keep : callable
-        Receives each export.
+        Called with each export that was written.
     counts : dict
-        For each key, the number of its values of each kind; added to here.
+        For each key, the number of values of each kind. The rows' values are added to these counts.
     """
 
     def __init__(self, directory: RunDirectory, name: str, keep: Keep, counts: KeyCounts) -> None:
@@ -62,11 +62,11 @@ class RecordedRows:
         Parameters
         ----------
         step : int
-            The step.
+            The step of the row.
         row : dict
-            Its values by dotted key, without nulls.
+            The values of the row by dotted key, without nulls.
         n_bytes : int
-            About how much memory the row takes.
+            Approximate size of the row in memory, in bytes.
         """
         if step in self._rows:
             self._rows[step].update(row)
@@ -80,7 +80,7 @@ class RecordedRows:
             self.write()
 
     def write(self) -> None:
-        """Write the rows that are in no export yet."""
+        """Write the rows that are in no export yet into a new export."""
         if not self._rows:
             return
         steps = sorted(self._rows)
@@ -90,7 +90,7 @@ class RecordedRows:
             attempt.open().close()
             _write_file(attempt, steps, cells)
             digest = digest_file(attempt.path, Validator())
-            # The version: another content has another file name.
+            # The digest is the version, so that another content has another file name.
             validator = Validator(f'"{digest.crc32c:08x}"', crc32c=digest.crc32c)
             verified = verify_export(attempt.path, validator, digest=digest)
             self._keep(publish(self._directory, attempt, verified))
@@ -99,7 +99,7 @@ class RecordedRows:
         self._keys.clear()
 
     def _cells(self, steps: Iterable[int]) -> dict[str, dict[int, Any]]:
-        """Return the values of each key by the position of their row, and count their kinds."""
+        """Return the values of each key by row index, and count each key's values by kind."""
         cells: dict[str, dict[int, Any]] = {}
         for position, step in enumerate(steps):
             for key, value in self._rows[step].items():
@@ -151,7 +151,7 @@ def _write_table(
 
 
 def counts_of(exports: Iterable[StoredExport]) -> KeyCounts:
-    """Return the number of values of each key of exports, from their statistics."""
+    """Count the values of each key by kind, from the statistics of exports."""
     counts: KeyCounts = {}
     for export in exports:
         facts = read_export_facts(export.path)
@@ -163,7 +163,7 @@ def counts_of(exports: Iterable[StoredExport]) -> KeyCounts:
 
 
 def describe_keys(counts: KeyCounts, last_step: int) -> dict[str, Any] | None:
-    """Return the keys of a run by the backend's names; None if it has none."""
+    """Return a run's keys in the form of a backend's ``historyKeys``; None without keys."""
     if not counts:
         return None
     keys = {
@@ -174,7 +174,7 @@ def describe_keys(counts: KeyCounts, last_step: int) -> dict[str, Any] | None:
 
 
 def flat(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row with dotted keys and without nulls; media and empty dicts stay values.
+    """Return a row with dotted keys and without nulls; media and empty dicts remain values.
 
     Examples
     --------

@@ -15,7 +15,8 @@ from runlake.lake.local.framing import RecordFile
 from runlake.lake.local.recorded_rows import KeyCounts, RecordedRows, describe_keys, flat
 from runlake.values import STEP, RunPath
 
-# Names of what a run does not name itself; the SDK's own name of a project, when it syncs.
+# Entity and project of a run that names none. When the SDK syncs a run without a project, it uses
+# the same name of the project.
 NO_ENTITY, NO_PROJECT = "local", "uncategorized"
 RUNNING, FINISHED, FAILED, CRASHED = "running", "finished", "failed", "crashed"
 TIMESTAMP, RUNTIME = "_timestamp", "_runtime"
@@ -24,12 +25,12 @@ LAST_STEP = 2**63 - 2
 
 @dataclass(slots=True)
 class RecordedRun:
-    """A run, as its records describe it so far; its rows are handed to `RecordedRows`.
+    """A run, as far as its records were read. The rows are passed on to `RecordedRows`.
 
     Parameters
     ----------
     entity, project, run_id : str
-        The path of the run; ``run_id`` is empty until the record was read that names the run.
+        The path of the run; ``run_id`` is empty until the record that names the run was read.
     fields : dict
         The fields of the run that are single values, by the backend's names.
     config, summary : Document
@@ -43,7 +44,7 @@ class RecordedRun:
     key_counts : dict
         Number of values of each key, by kind.
     exit_code : int or None
-        None as long as the run has not ended.
+        The exit code of the run; None as long as the run has not ended.
     started_at, last_at : float
         When the run began, and the time of its last record, in seconds since 1970.
     first_step : int or None
@@ -51,11 +52,12 @@ class RecordedRun:
         resumed, the SDK counts from 0 again, while a backend continues the steps. None if the file
         has no rows.
     is_resumed : bool
-        True if that file continues the run, if there is one.
+        True if the file that was read last continues earlier files of the run, if there are any.
     rewound_to : int or None
-        The last step of earlier files that belongs to the run, if that file has rewound it.
+        If the file that was read last has rewound the run: the last step of earlier files that
+        still belongs to the run.
     start_step : int or None
-        The step of the first row that was read of that file, as the file has it.
+        The step of the first row in the file that was read last, before `first_step` is added.
     """
 
     fields: dict[str, Any] = field(default_factory=dict)
@@ -81,7 +83,7 @@ class RecordedRun:
 
     @property
     def is_named(self) -> bool:
-        """True once the record was read that names the run."""
+        """True if the record that names the run was read."""
         return bool(self.run_id)
 
     @property
@@ -91,7 +93,7 @@ class RecordedRun:
 
     @property
     def kept_step(self) -> int | None:
-        """The last step of earlier files that belongs to the run; None if all of them do.
+        """The last step of earlier files that still belongs to the run; None if all steps do.
 
         A file whose steps begin at 0 although it does not resume the run replaces the rows of
         earlier files, as in a backend.
@@ -101,11 +103,11 @@ class RecordedRun:
         return self.rewound_to
 
     def read_head(self, file: RecordFile) -> None:
-        """Read a file only as far as the record that names the run; for errors see `read`."""
+        """Read a file only up to the record that names the run; for errors see `read`."""
         self._read(file, until=lambda: self.is_named)
 
     def read_start(self, file: RecordFile) -> None:
-        """Read a file only as far as its first row; for errors see `read`."""
+        """Read a file only up to its first row; for errors see `read`."""
         self._read(file, until=lambda: self.start_step is not None)
 
     def read(
@@ -116,18 +118,18 @@ class RecordedRun:
         first_step: int | None = None,
         max_step: int | None = None,
     ) -> None:
-        """Add the records of a file; an earlier file of a resumed run was read before.
+        """Add the records of a file to the run; the files of a resumed run are read in order.
 
         Parameters
         ----------
         file : RecordFile
-            The file.
+            The file to read.
         rows : RecordedRows
-            Receives the rows; its `write` is called after the last record.
+            Receives the rows. `RecordedRows.write` is called after the last record.
         first_step : int, optional
             `first_step` of the file, as an earlier call found it; if omitted, this call finds it.
         max_step : int, optional
-            Leave out later steps, because a later file has rewound the run.
+            The last step to keep, if a later file has rewound the run. Later steps are left out.
 
         Raises
         ------
@@ -138,7 +140,7 @@ class RecordedRun:
         """
         self.exit_code, self.first_step, self._step = None, first_step, None
         self.start_step = None
-        # Each start writes the whole summary of its own, which replaces the former one.
+        # Each start of a run writes a whole summary, which replaces the summary of earlier starts.
         self.summary = Document()
         self._rows, self._max_step = rows, max_step
         self._read(file)
@@ -203,7 +205,7 @@ class RecordedRun:
         self._add_config(run.config)
         self._add_summary(run.summary)
         point = run.branch_point
-        # That of a fork is in the config too, and names another run.
+        # The branch point of a fork names another run, and is in the config too.
         self.rewound_to = int(point.value) if point.run == run.run_id else None
 
     def _add_config(self, config: Any) -> None:
@@ -215,7 +217,7 @@ class RecordedRun:
     def _add_history(self, history: Any) -> None:
         items = history.item
         texts = [item.value_json for item in items]
-        # One text for all values: each call of the parser takes as long as a value.
+        # All values are parsed as one list: each call of the parser takes as long as a value.
         values = json.loads(f"[{','.join(texts)}]")
         row = flat(nested_of(items, values))
         step = row.get(STEP, history.step.num)
@@ -255,7 +257,7 @@ class RecordedRun:
         return RUNNING if is_recent else CRASHED
 
     def attrs(self, state: str) -> dict[str, Any]:
-        """Return the fields of the run by the backend's names; ``state`` is that of `state`."""
+        """Return the run's fields by the backend's names; ``state`` is the result of `state`."""
         last_system = self.system_rows[-1] if self.system_rows else {}
         config = {key: {"value": value} for key, value in self.config.values().items()}
         return {
@@ -280,12 +282,12 @@ class RecordedRun:
 
 
 def written_time(moment: float) -> str:
-    """Return a time in seconds since 1970 as a backend writes it."""
+    """Convert seconds since 1970 to the ISO 8601 text that a backend writes."""
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _messages() -> tuple[Any, type[Exception]]:
-    """Return the SDK's class of records, and the exception that it raises for other bytes."""
+    """Return the SDK's class of records, and the exception that it raises for invalid bytes."""
     try:
         # Neither module has types.
         errors = import_module("google.protobuf.message")
