@@ -186,7 +186,7 @@ class Api(ApiArtifacts):
         Raises
         ------
         InvalidArgument
-            If the path has another form.
+            If the path has none of these forms.
         """
         if is_url(str(path)):
             return self._of_url(path)

@@ -108,7 +108,7 @@ INSTEAD = {
 
 
 def say_missing(owner: str, name: str, sentence: str) -> str:
-    """Return the error message for a missing name, and say what to use instead if it is known.
+    """Return the error message for a missing name, followed by what to use instead if known.
 
     Parameters
     ----------

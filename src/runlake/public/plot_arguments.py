@@ -172,7 +172,7 @@ def choose_axis(
     declared : iterable of tuple
         For each run, its keys and its declarations by ``define_metric``.
     x : str or None
-        The requested axis; None means the declared one.
+        The requested axis; None means the declared axis.
     """
     if x is not None:
         return x, []

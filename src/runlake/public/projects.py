@@ -161,7 +161,7 @@ class Project(Attributes):
         Parameters
         ----------
         filters : mapping, optional
-            In the backend's filter language: ``{"name": "data"}``.
+            Filters in the backend's language: ``{"name": "data"}``.
         order : str, optional
             Field to order by, with ``-`` for descending: ``-createdAt``.
         per_page : int

@@ -82,7 +82,7 @@ class Sweep(Attributes):
         Parameters
         ----------
         force : bool
-            Load them again.
+            Load the fields even if they are loaded already.
 
         Returns
         -------
@@ -249,7 +249,7 @@ class Sweeps(PagesInProject[Sweep], SizedPages[Sweep]):
     per_page : int
         Sweeps per request.
     filters : mapping, optional
-        In the language of `Runs`: ``{"state": "FINISHED"}``.
+        Filters in the language of `Api.runs`: ``{"state": "FINISHED"}``.
 
     Raises
     ------

@@ -190,7 +190,8 @@ class Artifact(ArtifactLinks):
         Parameters
         ----------
         root : path, optional
-            The directory; ``./artifacts/NAME:VERSION`` if omitted, see ``WANDB_ARTIFACT_DIR``.
+            The directory. If omitted, ``NAME:VERSION`` in the directory ``WANDB_ARTIFACT_DIR``,
+            which is ``./artifacts`` by default.
         allow_missing_references : bool
             Warn about references that cannot be downloaded, and continue.
         skip_cache : bool, optional
@@ -240,7 +241,8 @@ class Artifact(ArtifactLinks):
         Parameters
         ----------
         root : path, optional
-            The directory; ``./artifacts/NAME`` without the version if omitted.
+            The directory. If omitted, ``NAME`` in the directory ``WANDB_ARTIFACT_DIR``, which is
+            ``./artifacts`` by default.
         progress : bool, callable or None
             How to show progress; see `Run.pull`.
 
@@ -301,7 +303,7 @@ class Artifact(ArtifactLinks):
         Parameters
         ----------
         root : path, optional
-            The directory; the default directory of `download` if omitted.
+            The directory to check; the default directory of `download` if omitted.
 
         Raises
         ------

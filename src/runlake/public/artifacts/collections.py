@@ -188,7 +188,7 @@ class ArtifactCollections(_Collections):
     entity, project, type_name : str
         The project, and the name of the artifact type.
     filters : mapping, optional
-        In the backend's filter language: ``{"name": "data"}``.
+        Filters in the backend's language: ``{"name": "data"}``.
     order : str, optional
         Field to order by, with ``-`` for descending: ``-createdAt``.
     per_page : int
@@ -240,7 +240,7 @@ class ProjectArtifactCollections(_Collections):
     entity, project : str
         The project to list.
     filters : mapping, optional
-        In the backend's filter language: ``{"name": "data"}``.
+        Filters in the backend's language: ``{"name": "data"}``.
     order : str, optional
         Field to order by, with ``-`` for descending: ``-createdAt``.
     per_page : int

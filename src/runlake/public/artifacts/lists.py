@@ -40,7 +40,7 @@ class Artifacts(PagesInProject[Artifact], SizedPages[Artifact]):
     entity, project, collection_name, type : str
         Path and type of the collection.
     filters : mapping, optional
-        In the backend's filter language; only committed versions if omitted.
+        Filters in the backend's language. If omitted, only committed versions are listed.
     order : str, optional
         Field to order by, with ``-`` for descending: ``-createdAt``.
     per_page : int

@@ -50,7 +50,7 @@ class RunArtifacts(RunFields):
         Parameters
         ----------
         artifact : Artifact
-            From `Api.artifact`.
+            The artifact, as returned by `Api.artifact`.
         use_as : str, optional
             The role of the artifact in the run; the artifact's name if omitted.
 
@@ -87,7 +87,7 @@ class RunArtifacts(RunFields):
         Parameters
         ----------
         artifact : Artifact
-            From `Api.artifact`, of the run's own project.
+            The artifact, as returned by `Api.artifact`. It must be of the run's own project.
         aliases : list of str, optional
             Aliases to add to the version.
         tags : list of str, optional

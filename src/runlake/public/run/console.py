@@ -55,7 +55,7 @@ class ConsoleLogs(Pages[ConsoleLogLine]):
     client : Client
         Client of the backend.
     run : Run
-        The run.
+        The run that printed the lines.
     per_page : int
         Lines per request.
     last : int, optional

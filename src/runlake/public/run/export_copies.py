@@ -57,7 +57,7 @@ def download_history_exports(
     client : Client
         Client of the backend.
     run : RunPath
-        The run.
+        The run whose exports are copied.
     directory : path
         Created if it does not exist. Each file is copied under a temporary name, then renamed, so
         that an interrupted copy leaves no partial export.

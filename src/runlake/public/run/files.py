@@ -106,8 +106,8 @@ class RunFiles(RunFields):
         Returns
         -------
         Files
-            Iterable and indexable. As in the SDK, ``len()`` counts all files of the run, even if
-            names or a pattern are given.
+            A list that can be iterated and indexed. As in the SDK, ``len()`` counts all files of
+            the run, even if names or a pattern are given.
 
         Raises
         ------

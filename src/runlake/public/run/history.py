@@ -344,8 +344,8 @@ class RunHistory(RunFields):
         Raises
         ------
         InvalidArgument
-            If the query is invalid or returns no result set, or uses the name of one of two keys
-            that differ only by case. Write ``"Loss (1)"`` and ``"loss (2)"`` for such keys.
+            If the query is invalid or returns no result set, or names a key that differs from
+            another key only by case. Write ``"Loss (1)"`` and ``"loss (2)"`` for such keys.
         CacheCorrupt
             If an export cannot be decoded, even after a second download.
 

@@ -77,7 +77,7 @@ class RunKeys(RunFields):
         key : str
             A key whose values are numbers.
         mode : {"min", "max"}
-            Whether the lowest or the highest value is best.
+            Which value is best: "min" means the lowest, "max" the highest.
 
         Returns
         -------

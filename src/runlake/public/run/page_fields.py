@@ -83,7 +83,7 @@ class PageFields:
         client : Client
             Client of the backend.
         path : RunPath
-            The run.
+            The run whose fields to return.
 
         Returns
         -------

@@ -208,8 +208,8 @@ class Run(RunHistory, RunKeys, RunPlots, RunExports, RunFiles, RunArtifacts, Run
     def stop(self) -> None:
         """Ask the run to stop.
 
-        The backend passes this on in its answer to the next request of the run's process. Then the
-        process shuts down in an orderly way.
+        The backend passes this on to the run's process in its response to the next request of the
+        process. The process then shuts down in an orderly way.
 
         Raises
         ------

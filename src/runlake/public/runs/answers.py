@@ -28,11 +28,11 @@ class RunAnswers(RunScans):
         key : str
             A key whose values are numbers.
         mode : {"min", "max"}
-            Whether the lowest or the highest value is best.
+            Which value is best: "min" means the lowest, "max" the highest.
         x : str, optional
             As for `scan`.
         columns : list of str
-            As for `scan`.
+            Columns of the runs to return too; as for `scan`.
 
         Returns
         -------
@@ -78,7 +78,7 @@ class RunAnswers(RunScans):
         Parameters
         ----------
         key : str
-            The key.
+            The key whose value to return.
         step : int or float
             The step, or the value of the axis ``x``.
         tolerance : float or None
@@ -128,10 +128,11 @@ class RunAnswers(RunScans):
         x : str
             The key of the x axis, or "auto"; see `scan`.
         grid : int, list of float, or None
-            Points of the axis, for each group and key. An int is a number of points, at most
-            10,000,000, at equal distances from the lowest to the highest x. A list contains the
-            points, which are then the same for all groups and keys. None means each x at which any
-            run of the group has the key. Points with an infinite x are ignored.
+            Points of the axis at which the statistics are computed. An int is a number of points,
+            at most 10,000,000, at equal distances from the lowest to the highest x of each group
+            and key. A list contains the points, which are then the same for all groups and keys.
+            None means each x at which any run of the group has the key. Points with an infinite x
+            are ignored.
         method : {"asof", "linear"}
             How to get the value of a run between two of its points: "asof" takes the value of the
             earlier point, "linear" interpolates. A run has no value before its first point or after

@@ -54,9 +54,9 @@ class RunSet(ABC):
     ) -> tuple[Sequence[ListedRun], T]:
         """Return the runs as `_listed` does, and what ``read`` returns for these runs.
 
-        ``question`` is what ``read`` reads of each run, if the caller knows it before the runs are
-        listed. Then ``read`` may be called while a request is under way, and again if the answer
-        shows that a run has changed.
+        ``question`` names the keys and steps that ``read`` reads, if the caller knows them before
+        the runs are listed. Then ``read`` may be called while a request is under way, and again if
+        the response shows that a run has changed.
         """
         del question  # for lists that request something
         listed = self._listed(is_full=is_full)

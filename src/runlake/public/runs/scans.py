@@ -60,7 +60,7 @@ class RowRequest:
     lineage : bool
         True to begin with the rows of the runs from which a run was forked.
     progress : Progress or None
-        Counts the runs; None means the default of the settings.
+        Reports the progress, counted in runs; None means to report it as the settings say.
     """
 
     question: Question
