@@ -1,4 +1,4 @@
-"""The data directory as a whole: its only user at a time, leftovers, damage, and copies.
+"""Keeps a data directory for one server at a time; cleans, checks, repairs and copies it.
 
 To understand this package, begin with `custody`, which keeps the directory for one server while it
 runs. Then read `leftovers`, which cleans the directory when a server starts, and `copies`, which

@@ -29,7 +29,7 @@ from runlake.server.store.objects import INCOMING, Storage
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A damage that was found.
+    """A damage that a check or a repair of a data directory found.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class Finding:
     outcome : str or None
         What was done about the damage; None if no repair was tried.
     is_repaired : bool
-        True if the damage was repaired and nothing is lost.
+        True if a repair succeeded; False if it failed, or if no repair was tried.
     """
 
     text: str
@@ -47,7 +47,7 @@ class Finding:
 
 
 def check_directory(data_dir: Path) -> Iterator[Finding]:
-    """Yield each damage of a data directory; a server may use the directory at the same time."""
+    """Yield each damage of a data directory, which a server may use at the same time."""
     # No server removes a file during the check: a file that was just replaced would seem missing.
     with no_removals(data_dir):
         is_readable = True

@@ -1,4 +1,4 @@
-"""Back up a data directory, and restore it: consistent copies, while a server may run.
+"""Backs up a data directory, even while a server uses it, and restores a backup.
 
 A backup has the layout of a data directory. Files of objects are written once, so a second backup
 to the same place copies only new files. While a backup runs, the server removes no file.
@@ -33,14 +33,14 @@ OTHERS = ("storage-port",)
 
 @dataclass(slots=True)
 class Copied:
-    """The result of a copy.
+    """What a backup or a restore copied.
 
     Parameters
     ----------
     n_objects : int
         Number of objects that have a file.
     n_copied, n_bytes : int
-        Number of objects whose file was copied now, and the length of these files in bytes.
+        Number of objects whose file was copied now, and the total length of these files in bytes.
     damaged : list of str
         Names of objects whose file is lost or damaged.
     """
@@ -52,14 +52,14 @@ class Copied:
 
 
 def back_up(data_dir: Path, destination: Path, *, link: bool = False) -> Copied:
-    """Copy a data directory, while a server may use it.
+    """Back up a data directory, which a server may use at the same time.
 
     Parameters
     ----------
     data_dir : Path
         The directory.
     destination : Path
-        A new or empty directory, or an earlier backup, which is brought up to date.
+        A new or empty directory, or an earlier backup, which is updated.
     link : bool
         Make hard links to the files of objects instead of copies.
 
@@ -89,7 +89,7 @@ def back_up(data_dir: Path, destination: Path, *, link: bool = False) -> Copied:
 
 
 def restore(backup: Path, data_dir: Path) -> Copied:
-    """Copy a backup to a new or empty data directory; the result is like that of `back_up`."""
+    """Copy a backup to a new or empty data directory; return what was copied, as `back_up` does."""
     check_schema(backup)
     if data_dir.exists() and any(data_dir.iterdir()):
         raise DirectoryError(
@@ -120,7 +120,10 @@ def _copy(source: Path, target: Path, *, link: bool) -> Copied:
             shutil.copyfile(source / name, target / name)
     # All files are flushed to disk before the new database, which names them, is put in place.
     _flush()
+    # Without this file, a database of any generation is accepted. So the target stays usable if the
+    # copy is interrupted before the number of the new database is written.
     target.joinpath(GENERATION).unlink(missing_ok=True)
+    # SQLite would apply the write-ahead log of the earlier database to the new one.
     for suffix in ("-wal", "-shm"):
         target.joinpath(DATABASE + suffix).unlink(missing_ok=True)
     aside.replace(target / DATABASE)
@@ -138,6 +141,7 @@ def _copy_database(source: Path, target: Path) -> None:
     ):
         # All pages in one step: the copy has one state of the database, and writers can continue.
         old.backup(new)
+        # In this mode all rows are in one file, which can be renamed; there is no write-ahead log.
         new.execute("PRAGMA journal_mode = DELETE").fetchall()
         (found,) = new.execute("PRAGMA quick_check(1)").fetchone()
     if found != "ok":
@@ -185,7 +189,7 @@ def _private(path: str, flags: int) -> int:
 
 
 def _remove_others(target: Path, paths: set[str]) -> None:
-    """Remove files that an earlier backup copied, and that are not among the new paths."""
+    """Remove the files of an earlier backup whose paths are not among those of the new backup."""
     storage = target / STORAGE
     for folder, _, names in os.walk(storage):
         for file in (Path(folder, name) for name in names):

@@ -22,10 +22,10 @@ from runlake.server.store.database import MIGRATIONS, Database
 from runlake.server.store.objects import removal_lock
 
 DATABASE, STORAGE, LOCK, GENERATION = "runlake.sqlite", "storage", "server.lock", "generation"
-# Names of the folders of a data directory, or how these names begin.
+# The name of each folder that a server makes in a data directory begins with one of these.
 OWN_FOLDERS = (STORAGE, "damaged")
-# Pause between checkpoints. The write-ahead log, which has the commits between two of them, slows
-# reads if it grows beyond some 100 MB.
+# Pause between checkpoints. The write-ahead log, which has the commits since the last checkpoint,
+# slows reads if it grows beyond some 100 MB.
 CHECKPOINT_SECONDS = 5.0
 LOCK_SECONDS = 60.0
 
@@ -43,8 +43,8 @@ def hold_directory(data_dir: Path, *, is_changed: bool = True) -> Iterator[None]
     data_dir : Path
         The directory.
     is_changed : bool
-        True if the caller will write to the directory. It is then created if it does not exist,
-        and closed to other users.
+        True if the caller will write to the directory. The directory is then created if it does
+        not exist, and closed to other users.
 
     Raises
     ------
@@ -68,7 +68,10 @@ def hold_directory(data_dir: Path, *, is_changed: bool = True) -> Iterator[None]
 
 
 def make_private(data_dir: Path) -> None:
-    """Create a data directory and close it to other users: it has the secret that signs URLs."""
+    """Create a data directory if it does not exist, and close it to other users.
+
+    The directory contains the secret that signs URLs.
+    """
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     data_dir.joinpath(STORAGE).mkdir(mode=0o700, exist_ok=True)
     for path in open_to_others(data_dir):
@@ -81,8 +84,8 @@ def open_to_others(data_dir: Path) -> list[Path]:
     """Return the paths of a data directory that other users may access.
 
     Only the directory itself, its storage folder and the files of its database are examined. If the
-    directory has other folders too, as the folder of a project has, it may be shared for good
-    reasons. Then only the storage folder and the database files are examined.
+    directory has other folders too, as the folder of a project has, the user may share it on
+    purpose. In this case only the storage folder and the database files are examined.
     """
     names = (STORAGE, DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm")
     found = [data_dir / name for name in names]
@@ -117,10 +120,10 @@ def check_nothing_lost(data_dir: Path) -> None:
 
 
 def accept_loss(data_dir: Path) -> Path | None:
-    """Accept that a database is missing or too old.
+    """Accept that a database is missing or too old, so that a server can start.
 
-    If the database is missing, the storage folder is renamed. Return its new path; None if it was
-    not renamed, because the database exists or the folder contains no files.
+    If the database is missing and the storage folder contains files, rename this folder and return
+    its new path. Otherwise return None.
     """
     remembered = data_dir / GENERATION
     remembered.unlink(missing_ok=True)
@@ -131,7 +134,7 @@ def accept_loss(data_dir: Path) -> Path | None:
 
 
 def check_schema(source: Path) -> None:
-    """Raise `DirectoryError` unless a directory has a database with the schema of this version."""
+    """Raise `DirectoryError` if a directory has no database, or one with another schema version."""
     file = source / DATABASE
     if not file.is_file():
         raise DirectoryError(f"There is no backend, and no backup of one, in {str(source)!r}.")
@@ -161,7 +164,7 @@ def no_removals(data_dir: Path) -> Iterator[None]:
 
 
 def has_objects(data_dir: Path) -> bool:
-    """Return whether there is any file in the storage of a directory."""
+    """Return whether the storage folder of a data directory contains any file."""
     return any(names for _, _, names in os.walk(data_dir / STORAGE))
 
 
@@ -229,5 +232,5 @@ def _remembered(data_dir: Path) -> int:
     try:
         return int(data_dir.joinpath(GENERATION).read_text())
     except (OSError, ValueError):
-        # Older versions wrote none.
+        # Older versions of runlake wrote no such file.
         return 0

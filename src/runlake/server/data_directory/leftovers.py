@@ -27,9 +27,9 @@ def remove_parts(data_dir: Path) -> None:
 
 
 def remove_unnamed_files(data_dir: Path, database: Database) -> None:
-    """Remove old files that belong to no object.
+    """Remove files that belong to no object and are older than `UNNAMED_SECONDS`.
 
-    A file belongs to no object if the server crashed before it acknowledged the upload of the file.
+    Such a file is left if the server crashes before it acknowledges the upload of the file.
     """
     latest = time.time() - UNNAMED_SECONDS
     for file in unnamed_files(data_dir, database):
@@ -39,7 +39,17 @@ def remove_unnamed_files(data_dir: Path, database: Database) -> None:
 
 
 def add_checksums(data_dir: Path, database: Database, is_over: Callable[[], bool]) -> None:
-    """Add a CRC32C to objects that older versions stored, if their bytes still match their MD5."""
+    """Add a CRC32C to objects that older versions stored, if their bytes still match their MD5.
+
+    Parameters
+    ----------
+    data_dir : Path
+        The directory.
+    database : Database
+        Database of the directory.
+    is_over : callable
+        Returns whether to stop before the next object.
+    """
     for row in database.rows(
         "SELECT name, file, md5 FROM objects WHERE crc32c IS NULL AND file IS NOT NULL"
     ):
@@ -60,7 +70,7 @@ def add_checksums(data_dir: Path, database: Database, is_over: Callable[[], bool
 
 
 def unnamed_files(data_dir: Path, database: Database) -> list[Path]:
-    """Return the complete files in the storage of a directory that belong to no object."""
+    """Return the complete files in a storage folder that belong to no object."""
     storage = data_dir / STORAGE
     # The files first: a file that an upload adds meanwhile must not count as unnamed.
     found = {Path(folder, name) for folder, _, names in os.walk(storage) for name in names}

@@ -1,4 +1,4 @@
-"""Finds exported lines that are lost or damaged, and restores them from the exports."""
+"""Finds history lines that are exported, but lost or damaged; restores them from the exports."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ HAS_FILE = "EXISTS (SELECT 1 FROM objects WHERE name = e.object AND file IS NOT 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """How many rows an export has, and how many different steps its kept lines have."""
+    """The number of rows in an export, and the number of different steps in its stored lines."""
 
     n_exported: int
     n_kept: int
 
 
 class LostLines:
-    """Checks the exported lines of all runs.
+    """Checks the stored history lines that are also in an export, for all runs.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class LostLines:
         return find_spans(self._database, HAS_FILE)
 
     def compare(self, export: ExportSpan) -> Compared | None:
-        """Compare an export with its lines; None if one of them is missing or damaged."""
+        """Count an export's rows and the steps of its lines; None if either is lost or damaged."""
         file = self._file(export)
         # The server may compress the lines at this moment.
         with self._database.snapshot():
@@ -73,7 +73,7 @@ class LostLines:
         return Compared(n_exported, n_kept)
 
     def find(self) -> Iterator[Damage]:
-        """Yield damaged blocks of lines, and exports some of whose lines are lost."""
+        """Yield each damaged block of lines, and each export that has lost some of its lines."""
         damaged: set[tuple[int, int]] = set()
         for block in self._database.each("SELECT * FROM line_blocks WHERE content IS NOT NULL"):
             if checksum(block["shape"], block["content"]) != block["crc32c"]:
@@ -99,7 +99,7 @@ class LostLines:
         raise NotRepairable("No export has their rows: they were deleted.")
 
     def _refill(self, export: ExportSpan) -> str:
-        """Replace the lines of an export by lines that are made from its rows."""
+        """Make the stored lines of an export again from its rows; return a sentence about this."""
         try:
             with self._intact(export).open("rb") as content:
                 rows = list(read_lines(content, 0, NO_LIMIT))

@@ -32,7 +32,7 @@ ENTRIES = "SELECT name, digest, object, ref, n_bytes FROM artifact_files WHERE v
 
 
 class LostObjects:
-    """Checks the files of all objects.
+    """Checks the stored files of all objects.
 
     Parameters
     ----------
@@ -52,10 +52,10 @@ class LostObjects:
         self._exporter = Exporter(database, self._storage, None)
 
     def find(self) -> Iterator[Damage]:
-        """Yield the lost or damaged objects.
+        """Yield a damage for each lost or damaged object.
 
         The file of such an object is missing or has other bytes than were stored; or the object is
-        needed, but the database has no file for it.
+        needed, but the database names no file for the object.
         """
         for row in self._database.rows("SELECT * FROM objects WHERE file IS NOT NULL"):
             fault = self._fault(row)
@@ -97,7 +97,10 @@ class LostObjects:
         return self._accept_or_drop(name, row)
 
     def _intact_copy(self, name: str, row: sqlite3.Row | None) -> Path | None:
-        """Return an intact copy of an object: in the backup, or a file that no object has."""
+        """Return the path of an intact copy of an object; None if no copy is found.
+
+        The copy may be in the backup, or be a stored file that belongs to no object.
+        """
         md5 = row["md5"] if row is not None else None
         md5 = self._announced_md5(name) or md5
         found = [self._in_backup(name)] if self._backup is not None else []

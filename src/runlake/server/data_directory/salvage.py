@@ -23,7 +23,7 @@ MAX_PROBLEMS = 100
 
 
 def find_database_damage(data_dir: Path) -> Iterator[Damage]:
-    """Yield the damage of the database file.
+    """Yield the damage of the database file, if there is any.
 
     If this damage cannot be repaired, other damage cannot be repaired either.
     """
@@ -91,7 +91,7 @@ def _repair(data_dir: Path) -> str:
 
 
 def _copy_rows(source: Path, target: Path) -> list[str]:
-    """Copy all readable rows; return the names of tables that have unreadable rows."""
+    """Copy all readable rows to a new database; return the names of tables with unreadable rows."""
     Database(target).close()
     with (
         contextlib.closing(sqlite3.connect(source)) as old,
@@ -103,6 +103,7 @@ def _copy_rows(source: Path, target: Path) -> list[str]:
         triggers = new.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
         known = triggers.fetchall()
         new.execute("BEGIN")
+        # Triggers would change the copied rows: a project would get the present time, for example.
         for name, _ in known:
             new.execute(f"DROP TRIGGER {name}")
         tables = [
@@ -112,12 +113,17 @@ def _copy_rows(source: Path, target: Path) -> list[str]:
         for _, script in known:
             new.execute(script)
         new.execute("COMMIT")
+        # In this mode all rows are in one file, which can be renamed; there is no write-ahead log.
         new.execute("PRAGMA journal_mode = DELETE").fetchall()
     return unread
 
 
 def _copy_table(old: sqlite3.Connection, new: sqlite3.Connection, table: str) -> bool:
-    """Copy a table from both ends up to unreadable rows; return whether all rows were copied."""
+    """Copy the readable rows of a table; return whether all rows were copied.
+
+    If a row cannot be read, the rows from the last one backwards are also copied, up to the next
+    unreadable row.
+    """
     columns = new.execute(f"PRAGMA table_info({table})").fetchall()
     keys = [column[1] for column in sorted(columns, key=lambda c: c[5]) if column[5]]
     with contextlib.suppress(sqlite3.OperationalError):

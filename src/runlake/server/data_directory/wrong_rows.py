@@ -56,7 +56,7 @@ class WrongRows:
         self._lines = LostLines(database, self._storage)
 
     def find_unnamed(self) -> Iterator[Damage]:
-        """Yield the objects that belong to no export, file or artifact."""
+        """Yield a damage for each stored object that belongs to no export, file or artifact."""
         for row in self._database.rows(
             "SELECT name FROM objects WHERE name NOT IN (SELECT name FROM named_objects)"
         ):
@@ -64,7 +64,10 @@ class WrongRows:
             yield Damage(text, partial(self._name_or_delete, row["name"]))
 
     def find(self) -> Iterator[Damage]:
-        """Yield wrong counts of lines, lines that cannot be read, and exports that lack rows."""
+        """Yield a damage for each wrong line count, unreadable line, and run with missing rows.
+
+        The exports of a run miss rows if the stored lines of the run have more steps.
+        """
         for row in self._database.rows(WRONG_COUNTS):
             text = (
                 f"Run {row['id']} counts {row['line_count']} lines to step {row['last_step']}, "
