@@ -18,7 +18,7 @@ MEMBERS = {bool: "bool", float: "float64", str: "utf8", list: "list", dict: "str
 
 
 def columns_of(lines: Iterable[str], *, nested_as_text: bool = False) -> dict[str, pa.Array]:
-    """Return the columns of history lines.
+    """Convert history lines to Arrow columns.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def columns_of(lines: Iterable[str], *, nested_as_text: bool = False) -> dict[st
     -----
     ``_step`` is int64. A key whose values are all integers is int64, other numbers are double;
     bools and strings have their own types; dicts are structs, lists are lists. A key with values of
-    several kinds is a struct whose members are named ``_type_*``; each row fills one of them. A key
+    several kinds is a struct whose members are named ``_type_*``; each row fills one member. A key
     whose values fit none of these types is binary, with the values as JSON text.
     """
     shared: dict[str, str] = {}

@@ -34,7 +34,7 @@ COUNT = (
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """Lines that become one block.
+    """The positions of the lines of a run that are compressed into one block.
 
     The lines are from position ``first``, inclusive, to ``stop``, exclusive. The block begins at
     ``start``, which is before ``first`` if the first positions of an export have no lines.
@@ -72,7 +72,7 @@ class LineCompressor:
         self._drops = drops
 
     def find_runs(self) -> list[int]:
-        """Return the numbers of the runs that have exported lines to compress or drop."""
+        """Return the database ids of the runs that have exported lines to compress or drop."""
         condition = NOT_DROPPED if self._drops else NOT_COMPRESSED
         rows = self._database.rows(f"SELECT DISTINCT run_id FROM exports AS e WHERE {condition}")
         return [row["run_id"] for row in rows]
@@ -83,12 +83,12 @@ class LineCompressor:
         Parameters
         ----------
         run_id : int
-            The run.
+            Database id of the run.
 
         Returns
         -------
         bool
-            Whether there may be another such export.
+            Whether the run may have another export whose lines must be compressed or dropped.
         """
         for export in self._exports(run_id, NOT_COMPRESSED):
             pieces = self._pieces(export)
@@ -131,7 +131,7 @@ class LineCompressor:
         """Divide the lines of an export into one piece per block.
 
         The result is empty if some lines come after the start of a block. These lines arrived late
-        for a gap, and exports were written again. They are few, and stay as they are.
+        for a gap, and exports were written again. Such lines are few, and stay uncompressed.
         """
         sizes = self._database.rows(
             "SELECT position, length(content) AS n_chars FROM lines WHERE run_id = ? "
@@ -155,7 +155,10 @@ class LineCompressor:
         return list(map(_Piece, starts, firsts, [*firsts[1:], stop]))
 
     def _droppable(self, run_id: int) -> Iterator[ExportSpan]:
-        """Yield exports whose lines, and all lines before them, are complete and compressed."""
+        """Yield each export of a run whose lines can be dropped.
+
+        All lines up to the end of such an export are compressed, and there is no gap in them.
+        """
         waiting = {export.start for export in self._exports(run_id, NOT_DROPPED)}
         for export in self._exports(run_id, "1"):
             made = self._database.row(COUNT, run_id, export.start, export.stop)
@@ -191,7 +194,7 @@ class LineCompressor:
 
 
 def _is_listed(connection: sqlite3.Connection, export: ExportSpan) -> bool:
-    """Return whether an export is still listed, and so was not withdrawn.
+    """Return whether an export is still in the database; a withdrawn export is not.
 
     The lines of a listed export do not change.
     """

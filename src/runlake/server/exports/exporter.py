@@ -21,7 +21,11 @@ from runlake.server.store.objects import Storage
 
 @dataclass(frozen=True, slots=True)
 class _Lines:
-    """History lines from position ``start`` to ``stop``; some positions may have no line."""
+    """History lines of a run, as JSON strings.
+
+    The lines are from position ``start``, inclusive, to ``stop``, exclusive. Some positions may
+    have no line.
+    """
 
     start: int
     stop: int
@@ -41,7 +45,7 @@ class LinesAreGone(Exception):
 
 
 class Exporter:
-    """Exports the live rows of runs.
+    """Exports the live rows of runs, which are the rows that are in no export yet.
 
     Parameters
     ----------
@@ -65,7 +69,7 @@ class Exporter:
         Parameters
         ----------
         run_id : int
-            The run.
+            Database id of the run.
 
         Returns
         -------
@@ -98,12 +102,12 @@ class Exporter:
         return run is not None and is_due(run, self._rows)
 
     def export_again(self, run_id: int, position: int) -> None:
-        """Write the file of an export again, from the lines of its rows.
+        """Write the Parquet file of an export again, from the stored lines of the run.
 
         Parameters
         ----------
         run_id : int
-            The run.
+            Database id of the run.
         position : int
             Position of the export's first line, its ``position`` in the table ``exports``.
 
@@ -143,10 +147,11 @@ class Exporter:
     def _read(
         self, run_id: int, start: int, stop: int | None, *, stops_at_gap: bool = False
     ) -> _Lines:
-        """Return the lines from ``start`` to ``stop``, or as many lines as one export may have.
+        """Return the lines from position ``start``, inclusive, to ``stop``, exclusive.
 
-        Lines of a gap may still arrive while a run goes on, and an export is never rewritten. So
-        the lines of such a run are returned only up to the first gap.
+        If ``stop`` is None, return as many lines as one export may have. Lines of a gap may still
+        arrive while a run goes on, and an export is never rewritten. So the lines of such a run are
+        returned only up to the first gap (``stops_at_gap``).
         """
         kept = self._kept.each(run_id, start, NO_LIMIT if stop is None else stop)
         texts: list[str] = []
@@ -162,9 +167,9 @@ class Exporter:
         return _Lines(start, last + 1, texts)
 
     def _convert(self, run_id: int, lines: _Lines) -> tuple[dict[str, pa.Array], _Lines]:
-        """Return columns, and the lines from which they were made.
+        """Return the Arrow columns of history lines, and the lines that the columns contain.
 
-        If the lines are very long, the columns are made only from the first lines.
+        If the lines are very long, the columns contain only the first lines.
         """
         columns, n_lines = convert_lines(lines.texts)
         if n_lines == len(lines.texts):
@@ -186,7 +191,7 @@ class Exporter:
 
 
 def _move(connection: sqlite3.Connection, run_id: int, lines: _Lines, n_changes: int) -> bool:
-    """Count lines as exported and return True; False if lines changed since they were read."""
+    """Record that lines are exported; return False if lines of the run changed since the read."""
     moved = connection.execute(
         "UPDATE runs SET exported_count = ?, live_bytes = max(0, live_bytes - ?) "
         "WHERE id = ? AND exported_count = ? AND n_changes = ?",

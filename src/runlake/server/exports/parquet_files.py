@@ -19,20 +19,20 @@ MAX_BYTES_OF_OBJECTS = 16 << 20
 def convert_lines(
     lines: list[str], *, all_of_them: bool = False
 ) -> tuple[dict[str, pa.Array], int]:
-    """Return the columns of history lines, as `columns_of` does.
+    """Convert history lines to Arrow columns; `columns_of` describes their types.
 
     Parameters
     ----------
     lines : list of str
         Consecutive lines of one run.
     all_of_them : bool
-        Use all lines, also if they need a Python object per value and are very long.
+        Convert all lines, even if they are very long and need a Python object per value.
 
     Returns
     -------
     tuple of dict and int
-        The columns, and the number of lines from which the columns were made: if the lines are very
-        long, only the first ones.
+        The columns, and the number of lines that they contain. If the lines are very long, only the
+        first lines are converted.
     """
     n_bytes = sum(map(len, lines))
     columns = _plain(lines) if n_bytes > BYTES_FOR_POLARS else None
@@ -64,7 +64,7 @@ def write_export(columns: dict[str, pa.Array], lines: list[str], file: Path) -> 
 
 
 def first_lines(lines: list[str], max_bytes: int) -> list[str]:
-    """Return as many of the first lines as fit into a number of bytes, but at least one line."""
+    """Return as many of the first lines as fit into ``max_bytes``, but at least one line."""
     n_bytes = 0
     for n_lines, line in enumerate(lines):
         n_bytes += len(line)
@@ -80,7 +80,7 @@ def _plain(lines: list[str]) -> dict[str, pa.Array] | None:
 
 
 def _write(columns: dict[str, pa.Array], file: Path) -> None:
-    """Write a file, and open it to test it: pyarrow can write files that it cannot read."""
+    """Write a Parquet file, then open it as a test: pyarrow can write files that it cannot read."""
     table = pa.table(columns)
     # Page checksums cost 0.03% more bytes and no measurable time.
     pq.write_table(

@@ -1,4 +1,4 @@
-"""Reads lines as columns, without a Python object per value, if each key has one simple type.
+"""Converts history lines to Arrow columns with polars, if each key has one simple type.
 
 polars infers types by its own rules: it turns a number among strings into a string, and if a key is
 repeated in a line, polars keeps only the first value. So the result is used only if the numbers of
@@ -25,7 +25,7 @@ SIMPLE = {pl.Int64, pl.Float64, pl.Boolean, pl.String}
 
 
 def read_plain(lines: list[str]) -> dict[str, pa.Array] | None:
-    """Return the columns of history lines, as `columns_of` does.
+    """Convert history lines to Arrow columns with polars; `columns_of` describes their types.
 
     Parameters
     ----------
@@ -35,7 +35,8 @@ def read_plain(lines: list[str]) -> dict[str, pa.Array] | None:
     Returns
     -------
     dict of str to Array or None
-        The columns; None if the lines must be read by `columns` instead.
+        The columns, by dotted key; None if polars would change the values, so that `columns_of`
+        must convert the lines.
     """
     text = "\n".join(lines)
     if any(mark in text for mark in NOT_PLAIN) or EMPTY_OBJECT.search(text):

@@ -81,14 +81,15 @@ class ExportQueue:
     def running(
         self, find_due: Callable[[], Iterable[int]], uncompressed: Iterable[int] = ()
     ) -> Iterator[None]:
-        """Export the runs that are added, until the block ends.
+        """Export the runs that `add` puts into the queue, until the block ends.
 
         Parameters
         ----------
         find_due : callable
-            Returns the runs that have rows to export, such as those that an earlier server left.
+            Returns the database ids of runs that have rows to export. An earlier server may have
+            left such runs.
         uncompressed : iterable of int
-            The runs whose exported lines an earlier server did not compress.
+            Database ids of runs whose exported lines an earlier server did not compress.
         """
         self._is_running = True
         self._uncompressed = dict.fromkeys(uncompressed)
@@ -118,18 +119,18 @@ class ExportQueue:
             self._changed.notify_all()
 
     def wait(self, run_id: int, is_done: Callable[[], bool], seconds: float) -> None:
-        """Export a run before runs that no reader waits for, and wait for its exports.
+        """Wait until a run is exported; it is exported before runs that no reader waits for.
 
-        Afterwards, some rows of the run may still be live: an export failed or takes long, or too
-        many other readers are waiting.
+        Afterwards, some rows of the run may still be in no export: an export failed or takes long,
+        or too many other readers are waiting.
 
         Parameters
         ----------
         run_id : int
-            The run.
+            Database id of the run.
         is_done : callable
-            Returns whether enough rows are exported for the reader. Without it, a reader would wait
-            too long for a run that goes on logging rows.
+            Returns whether enough rows are exported for the reader. Without this function, a reader
+            would wait too long for a run that goes on logging rows.
         seconds : float
             How long to wait at most; never longer than `READER_SECONDS`.
         """
@@ -155,7 +156,11 @@ class ExportQueue:
             self._readers.release()
 
     def _has_failed(self, run_id: int) -> bool:
-        """Return whether an export failed a moment ago; then readers should not wait for a run."""
+        """Return whether the last export of a run failed a short time ago.
+
+        Return True for every run if the worker process itself ended several times in succession.
+        Readers do not wait for a run for which this method returns True.
+        """
         latest = time.monotonic() - RETRY_SECONDS
         return self._n_ends >= MAX_ENDS or self._failed_at.get(run_id, latest) > latest
 
@@ -186,7 +191,10 @@ class ExportQueue:
                 self._changed.notify_all()
 
     def _next(self) -> tuple[str, int] | None:
-        """Wait for a task and return it; tasks for waiting readers come first; None at the end."""
+        """Wait for the next task; return its name and the run's id, or None when the queue stops.
+
+        The exports that readers wait for come first.
+        """
         with self._changed:
             self._changed.wait_for(
                 lambda: self._waiting or self._uncompressed or not self._is_running
@@ -216,7 +224,7 @@ class ExportQueue:
                     return
 
     def _pauses(self, run_id: int) -> bool:
-        """Return whether a run failed so often that it is not tried again yet."""
+        """Return whether a run, whose exports failed several times, must wait for the next try."""
         n_failures = self._n_failures[run_id]
         if n_failures <= 1:
             return False
@@ -224,7 +232,7 @@ class ExportQueue:
         return time.monotonic() < self._failed_at[run_id] + pause
 
     def _ask(self, task: str, run_id: int) -> str:
-        """Let the worker do a task for a run; return the worker's answer."""
+        """Send a task to the worker process; return its answer, or `FAILED` if it ended."""
         try:
             worker, questions, answers = self._start()
             questions.write(f"{task} {run_id}\n")
@@ -246,7 +254,7 @@ class ExportQueue:
         return answer or FAILED
 
     def _start(self) -> tuple[subprocess.Popen[str], IO[str], IO[str]]:
-        """Return the worker process, its input and output; start the process if there is none."""
+        """Return the worker process, its input and its output; start the process if none runs."""
         with self._changed:
             if not self._is_running:
                 raise BrokenPipeError("the server stops")

@@ -29,7 +29,7 @@ FAILURES = {EXPORT: "exported", COMPRESS: "compressed"}
 
 
 def main(data_dir: Path, rows: int | None, *, drops: bool) -> None:
-    """Write exports until the input ends."""
+    """Do the tasks that standard input lists, and write the answers, until the input ends."""
     # Ctrl-C reaches every process of the terminal; the server ends this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # More threads would take processors from requests. polars reads this when it is imported.
