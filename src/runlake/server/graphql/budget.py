@@ -1,4 +1,4 @@
-"""Limits of one request: its time, and the length of its answer."""
+"""Limits the execution time of a GraphQL request and the length of the response."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ BYTES_OF_CELL = 24
 
 
 class Budget:
-    """The limits of one request; its time is counted from the creation of this object.
+    """Limits the time and the response of one request, whose time starts with this object.
 
     Parameters
     ----------
     seconds : float
         How long the request may be executed.
     max_answer : int
-        The greatest length of its answer in bytes.
+        Maximum length of the response in bytes.
 
     Attributes
     ----------
     n_bytes : int
-        Length so far of the texts in the answer.
+        Estimated length of the response so far, in bytes.
     """
 
     def __init__(self, seconds: float = DEFAULT_SECONDS, max_answer: int = MAX_ANSWER) -> None:
@@ -47,16 +47,16 @@ class Budget:
 
     @property
     def is_over(self) -> bool:
-        """Whether the time is over."""
+        """Whether the time of the request is over."""
         return time.monotonic() >= self._deadline
 
     def spend(self, value: Any) -> None:
-        """Add the length of a value to the length of the answer.
+        """Add the length of a value, which becomes part of the response, to `n_bytes`.
 
         Raises
         ------
         Refused
-            If the answer is too long, or the time is over.
+            If the response is too long, or the time is over.
         """
         if isinstance(value, str):
             self.n_bytes += len(value)
@@ -76,12 +76,12 @@ class Budget:
 
     @property
     def reason(self) -> str:
-        """The message to the client if the time is over."""
+        """The error message for a client whose request took too long."""
         return f"the request took more than {self.seconds:g} seconds"
 
     @contextmanager
     def interrupting(self, connection: sqlite3.Connection) -> Iterator[None]:
-        """During the block, `interrupt` ends the SQL statement that this connection executes."""
+        """Let `interrupt` end the SQL statements that a connection executes during the block."""
         with self._guard:
             self._connection = connection
         try:
@@ -91,13 +91,13 @@ class Budget:
                 self._connection = None
 
     def interrupt(self) -> None:
-        """End the SQL statement that runs at the deadline; another thread calls this."""
+        """End the SQL statement of the request; another thread calls this at the deadline."""
         with self._guard:
             if self._connection is not None:
                 self._connection.interrupt()
 
 
 def _size_of_rows(rows: list[Any]) -> int:
-    """Estimate the length of rows as JSON from the first row: most rows have the same keys."""
+    """Estimate the bytes of rows as JSON from the first row, because most rows have its keys."""
     n_cells = len(rows[0]) if isinstance(rows[0], dict) else 1
     return BYTES_OF_CELL * n_cells * len(rows)

@@ -29,11 +29,12 @@ class Context:
     operation : str
         The request's ``operationName``; empty in requests of the SDK's Python code.
     knows_objects : bool
-        True if the client identifies exports by their objects; the SDK identifies them by position.
+        True if the client identifies a cached export by the export's object; the SDK identifies a
+        cached export by its position in the list of exports.
     runs, run_files, artifacts, storage : RunStore, RunFiles, ArtifactStore, Storage
         The server's stores.
     budget : Budget
-        Limits of the time of the request and of the length of its answer.
+        Limits of the time of the request and of the length of the response.
     """
 
     user: User | None
@@ -55,7 +56,7 @@ class Context:
         return self.user.name
 
     def entity(self, name: str | None) -> str:
-        """Return the entity with a name, by default the user's; refuse that of another user."""
+        """Return the user's entity; raise `Refused` if ``name`` is the entity of another user."""
         if name not in {None, "", self.owner}:
             raise Refused(f"permission denied for entity {name!r}")
         return self.owner
@@ -68,18 +69,24 @@ class Context:
         return run
 
     def list_runs(self, runs: list[sqlite3.Row]) -> None:
-        """Remember the runs of a list, so that `large` reads their large columns together."""
+        """Remember the runs that a query lists, so that `large` reads columns of many runs at once.
+
+        Parameters
+        ----------
+        runs : list of Row
+            The rows of the runs.
+        """
         numbers = [run["id"] for run in runs]
         for start in range(0, len(numbers), READ_TOGETHER):
             together = numbers[start : start + READ_TOGETHER]
             self._listed.update(dict.fromkeys(together, together))
 
     def forget_large(self) -> None:
-        """Forget the large columns that were read, because a mutation may change them."""
+        """Forget the large columns that were read, because a mutation may change the columns."""
         self._large.clear()
 
     def large(self, run: sqlite3.Row, column: str) -> Any:
-        """Return a large column of a run; raise `Refused` if the run was deleted meanwhile."""
+        """Return a large column of a run, such as ``config``; raise `Refused` for a deleted run."""
         if column in run.keys():  # noqa: SIM118 - a Row holds values, not names
             return run[column]
         number, known = run["id"], self._large.setdefault(column, {})

@@ -1,4 +1,4 @@
-"""Parses GraphQL texts, and refuses texts that would take too much time to execute.
+"""Parses GraphQL documents, and refuses documents that would take too long to execute.
 
 The largest document of the SDK has 2,200 characters and 72 fields, nested in 11 levels. No document
 of the SDK repeats a field.
@@ -39,14 +39,14 @@ CHARACTERS_IN_MEMORY = 1 << 18
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A parsed text.
+    """A parsed GraphQL document.
 
     Parameters
     ----------
     text : str
-        The text.
+        The document as the client sent it.
     node : DocumentNode
-        The document, not validated yet.
+        The parsed document, which is not validated yet.
     is_introspection : bool
         True if the document requests the schema.
     """
@@ -57,15 +57,15 @@ class Document:
 
     @property
     def operation_name(self) -> str | None:
-        """Name of the first operation in the document."""
+        """Name of the first operation in the document; None if it has no name."""
         found = [d for d in self.node.definitions if isinstance(d, OperationDefinitionNode)]
         return found[0].name.value if found and found[0].name else None
 
 
-# Cached, because clients send the same few texts again and again.
+# Cached, because clients send the same few documents again and again.
 @cached(LRUCache(CHARACTERS_IN_MEMORY, getsizeof=lambda read: len(read.text)), lock=Lock())
 def read_document(text: str) -> Document:
-    """Parse a text.
+    """Parse a GraphQL document, and check its size.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def read_document(text: str) -> Document:
     Returns
     -------
     Document
-        A document within the limits of this module.
+        The document, which is within the limits of this module.
 
     Raises
     ------
@@ -103,14 +103,14 @@ class _Sizes:
         self._names: set[str] = set()
 
     def check(self) -> set[str]:
-        """Return the names of all fields; `GraphQLError` if they are too many or too deep."""
+        """Return the names of all fields; raise `GraphQLError` for too many or too deep fields."""
         for definition in self._node.definitions:
             if isinstance(definition, OperationDefinitionNode):
                 self._measure(definition.selection_set)
         return self._names
 
     def _measure(self, selections: SelectionSetNode | None) -> tuple[int, int]:
-        """Return how many fields some selections contain, and how deep the fields are nested."""
+        """Return the number of fields in a selection set, and the depth of the deepest field."""
         if selections is None:
             return 0, 0
         n_fields, depth = 0, 0
@@ -150,7 +150,7 @@ class _Sizes:
 
 
 def _flat(selections: SelectionSetNode) -> Iterator[FieldNode | FragmentSpreadNode]:
-    """Yield fields and fragment spreads, also those that are inside inline fragments."""
+    """Yield the fields and fragment spreads of a selection set and of its inline fragments."""
     for node in selections.selections:
         if isinstance(node, InlineFragmentNode):
             yield from _flat(node.selection_set)

@@ -33,7 +33,7 @@ LONG_ANSWER = 1 << 20
 
 
 def execute(schema: GraphQLSchema, body: Mapping[str, Any], context: Context) -> Fields:
-    """Answer one GraphQL request.
+    """Execute one GraphQL request and return the response.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def execute(schema: GraphQLSchema, body: Mapping[str, Any], context: Context) ->
 
 
 class _Executor(Executor[Any]):
-    """Returns lists of texts as they are: graphql-core would spend 10 us on each text."""
+    """Returns lists of strings unchanged: graphql-core would spend 10 us on each string."""
 
     def complete_iterable_value(
         self,
@@ -95,7 +95,7 @@ class _Executor(Executor[Any]):
         items: Iterable[Any],
         position_context: Any,
     ) -> Any:
-        """Return a list of texts unchanged; complete any other list as graphql-core does."""
+        """Return a list of strings unchanged; convert any other list as graphql-core does."""
         is_text = get_nullable_type(item_type) is GraphQLString
         if is_text and isinstance(items, list) and set(map(type, items)) <= {str}:
             return items
@@ -119,16 +119,16 @@ def _failed(message: str) -> Fields:
 
 
 def encode_answer(answer: Fields, budget: Budget) -> bytes:
-    """Return an answer as JSON; other threads can run while a long answer is encoded."""
+    """Encode a response as JSON; other threads can run while a long response is encoded."""
     encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     if budget.n_bytes < LONG_ANSWER:
         return encoder.encode(answer).encode()
-    # `encode` keeps the interpreter's lock to its end, `iterencode` in Python does not.
+    # `encode` holds the interpreter's lock until the end; `iterencode` is Python and releases it.
     return "".join(encoder.iterencode(answer)).encode()
 
 
 def is_request(body: Mapping[str, Any]) -> bool:
-    """Return whether each part of a request has the right type, or is null or missing."""
+    """Return whether each member of a request body has the right type, or is null or missing."""
     parts = {"query": str, "operationName": str, "variables": dict}
     return all(isinstance(body.get(name), kind | None) for name, kind in parts.items())
 
@@ -149,7 +149,7 @@ def operation_name(body: Mapping[str, Any]) -> str | None:
         return None
 
 
-# Cached, because clients send the same few texts again and again.
+# Cached, because clients send the same few documents again and again.
 @cached(LRUCache(CHARACTERS_IN_MEMORY, getsizeof=lambda found: len(found[0])), lock=Lock())
 def _find_problems(schema: GraphQLSchema, text: str) -> tuple[str, list[GraphQLError]]:
     return text, validate(schema, read_document(text).node)

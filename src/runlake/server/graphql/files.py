@@ -1,4 +1,4 @@
-"""GraphQL fields of files of runs; a file is a dict, like a file of an artifact."""
+"""GraphQL fields and mutations of run files. A file is a dict, like a file of an artifact."""
 
 from __future__ import annotations
 
@@ -80,6 +80,7 @@ def _create(context: Context, given: Given) -> Fields:
 
 @TABLE.mutation("markRunFilesUploaded")
 def _mark(context: Context, given: Given) -> Fields:
+    # Nothing to record: the server itself has received the uploads.
     context.run(given["entityName"], given["projectName"], given["runName"])
     return {"success": True}
 

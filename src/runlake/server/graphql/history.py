@@ -89,8 +89,8 @@ def _knows_exports(context: Context, run: sqlite3.Row) -> bool:
     """Return whether a reader may get the exports of a run.
 
     If a run was exported and then started again, its exports are new objects at the old positions.
-    The SDK identifies a cached export only by its position, so the SDK would read the old
-    files. For this reason the SDK then gets no exports, but all rows as live rows.
+    The SDK identifies a cached export only by its position, so the SDK would read the old files.
+    For this reason the SDK gets no exports of such a run, but all rows as live rows.
     """
     return context.knows_objects or not run["has_old_exports"]
 

@@ -29,12 +29,12 @@ QUOTED = re.compile(r"'(?:\w+\.)?(\w+)'")
 
 
 def named_feature(problems: Sequence[str]) -> str | None:
-    """Return a sentence that names a feature which a document needs; None if no feature is known.
+    """Return a sentence that names the W&B feature a document needs; None if it needs none.
 
     Parameters
     ----------
     problems : sequence of str
-        Messages about the document; names of fields and types in them are in quotes.
+        Error messages about the document, with the names of fields and types in quotes.
 
     Examples
     --------

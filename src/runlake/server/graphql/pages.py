@@ -33,20 +33,26 @@ def connection(page: Page[Any], show: Show = identity, **more: Any) -> Fields:
 
 
 def numbered(rows: list[sqlite3.Row], given: Given) -> Fields:
-    """Return the page that ``after`` and ``first`` select; a cursor is a position in the rows."""
+    """Return the page of rows that ``after`` and ``first`` select, as a GraphQL connection.
+
+    The cursor of a row is its position in all rows, from 1 on.
+    """
     start, limit = window(given)
     return numbered_page(rows[start : start + limit], start, len(rows))
 
 
 def numbered_page(rows: list[Any], start: int, total: int, show: Show = identity) -> Fields:
-    """Return a page of the given rows; ``start`` is their position in a list of ``total`` rows."""
+    """Return consecutive rows of a list as a GraphQL connection.
+
+    The list has ``total`` rows; ``start`` is the number of rows before the given rows.
+    """
     stop = start + len(rows)
     cursors = [str(position) for position in range(start + 1, stop + 1)]
     return connection(Page(rows, cursors, stop < total), show, totalCount=total)
 
 
 def window(given: Given) -> tuple[int, int]:
-    """Return the start and the maximum size of the page that ``after`` and ``first`` select."""
+    """Return the first position and the maximum size of the page that a client requests."""
     after = given.get("after") or "0"
     position = position_in(after)
     if position is None:
@@ -55,7 +61,7 @@ def window(given: Given) -> tuple[int, int]:
 
 
 def position_in(cursor: str | None) -> int | None:
-    """Return the position in a cursor; None if the text is not a cursor."""
+    """Return the list position that a cursor contains; None if the text is not a cursor."""
     try:
         return parse_number(cursor or "")
     except ValueError:
@@ -63,12 +69,12 @@ def position_in(cursor: str | None) -> int | None:
 
 
 def timestamp(seconds: float) -> str:
-    """Return a time as the protocol writes it: ISO 8601 in UTC, without a time zone."""
+    """Return seconds since 1970 as the protocol writes times: ISO 8601 in UTC, without a zone."""
     return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat()
 
 
 def time_in(column: str) -> Show:
-    """Return a function that takes a row and returns the time in a column, or None."""
+    """Return a function that takes a row and returns a column's time as text, or None."""
 
     def show(row: Any) -> str | None:
         seconds = row[column]

@@ -1,4 +1,4 @@
-"""Checks values of the schema's own scalars, so that resolvers get only the right types."""
+"""Checks the values of the schema's own scalars, so that resolvers get values of the right type."""
 
 from __future__ import annotations
 

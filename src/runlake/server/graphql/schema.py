@@ -158,7 +158,7 @@ TOPICS = (users, projects, runs, history, files, versions, collections, edits)
 
 
 def load_schema() -> GraphQLSchema:
-    """Return the schema with its resolvers; queries for other fields are refused."""
+    """Return the schema with a resolver for each field that needs a resolver."""
     schema = build_schema(SDL + ARTIFACT_SDL)
     install_scalars(schema)
     install(schema, (topic.TABLE for topic in TOPICS))

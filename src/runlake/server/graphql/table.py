@@ -28,7 +28,10 @@ Act = Callable[[Context, Given], Fields]
 
 
 class Table:
-    """The resolvers of one topic; if a value is a dict, its fields need no resolver."""
+    """Collects the resolvers of one topic, such as runs.
+
+    The fields of a value that is a dict need no resolver.
+    """
 
     def __init__(self) -> None:
         self.resolvers: dict[tuple[str, str], Callable[..., Any]] = {}
@@ -36,15 +39,15 @@ class Table:
         self.shown: set[str] = set()
 
     def shows(self, types: str | tuple[str, ...], fields: Mapping[str, Show]) -> None:
-        """Add resolvers that need only the value, and neither context nor arguments.
+        """Add resolvers of fields that are computed from a database row alone.
 
         Parameters
         ----------
         types : str or tuple of str
-            Types whose values are database rows; `install` requires a resolver for each of their
-            fields.
+            GraphQL types whose values are database rows; `install` requires a resolver for each
+            field of such a type.
         fields : mapping
-            GraphQL field name to a function that takes the value and returns the field.
+            GraphQL field name to a function that takes the row and returns the field.
         """
         for type_name in _tuple_of(types):
             self.shown.add(type_name)
@@ -52,7 +55,10 @@ class Table:
                 self.resolvers[type_name, name] = _by_value(show)
 
     def resolves(self, types: str | tuple[str, ...], *names: str) -> Callable[[Resolve], Resolve]:
-        """Decorate a function that resolves fields; it takes context, value and arguments."""
+        """Return a decorator that makes a function the resolver of some fields.
+
+        The function takes the context, the value that has the field, and the arguments.
+        """
 
         def add(resolve: Resolve) -> Resolve:
             for type_name in _tuple_of(types):
@@ -63,9 +69,13 @@ class Table:
         return add
 
     def mutation(self, *names: str) -> Callable[[Act], Act]:
-        """Decorate a function that executes mutations; it takes context and input fields."""
+        """Return a decorator that makes a function execute some mutations.
+
+        The function takes the context and the input fields.
+        """
 
         def add(act: Act) -> Act:
+            # One request may contain several mutations, which are executed one after the other.
             def forget_and_act(context: Context, _: Any, given: Given) -> Fields:
                 context.forget_large()
                 return act(context, given)
@@ -76,7 +86,15 @@ class Table:
         return add
 
     def names_types_of(self, abstract: str, name: Show) -> None:
-        """Set the function that returns the type's name for a value of an interface or a union."""
+        """Set the function that returns the name of the object type of an abstract type's value.
+
+        Parameters
+        ----------
+        abstract : str
+            Name of an interface or a union.
+        name : callable
+            Takes a value and returns the name of its object type.
+        """
         self.type_names[abstract] = name
 
 
@@ -86,23 +104,23 @@ def identity(value: Any) -> Any:
 
 
 def column(name: str) -> Show:
-    """Return a function that takes a value and returns one of its columns."""
+    """Return a function that takes a row and returns its column ``name``."""
     return itemgetter(name)
 
 
 def constant(value: Any) -> Show:
-    """Return a function that returns the same constant for every value."""
+    """Return a function that takes any value and returns the constant ``value``."""
     return lambda _: value
 
 
 def install(schema: GraphQLSchema, tables: Iterable[Table]) -> None:
-    """Set the resolvers of tables in a schema.
+    """Set the resolvers that tables contain in a schema.
 
     Raises
     ------
     TypeError
-        If a table names a type that the schema does not have, or a type whose values are rows has
-        a field without a resolver.
+        If a table names a type that the schema does not have, or if a type of `Table.shows` has a
+        field without a resolver.
     """
     shown: set[str] = set()
     for table in tables:

@@ -27,7 +27,7 @@ FEATURES = (
 
 
 def user_fields(user: User) -> Fields:
-    """Return the fields of the GraphQL type ``User``."""
+    """Return the fields of the GraphQL type ``User`` for a user."""
     return {
         "id": make_id("User", user.id),
         "name": user.name,
@@ -41,7 +41,7 @@ def user_fields(user: User) -> Fields:
 
 
 def entity_fields(number: int, name: str) -> Fields:
-    """Return the fields of the type ``Entity``: each user is an entity; there are no teams."""
+    """Return the fields of the GraphQL type ``Entity`` for a user; there are no other entities."""
     return {
         "id": make_id("Entity", number),
         "name": name,
@@ -103,5 +103,6 @@ def _entity(context: Context, _: Any, given: Given) -> Fields:
 
 @TABLE.mutation("notifyScriptableRunAlert")
 def _alert(context: Context, given: Given) -> Fields:
+    # Alerts are accepted but not sent, so that scripts that send alerts go on.
     context.run(given["entityName"], given["projectName"], given["runName"])
     return {"success": True}

@@ -143,7 +143,10 @@ def _delete_aliases(context: Context, given: Given) -> Fields:
 
 
 def _aliases(context: Context, version: sqlite3.Row, given: Given) -> list[tuple[int, str]]:
-    """Return pairs of collection number and alias; the version must be in each collection."""
+    """Return each given alias as a pair: the database id of its collection, and the alias.
+
+    Raise `Refused` if the artifact version is not in one of these collections.
+    """
     members = [member["member_of"] for member in context.artifacts.memberships(version["id"])]
     collections = filter(None, map(context.artifacts.collections.by_id, members))
     known = {
