@@ -12,12 +12,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class AccessLog:
-    """ASGI middleware that writes one line per request, before the answer is complete.
+    """ASGI middleware that logs each request before the last piece of the response is sent.
 
     Parameters
     ----------
     app : ASGIApp
-        The application.
+        The application that answers the requests.
     file : Path or None
         File to which lines are appended; if None, nothing is logged.
     """
@@ -42,8 +42,8 @@ class AccessLog:
                 status = message["status"]
             elif message["type"] == "http.response.body":
                 n_bytes += len(message.get("body", b""))
-                # Write the line before the last piece is sent: a client that has the whole answer
-                # finds its line in the log.
+                # Write the line before the last piece is sent, so that a client that has the whole
+                # response finds the line of its request in the log.
                 if not message.get("more_body"):
                     self._write(scope, status, n_bytes)
                     is_written = True

@@ -17,7 +17,9 @@ from runlake.server.store.objects import Storage
 
 
 def artifact_routes(database: Database, artifacts: ArtifactStore, storage: Storage) -> list[Route]:
-    """Return the routes that redirect from an MD5 to a signed URL.
+    """Return the routes that redirect a request for an artifact file to a signed URL.
+
+    The path of such a request contains the MD5 of the file in hex.
 
     Parameters
     ----------

@@ -26,7 +26,7 @@ IS_LATE = "runlake.is_late"
 
 
 class Waiting:
-    """The connections of a server that have no request, oldest first.
+    """Lists a server's connections without a request, oldest first, and the limits of all of them.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class Waiting:
         self.oldest_first: dict[BoundedConnection, None] = {}
 
     def protocol(self) -> type[BoundedConnection]:
-        """Return the class of this server's connections, for uvicorn's option ``http``."""
+        """Return a connection class, for uvicorn's option ``http``, that has these limits."""
         return type("Connection", (BoundedConnection,), {"waiting": self})
 
 
@@ -91,7 +91,7 @@ class BoundedConnection(HttpProtocol):
                 self.drop()
 
     def on_response_complete(self) -> None:
-        """Wait for the next request; close the connection if a body is still being sent."""
+        """Wait for the next request; close the connection if the client still sends a body."""
         # With pipelining, `cycle` may be of a later request, which is not answered yet.
         is_unread = self.cycle.response_complete and self.cycle.more_body
         super().on_response_complete()
@@ -118,8 +118,9 @@ class BoundedConnection(HttpProtocol):
         super().connection_lost(exc)
 
     def drop(self) -> None:
-        """Close this connection at once; it has no request that is being answered."""
+        """Close this connection immediately; it must not have a request that is being answered."""
         self.waiting.oldest_first.pop(self, None)
+        # Here, because asyncio calls `connection_lost` later: until then it would count as open.
         self.connections.discard(self)
         self.transport.abort()
 

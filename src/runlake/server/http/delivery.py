@@ -1,4 +1,4 @@
-"""Answers requests for stored objects or ranges of them; headers state version and digests."""
+"""Answers requests for stored objects or byte ranges of objects, with ETag and digests."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class _Body(FileResponse):
 
 
 def deliver(request: Request, found: OpenObject | None) -> Response:
-    """Answer a GET or HEAD.
+    """Return the response to a GET or HEAD request for a stored object.
 
     Parameters
     ----------
@@ -55,8 +55,9 @@ def deliver(request: Request, found: OpenObject | None) -> Response:
     Returns
     -------
     Response
-        An answer of status 404, 304, 206, 416 or 200. Its headers contain an ETag and, as in
-        answers of Google Cloud Storage, the digests of the whole object in ``x-goog-hash``.
+        A response of status 404, 304, 206, 416 or 200. If the object exists, the headers contain
+        an ETag and, as Google Cloud Storage sends them, the digests of the whole object in
+        ``x-goog-hash``.
     """
     if found is None:
         return PlainTextResponse("There is no such object.\n", 404)

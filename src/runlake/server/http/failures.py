@@ -14,7 +14,7 @@ FULL_DISK = {errno.ENOSPC, errno.EDQUOT}
 
 
 async def _refuse_for_space(_: Request, error: Exception) -> LastAnswer:
-    """Answer 507 if the disk is full; otherwise raise the exception again."""
+    """Return an HTTP 507 response if the disk is full; otherwise raise the exception again."""
     if not is_full_disk(error):
         raise error
     message = "the disk of the server is full: nothing of the request was stored"

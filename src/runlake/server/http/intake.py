@@ -59,7 +59,7 @@ class Unwelcome(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RequestLimits:
-    """Limits of requests.
+    """Limits of the size and duration of requests.
 
     Parameters
     ----------
@@ -96,10 +96,10 @@ class Intake:
         self._key_threads = ThreadPoolExecutor(THREADS_FOR_KEYS, "runlake-keys")
 
     async def admit(self, request: Request) -> User | None:
-        """Return the user of a request's key, before the body is read; None if there is no key.
+        """Return the user of a request's API key, before the body is read; None without a key.
 
-        A wrong key is refused. If the key was looked up during the last minute, it is not looked up
-        again here. Unlike this method, `confirm` always looks it up.
+        A wrong key is refused. The user of a key is remembered for a minute. Unlike this method,
+        `confirm` looks up the key each time.
         """
         authorization = request.headers.get("authorization")
         user = self._admitted.get(authorization)
@@ -111,9 +111,9 @@ class Intake:
         return user
 
     def confirm(self, request: Request) -> User | None:
-        """Look up the user of the request's key in the database.
+        """Return the user of a request's API key from the database; None without a key.
 
-        A look-up takes time, so this must not be called on the event loop.
+        Reading the database takes time, so this must not be called on the event loop.
 
         Raises
         ------
@@ -128,12 +128,12 @@ class Intake:
 
     @asynccontextmanager
     async def body(self, request: Request, user: User | None) -> AsyncIterator[bytes]:
-        """Read the body of a request, and execute the block when it is the user's turn.
+        """Read the body of a request; run the block as soon as the user has a free thread.
 
         Parameters
         ----------
         request : Request
-            The request.
+            The request whose body is read.
         user : User or None
             The user of the request; if None, only short bodies are read.
 
@@ -169,14 +169,18 @@ class Intake:
             lanes.n_requests -= 1
 
     def upload(self, request: Request) -> AsyncIterator[bytes]:
-        """Return the pieces of an uploaded file; raise `Unwelcome` if it is too large or slow."""
+        """Return an uploaded file in pieces; raise `Unwelcome` if it is too large or too slow."""
         return _pieces(request, self.limits.max_upload)
 
 
 async def _unpacked(
     request: Request, pieces: AsyncIterator[bytes], limit: int
 ) -> AsyncIterator[bytes]:
-    """Yield the pieces of a body, unpacked; raise `Unwelcome` if their sum exceeds the limit."""
+    """Yield a request body, decompressed, in pieces.
+
+    Raise `Unwelcome` if the decompressed body is longer than ``limit`` bytes, or the compression is
+    faulty or unknown.
+    """
     encoding = request.headers.get("content-encoding", "").strip().lower()
     if encoding in {"", "identity"}:
         async for piece in pieces:
@@ -239,7 +243,7 @@ class _Lanes:
 
 
 class LastAnswer(JSONResponse):
-    """A JSON answer to a client that may still send its body; closes the connection afterwards."""
+    """A JSON response to a client that may still be sending a body; closes the connection."""
 
     def __init__(self, content: Any, status_code: int) -> None:
         super().__init__(content, status_code, {"Connection": "close"})
@@ -256,7 +260,7 @@ class LastAnswer(JSONResponse):
 
 
 async def refuse(_: Request, error: Exception) -> LastAnswer:
-    """Answer a request for which `Unwelcome` was raised."""
+    """Return the response to a request for which `Unwelcome` was raised."""
     status = error.status if isinstance(error, Unwelcome) else 400
     return LastAnswer({"errors": [{"message": str(error)}]}, status)
 

@@ -35,7 +35,7 @@ Mount = Callable[[str, Path, Callable[[str], str | None]], ASGIApp]
 
 
 class Pages:
-    """The pages; their package is imported at the first request for a page.
+    """The application of the web pages; imports the pages' package at the first request.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class Pages:
         self._loading = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
+        """Answer a request for a page."""
         if self._app is None:
             # Load only one application: each has its own sessions, so a second one would not know
             # the visitors of the first.
@@ -82,12 +82,12 @@ class Pages:
 
 
 class PagesRoute(BaseRoute):
-    """Routes requests for pages to the pages; no other request matches this route.
+    """Passes requests for web pages to their application; no other request matches this route.
 
     Parameters
     ----------
     pages : ASGIApp
-        The pages.
+        Application that answers requests for pages.
     """
 
     def __init__(self, pages: ASGIApp) -> None:
@@ -99,14 +99,14 @@ class PagesRoute(BaseRoute):
         return (Match.FULL if is_page else Match.NONE), {}
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
+        """Answer a request for a page."""
         await self._pages(scope, receive, send)
 
 
 def is_page_address(method: str, path: str) -> bool:
     """Return whether a request may be for a page: its path begins with the name of an entity.
 
-    The path ``/``, and paths that begin with `OWN`, are also paths of pages.
+    The path ``/``, and paths that begin with `OWN`, also belong to pages.
 
     Examples
     --------
@@ -120,7 +120,7 @@ def is_page_address(method: str, path: str) -> bool:
 
 
 async def show_names(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer with a page that shows only the path of a run, if no package of pages is installed."""
+    """Show only the path of a run; used for all pages if no package of pages is installed."""
     path: str = scope["path"]
     is_run = RUN_PAGE.fullmatch(path) is not None
     names = html.escape(path.strip("/") if is_run else "Not found")
