@@ -72,16 +72,16 @@ class Key:
     Parameters
     ----------
     number : int
-        Number of its row in the database.
+        Database id of the key.
     id : str
         The first digits of the digest of the key.
     name : str
-        The first characters of the key itself. If the key was added before names were stored, the
-        same as ``id``.
+        The first characters of the key itself; the same as ``id`` if an older version of runlake
+        added the key.
     user : str
-        The name of its user.
+        Name of the user who owns the key.
     created : str or None
-        Time of its creation in UTC, as ``YYYY-MM-DD HH:MM:SS``; None if it is unknown.
+        Time in UTC when the key was created, as ``YYYY-MM-DD HH:MM:SS``; None if it is unknown.
     """
 
     number: int
@@ -92,7 +92,7 @@ class Key:
 
 
 def add_user(database: Database, name: str, api_key: str | None = None) -> str:
-    """Add a user.
+    """Add a user, and return an API key for the user.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def add_user(database: Database, name: str, api_key: str | None = None) -> str:
 
 
 def add_key(database: Database, name: str) -> str:
-    """Create another key for a user and return it; `AccountError` if there is no such user."""
+    """Create and return another key for a user; raise `AccountError` if there is no such user."""
     key = secrets.token_hex(20)
     with database.transaction() as connection:
         _check_user(database, name)
@@ -204,7 +204,7 @@ def list_users(database: Database) -> list[str]:
 
 
 def stored_bytes(database: Database, entity: str) -> int:
-    """Return how many bytes the files, artifacts and exports of an entity have in all."""
+    """Return the total bytes of an entity's run files, artifact files and exports."""
     row = database.row(STORED, entity)
     return int(row["n_bytes"]) if row else 0
 

@@ -322,10 +322,10 @@ class Database:
         return found
 
     def texts(self, query: str, *values: Any) -> list[str]:
-        """Return the texts in the column ``value`` of a query, in any order.
+        """Return the strings in the column ``value`` of a query, in any order.
 
         The sqlite3 module releases and takes the interpreter's lock for each row, which is slow
-        while other threads want the lock. So SQLite joins all texts into one, separated by a
+        while other threads want the lock. So SQLite joins all strings into one, separated by a
         character that neither JSON nor numbers contain.
         """
         joined = f"SELECT group_concat(value, char({ord(SEPARATOR)})) AS value FROM ({query})"
@@ -376,7 +376,7 @@ class Database:
             connection.commit()
 
     def on_commit(self, act: Callable[[], None]) -> None:
-        """Run an action when the present transaction is committed, but not if it is rolled back."""
+        """Call a function after the present transaction is committed, but not after a rollback."""
         self._local.actions.append(act)
 
     def close(self) -> None:
@@ -385,12 +385,12 @@ class Database:
         del self._local.connection
 
     def leave_checkpoints(self) -> None:
-        """Leave checkpoints to the caller; otherwise SQLite makes them after some commits."""
+        """Make no checkpoints by itself: SQLite would make one after some commits."""
         self._log_pages = 0
         self.connection().execute(f"PRAGMA wal_autocheckpoint = {self._log_pages}")
 
     def checkpoint(self, *, is_last: bool = False) -> None:
-        """Move commits from the write-ahead log to the database file; block no other thread.
+        """Move commits from the write-ahead log to the database file, without blocking others.
 
         Parameters
         ----------
@@ -417,7 +417,7 @@ class Database:
         return bool(layout)
 
     def compact(self) -> None:
-        """Rewrite the file without free pages, if it has many; nothing else may use the file."""
+        """Rewrite the file without free pages if it has many; nobody else may use it meanwhile."""
         connection = self.connection()
         (n_free,) = connection.execute("PRAGMA freelist_count").fetchone()
         (n_pages,) = connection.execute("PRAGMA page_count").fetchone()
@@ -485,7 +485,7 @@ def _roll_back(connection: sqlite3.Connection) -> None:
 
 
 def quoted_path(name: str) -> str:
-    """Return the path at which older versions, which had one file per object, stored an object."""
+    """Return the path at which older versions of runlake stored the file of an object."""
     return "/".join(map(_quoted_part, name.split("/")))
 
 

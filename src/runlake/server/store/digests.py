@@ -28,19 +28,19 @@ class Digests:
         self.n_bytes = 0
 
     def update(self, piece: bytes) -> None:
-        """Add the next bytes."""
+        """Add the next piece of the bytes to the digests and to the length."""
         self._md5.update(piece)
         self._crc32c = google_crc32c.extend(self._crc32c, piece)
         self.n_bytes += len(piece)
 
     @property
     def md5(self) -> str:
-        """MD5 in hex."""
+        """MD5 in hex of all bytes so far."""
         return self._md5.hexdigest()
 
     @property
     def crc32c(self) -> str:
-        """CRC32C in hex, the highest byte first."""
+        """CRC32C in hex of all bytes so far, the highest byte first."""
         return f"{self._crc32c:08x}"
 
 
@@ -52,7 +52,8 @@ def read_digests(file: Path, *, from_disk: bool = False) -> Digests:
     file : Path
         The file.
     from_disk : bool
-        Read the bytes from the disk, not from the cache of the operating system, if it can do so.
+        Read the bytes from the disk and not from the operating system's cache, where the system
+        allows this.
     """
     digests = Digests()
     with file.open("rb", buffering=0) as content:

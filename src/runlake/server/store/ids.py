@@ -9,7 +9,7 @@ MAX_NUMBER = 2**62
 
 
 def make_id(type_name: str, number: int) -> str:
-    """Return the opaque id of a database row; it contains the name of a type and a number."""
+    """Return the opaque id of a database row, which contains a type name and the row's number."""
     return base64.b64encode(f"{type_name}:v1:{number}".encode()).decode()
 
 

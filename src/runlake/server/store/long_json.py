@@ -78,7 +78,7 @@ def loads_objects(text: str) -> Any:
 
 
 def dumps_object(members: Mapping[str, Any], encoder: json.JSONEncoder) -> str:
-    """Return an object as one JSON text; it is encoded some thousand members at a time.
+    """Encode an object as JSON, some thousand members at a time.
 
     Parameters
     ----------
@@ -117,7 +117,11 @@ class _PatientDecoder(json.JSONDecoder):
 
 
 def _parse_string(text: str, start: int, strict: bool = True) -> tuple[str, int]:
-    """Return the string that starts after a quote, and the position after its closing quote."""
+    """Return the JSON string whose first character is at ``start``, and the position after it.
+
+    The character before ``start`` is the opening quote; the returned position is after the closing
+    quote.
+    """
     size = SHORTEST_PIECE
     end = text.find('"', start, start + LONGEST_PIECE)
     if end != -1 and text[end - 1] != "\\":

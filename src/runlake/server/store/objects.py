@@ -97,12 +97,12 @@ class Storage:
         self.allows = self._signer.allows
 
     def sign(self, method: str, name: str, *, md5: str = "") -> str:
-        """Return a URL that, until it expires, allows one method on one object.
+        """Return a signed URL that allows one HTTP method on one object until the URL expires.
 
         Parameters
         ----------
         method, name : str
-            The allowed method and object.
+            The allowed HTTP method, and the name of the object.
         md5 : str
             MD5 in hex that an upload must have; empty allows any content.
         """
@@ -110,7 +110,7 @@ class Storage:
         return self._signer.sign(method, name, row["id"] if row else None, md5)
 
     def sign_downloads(self, names: Sequence[str]) -> list[str]:
-        """Return a URL for each of many objects."""
+        """Return a signed URL to download each object, in the order of the names."""
         rows = self._database.rows(
             "SELECT name, id FROM objects WHERE name IN (SELECT value FROM json_each(?))",
             json.dumps(names),
@@ -131,7 +131,15 @@ class Storage:
         return self._facts(row) if row is not None and row["file"] is not None else None
 
     def open(self, name: str, number: str | None = None) -> OpenObject | None:
-        """Open a complete object; None if there is no object with this name and number."""
+        """Open a complete object for reading; None if no object has this name and number.
+
+        Parameters
+        ----------
+        name : str
+            Name of the object.
+        number : str, optional
+            Database id of the object; if omitted, any id is accepted.
+        """
         missing = None
         while True:
             row = self._database.row("SELECT * FROM objects WHERE name = ?", name)
@@ -220,14 +228,15 @@ class Storage:
         Parameters
         ----------
         name : str
-            The object.
+            Name of the object.
         write : callable
-            Writes the file at a path.
+            Takes a path and writes the file there.
 
         Yields
         ------
         WrittenFile
-            The file. If the block does not pass it to `register`, it is removed after the block.
+            The complete file. It is removed after the block, if the block did not pass it to
+            `register`.
         """
         part = self._new_part()
         try:
@@ -240,12 +249,12 @@ class Storage:
             self._unlink(written.path)
 
     def write(self, name: str, write: Callable[[Path], object]) -> None:
-        """Store an object that the server itself makes; ``write`` writes a file at a path."""
+        """Store an object that the server makes; ``write`` takes a path and writes a file there."""
         with self.writing(name, write) as written:
             self.register(name, written)
 
     def register(self, name: str, written: WrittenFile) -> None:
-        """Make a file the file of an object, in the open transaction; the old file is removed."""
+        """Give an object a new file in the open transaction; the commit removes the old file."""
         digests = written.digests
         facts = (written.path, digests.md5, digests.crc32c, digests.n_bytes, time.time())
         with self._database.transaction() as connection:
@@ -321,7 +330,7 @@ class Storage:
 
 
 async def _pieces(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Join the pieces of a body to pieces of about `UPLOAD_BYTES`."""
+    """Yield a request body in pieces of at least `UPLOAD_BYTES`; the last piece may be shorter."""
     joined = bytearray()
     async for chunk in body:
         joined += chunk

@@ -31,7 +31,10 @@ class Page(Generic[T]):
 
 
 def page_size(first: int | None) -> int:
-    """Return how many rows a page may have; a client requested ``first`` rows, or no number."""
+    """Return how many rows a page may have if a client requested ``first`` rows.
+
+    None means that the client requested no particular number.
+    """
     return min(max(1, DEFAULT_PER_PAGE if first is None else first), MAX_PER_PAGE)
 
 

@@ -13,6 +13,7 @@ import re2
 LITERAL = re.compile(r"\^?([A-Za-z0-9_ /:-]+)")
 MAX_PATTERN = 10_000
 OPTIONS = re2.Options()
+# RE2 would write a message about each wrong pattern of a user to the standard error output.
 OPTIONS.log_errors = False
 
 
@@ -28,8 +29,8 @@ def compile_pattern(pattern: str) -> re2._Regexp[str]:
     Returns
     -------
     re2._Regexp
-        The compiled pattern, with the methods of `re.Pattern`. The texts that it searches must not
-        contain halves of surrogate pairs.
+        The compiled pattern, with the methods of `re.Pattern`. A string in which it searches must
+        not contain halves of surrogate pairs.
 
     Raises
     ------
@@ -56,7 +57,7 @@ def compile_pattern(pattern: str) -> re2._Regexp[str]:
 
 
 def literal_of_pattern(pattern: str) -> str:
-    """Return a text that every match of a pattern contains; empty if no such text is known.
+    """Return a string that every match of a pattern contains; empty if no such string is known.
 
     Examples
     --------
@@ -71,5 +72,5 @@ def literal_of_pattern(pattern: str) -> str:
 
 
 def matches_pattern(pattern: str, text: object) -> bool:
-    """Return whether a pattern is found in a text; called from SQL."""
+    """Return whether a pattern is found in a string; SQL statements call this function."""
     return isinstance(text, str) and compile_pattern(pattern).search(text) is not None

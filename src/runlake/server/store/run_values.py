@@ -28,7 +28,10 @@ INFINITE = 10**400
 
 
 class _Ahead(threading.local):
-    """Results that a thread has computed ahead; the key is the document's kind and its text."""
+    """Results that a thread computed in advance.
+
+    A key is a pair of the kind of document, "config" or "summary", and the document's JSON.
+    """
 
     def __init__(self) -> None:
         self.texts: dict[tuple[str, str], str] = {}
@@ -38,7 +41,7 @@ _AHEAD = _Ahead()
 
 
 def config_values(text: str) -> str:
-    """Return the values of a config by dotted path, without their ``{"value": ...}`` wrappers.
+    """Convert the JSON of a config to JSON by dotted path, without ``{"value": ...}`` wrappers.
 
     Examples
     --------
@@ -52,16 +55,16 @@ def config_values(text: str) -> str:
 
 
 def summary_values(text: str) -> str:
-    """Return the values of a summary by dotted path."""
+    """Convert the JSON of a summary to JSON with a member per dotted path."""
     ahead = _AHEAD.texts.pop(("summary", text), None)
     return _flat(_parsed(text)) if ahead is None else ahead
 
 
 def work_ahead(*, config: str | None = None, summary: str | None = None) -> None:
-    """Compute the values of long documents, for this thread's next transaction.
+    """Compute the values by dotted path of a long config or summary before a transaction.
 
-    Otherwise triggers would compute the values within the transaction, during which no other user
-    can write. For a document of 10 MB this takes seconds.
+    Otherwise triggers would compute the values within this thread's next transaction, during which
+    no other user can write. For a document of 10 MB this takes seconds.
     """
     _AHEAD.texts.clear()
     if config is not None and len(config) > LONG_DOCUMENT:
@@ -71,7 +74,7 @@ def work_ahead(*, config: str | None = None, summary: str | None = None) -> None
 
 
 def json_path(path: str) -> str:
-    """Return the SQLite JSON path, safe in SQL, of a dotted path in the result of `config_values`.
+    """Return SQLite's JSON path, safe in SQL, to a dotted path in the result of `config_values`.
 
     Examples
     --------
@@ -114,7 +117,10 @@ def _flat(document: dict[str, Any]) -> str:
 def _collect(
     document: dict[str, Any], prefix: str, depth: int, found: dict[str, Any], room: _Room
 ) -> None:
-    """Add every value by its path; if two share a path, add the value of the longer key."""
+    """Add every value of a document to ``found``, by dotted path.
+
+    If two values have the same path, add only the value whose own key has more dots.
+    """
     keys = sorted(document, key=lambda key: key.count("."), reverse=True)
     for key in keys:
         path = f"{prefix}{key}"
