@@ -2,8 +2,8 @@
 
 A value of a config or a summary is found by parsing the run's JSON, which takes long for ten
 thousand runs. So the first list that filters or orders a large project by a field makes an index
-on the field's SQL expression. It covers only the runs of that project: other runs are neither read
-while it is made, nor slower to change afterwards.
+on the field's SQL expression. The index covers only the runs of that project: making the index
+reads no other runs, and changes of other runs do not become slower.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MIN_RUNS = 500
 
 
 class AskedIndexes:
-    """Makes indexes for lists of runs, and knows when each was last used."""
+    """Makes SQL indexes for lists of runs, and remembers when each index was last used."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
@@ -40,14 +40,15 @@ class AskedIndexes:
         database : Database
             The database of the runs; the same at each call.
         project_id : int
-            The project.
+            Database id of the project.
         fields : iterable of RunField
-            The fields.
+            Fields by which a list of runs is filtered or ordered.
 
         Returns
         -------
         bool
-            Whether each field that needs an index has one now; False for a small project.
+            True if each field that needs an index has an index now. False if the project is small,
+            if none of the fields needs an index, or if there are too many indexes.
         """
         asked = (_index(field, project_id) for field in fields)
         indexes = {name: statement for name, statement in asked if statement}
@@ -66,7 +67,7 @@ class AskedIndexes:
 
 
 def _has_room(database: Database, last_used: dict[str, float]) -> bool:
-    """Return whether an index may be made; if necessary, drop an index that is long unused."""
+    """Return whether one more index may be made; if necessary, drop a long unused index."""
     if len(last_used) < MAX_INDEXES:
         return True
     oldest = min(last_used, key=last_used.__getitem__)
@@ -99,7 +100,7 @@ def _is_large(database: Database, project_id: int) -> bool:
 
 
 def _index(field: RunField, project_id: int) -> tuple[str, str]:
-    """Return the name of an index on a field, and its statement; empty if no index is needed."""
+    """Return the name and the SQL of an index on a field; both are empty if it needs no index."""
     is_of_runs = "runs." in field.value and not field.elements
     if not is_of_runs or field.value == "runs.created_at":
         return "", ""

@@ -53,7 +53,7 @@ class KeptRows:
     Parameters
     ----------
     n_lines, last_step : int
-        Number of lines, and their highest step; -1 without lines.
+        Number of lines, and the highest step of these lines, which is -1 if there are no lines.
     key_facts, summary : str
         JSON objects: facts about the keys, as in `count_keys`, and the last value of each key.
     """
@@ -66,12 +66,12 @@ class KeptRows:
 
 @dataclass(frozen=True, slots=True)
 class Fork:
-    """The plan of a fork.
+    """The plan of a fork, which is made before any row is copied.
 
     Parameters
     ----------
     parent : Row
-        The run that is forked.
+        The row of the run that is forked.
     point : BranchPoint
         The step of the parent after which the fork continues.
     rows : KeptRows
@@ -114,7 +114,7 @@ def read_branch_point(config: str) -> BranchPoint | None:
 
 
 def checked_step(step: float) -> int:
-    """Return the step of a fork or rewind as an integer; `Refused` if it is less than -1."""
+    """Return the step of a fork or rewind as an integer; raise `Refused` for a step below -1."""
     if step < BEFORE_FIRST:
         raise Refused(
             f"a run cannot continue after step {max(step, -LAST_STEP):g}: the first step is 0"
@@ -123,7 +123,7 @@ def checked_step(step: float) -> int:
 
 
 class Branches:
-    """Forks and rewinds of all runs.
+    """Forks and rewinds runs.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ class Branches:
         self._kept = lines
 
     def plan_fork(self, parent: sqlite3.Row, point: BranchPoint) -> Fork:
-        """Read the facts about a parent that a fork needs; nothing is stored yet.
+        """Return the plan of a fork of a parent run; nothing is stored yet.
 
         Raises
         ------
@@ -178,7 +178,10 @@ class Branches:
         return KeptRows(n_lines, last, dumps_object(facts, json.JSONEncoder()), summary)
 
     def _pages(self, run_id: int, step: int) -> Iterator[list[tuple[int, str]]]:
-        """Yield the lines up to a step, each with its step, ascending by step."""
+        """Yield pages of a run's lines up to a step, inclusive, ascending by step.
+
+        Each line is a pair of its step and its JSON.
+        """
         start = 0
         while True:
             lines = self._kept.first_steps(run_id, start, step + 1, 0, STEPS_PER_PAGE)
@@ -189,7 +192,7 @@ class Branches:
             start = page[-1][0] + 1
 
     def copy_rows(self, connection: sqlite3.Connection, run_id: int, fork: Fork) -> None:
-        """Copy the parent's rows to a new run without lines, and store its branch point.
+        """Copy the parent's rows to a new run without lines, and store the run's branch point.
 
         Raises
         ------
@@ -227,9 +230,9 @@ class Branches:
         Parameters
         ----------
         connection : Connection
-            In a transaction.
+            A connection with an open transaction.
         run_id : int
-            The run.
+            Database id of the run.
         step : int
             The last step that is kept.
         kept : KeptRows
@@ -278,17 +281,17 @@ class Branches:
         connection.execute("DELETE FROM branch_points WHERE run_id = ?", (run_id,))
 
     def complete_config(self, run_id: int, config: str, *, is_sdk: bool) -> str:
-        """Return a config with the run's branch point and, for a fork, its parent's entries.
+        """Return a config with the run's branch point and, for a fork, the parent's entries.
 
         Parameters
         ----------
         run_id : int
-            The run.
+            Database id of the run.
         config : str
             The config that a client sent: a JSON object.
         is_sdk : bool
             True if the training script sent the config. The script does not know the parent's
-            entries, so they are added; an entry of the script replaces the parent's entry.
+            entries, so the server adds them; an entry of the script replaces the parent's entry.
         """
         found = self._database.row("SELECT * FROM branch_points WHERE run_id = ?", run_id)
         if found is None:
@@ -301,7 +304,10 @@ class Branches:
 
 
 def _summary_of(lines: Iterable[tuple[int, str]]) -> str:
-    """Return the last value of each key as JSON, from lines with their positions, ascending."""
+    """Return the last value of each key in some lines, as a JSON object.
+
+    The lines are pairs of position and JSON, ascending by position.
+    """
     summary: dict[str, Any] = {}
     for _, line in lines:
         _update(summary, read_json(line))
@@ -321,7 +327,7 @@ def _update(values: dict[str, Any], later: Mapping[str, Any]) -> None:
 
 
 def _internal(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the SDK's own entries of a config."""
+    """Return the SDK's own entries of a config, which are under the key ``_wandb``."""
     entry = config.get(INTERNAL)
     value = entry.get("value") if isinstance(entry, dict) else None
     return value if isinstance(value, dict) else {}

@@ -1,4 +1,4 @@
-"""Event lines, which have the system metrics of a run."""
+"""Event lines, which contain the system metrics of a run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from runlake.server.runs.lines import Row, parse_line
 
 
 def system_row(line: str) -> Row:
-    """Return an event line as a row of the protocol's system metrics."""
+    """Parse an event line, and return the row of system metrics that the protocol has for it."""
     return name_system_keys(parse_line(line))
 
 

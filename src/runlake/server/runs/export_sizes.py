@@ -35,7 +35,7 @@ def is_due(run: sqlite3.Row, rows: int | None) -> bool:
 
 
 def most_rows(rows: int | None) -> int:
-    """Return how many rows an export has at most."""
+    """Return the maximum number of rows in an export; ``rows`` is the server's option or None."""
     return rows or MAX_LIVE_ROWS
 
 

@@ -1,4 +1,4 @@
-"""The exports of runs with the positions of their lines."""
+"""Finds exports of runs, and the positions of the history lines that each export contains."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ FROM exports AS e JOIN runs AS r ON r.id = e.run_id
 
 @dataclass(frozen=True, slots=True)
 class ExportSpan:
-    """An export and the positions of its lines.
+    """An export, and the range of positions of the history lines that it contains.
 
     Parameters
     ----------
     run_id : int
-        Number of the run.
+        Database id of the run.
     start, stop : int
         Position of the first line, inclusive, and the position to stop before, exclusive.
     name : str
-        The object that contains the export.
+        Name of the object that contains the export.
     """
 
     run_id: int
@@ -34,14 +34,14 @@ class ExportSpan:
 
 
 def find_spans(database: Database, condition: str, *values: int) -> list[ExportSpan]:
-    """Return exports, ordered by run and position.
+    """Return the exports that meet a condition, ordered by run and position.
 
     Parameters
     ----------
     database : Database
         Contains the exports.
     condition : str
-        An SQL condition on the export ``e``.
+        An SQL condition, in which ``e`` is the row of the table ``exports``.
     *values : int
         Parameters of the condition.
     """

@@ -17,7 +17,7 @@ class DamagedExport(Exception):
 
 
 def read_lines(file: IO[bytes], start: int, stop: int) -> Iterator[tuple[int, str]]:
-    """Yield the steps and rows of an export as history lines, ascending.
+    """Yield an export's rows in a range of steps as history lines, ascending by step.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def read_lines(file: IO[bytes], start: int, stop: int) -> Iterator[tuple[int, st
 
 
 def read_steps(file: IO[bytes], start: int, stop: int) -> Iterator[int]:
-    """Yield the steps of an export, like `read_lines`."""
+    """Yield the steps of an export from ``start``, inclusive, to ``stop``, exclusive, ascending."""
     for batch in _batches(file, [STEP], start, stop):
         yield from batch.column(STEP).to_pylist()
 
@@ -81,7 +81,10 @@ def _overlaps(group: Any, start: int, stop: int) -> bool:
 
 
 def _cells(column: pa.Array) -> list[Any]:
-    """Return the values of a column as they were logged; see `runlake.server.exports.columns`."""
+    """Return the values of an export's column as the run logged them.
+
+    `runlake.server.exports.columns` converts such values to columns.
+    """
     import pyarrow as pa
 
     cells: list[Any] = column.to_pylist()
@@ -96,7 +99,7 @@ def _cells(column: pa.Array) -> list[Any]:
 
 
 def _member(cell: dict[str, Any]) -> Any:
-    """Return the value of a union's member that is not null; a union has at most one."""
+    """Return the only value of a union that is not null; None if all members are null."""
     for name, value in cell.items():
         if value is not None:
             return json.loads(value) if name == "_type_binary" else _without_nulls(value)
@@ -104,7 +107,7 @@ def _member(cell: dict[str, Any]) -> Any:
 
 
 def _without_nulls(value: Any) -> Any:
-    """Return a value without null members: a struct has the members of all rows."""
+    """Remove nulls from nested dicts: a struct of a column has the members of all rows."""
     if isinstance(value, dict):
         return {k: _without_nulls(item) for k, item in value.items() if item is not None}
     if isinstance(value, list):

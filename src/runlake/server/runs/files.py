@@ -1,4 +1,4 @@
-"""Files of runs: they are announced, uploaded to a signed URL, listed and deleted."""
+"""Files of runs: clients announce files, upload them to signed URLs, list and delete them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class RunFiles:
         self._storage = storage
 
     def announce(self, run_id: int, names: Sequence[str]) -> list[str]:
-        """Register files that will be uploaded, and return their names in normal form."""
+        """Register files that will be uploaded; return the names, without empty parts and ``.``."""
         plain = [_checked_name(name) for name in names]
         with self._database.transaction() as connection:
             connection.executemany(
@@ -47,7 +47,7 @@ class RunFiles:
         return plain
 
     def count(self, run_id: int) -> int:
-        """Return how many files a run has."""
+        """Return how many uploaded files a run has."""
         row = self._database.row(f"SELECT count(*) AS n {UPLOADED}", run_id)
         return int(row["n"]) if row else 0
 
@@ -60,18 +60,18 @@ class RunFiles:
         after: int = 0,
         limit: int = 50,
     ) -> Page[sqlite3.Row]:
-        """Return files of a run.
+        """Return a page of the uploaded files of a run.
 
         Parameters
         ----------
         run_id : int
-            The run.
+            Database id of the run.
         names : sequence of str
-            Exact names; empty means all files.
+            Exact names of the files; empty means all files.
         pattern : str, optional
             Pattern of SQL's LIKE; a backslash makes the ``%`` or ``_`` after it literal.
         after : int
-            Number of the last file of the previous page.
+            Database id of the last file on the previous page; 0 for the first page.
         limit : int
             Maximum number of files.
 
@@ -101,12 +101,12 @@ class RunFiles:
         return cut_page(rows, limit, lambda row: str(row["id"]))
 
     def run_of(self, file_id: int) -> int | None:
-        """Return the number of the run that has a file; None if there is no such file."""
+        """Return the database id of the run that has a file; None if there is no such file."""
         row = self._database.row("SELECT run_id FROM files WHERE id = ?", file_id)
         return int(row["run_id"]) if row else None
 
     def delete(self, file_ids: Sequence[int]) -> None:
-        """Delete files and their bytes."""
+        """Delete files, which are given by their database ids, with their content."""
         self._delete("id IN (SELECT value FROM json_each(?))", json.dumps(list(file_ids)))
 
     def delete_all(self, run_id: int) -> None:

@@ -21,12 +21,12 @@ PLAIN_COLUMN = re.compile(r"[a-z]+\.[a-z_]+")
 
 @dataclass(frozen=True, slots=True)
 class RunField:
-    """A field in SQL.
+    """A field by which runs can be filtered or ordered, with its SQL expressions.
 
     Parameters
     ----------
     name : str
-        The name in the filter.
+        The field's name in a filter.
     kind : str
         Expression for the type of the value, named as by SQLite's ``json_type``; null if the run
         does not have the field.
@@ -50,11 +50,11 @@ class RunField:
 
     @property
     def searched(self) -> str:
-        """Expression for the value in searches and in ORDER BY; an index on it may exist.
+        """SQL expression for the value in searches and in ORDER BY, on which an index may exist.
 
-        Its form differs from `value`, which other conditions use, so that SQLite never replaces
-        `value` by the column of an index. Within a condition that has a subquery, SQLite 3.40 would
-        return wrong rows after such a replacement.
+        The expression differs from `value`, which other conditions use, so that SQLite never
+        replaces `value` by the column of an index. Within a condition that has a subquery, SQLite
+        3.40 would return wrong rows after such a replacement.
         """
         return self.value if self.is_column else f"ifnull({self.value}, NULL)"
 
@@ -65,7 +65,7 @@ class RunField:
 
 
 def find_field(name: str) -> RunField:
-    """Return the field with a name.
+    """Return the field of runs that has a name in filters.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def find_field(name: str) -> RunField:
 
 
 def _near(name: str) -> list[str]:
-    """Return names of fields that are similar to an unknown name."""
+    """Return the names of known fields that are similar to an unknown name."""
     if name in MISTAKEN:
         return [MISTAKEN[name]]
     document, _, key = name.partition(".")

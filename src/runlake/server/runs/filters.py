@@ -79,17 +79,17 @@ ALWAYS, NEVER = Condition("1"), Condition("0")
 
 
 def parse_filters(text: str | None) -> Condition:
-    """Compile the ``filters`` argument of a query.
+    """Compile the ``filters`` argument of a GraphQL query to an SQL condition.
 
     Parameters
     ----------
     text : str or None
-        JSON; None or an empty text matches every run.
+        JSON; None or an empty string matches every run.
 
     Returns
     -------
     Condition
-        For a query of the table ``runs`` joined with ``projects``.
+        Condition for a query of the table ``runs`` joined with ``projects``.
 
     Raises
     ------
@@ -183,7 +183,7 @@ def _in(field: RunField, operand: Any) -> Condition:
 
 
 def _all(field: RunField, operand: Any) -> Condition:
-    """Return the condition that a field has all values; a field with one value counts as a list."""
+    """Return the condition that a field has all given values; a single value counts as a list."""
     if not isinstance(operand, list):
         raise Refused(f"$all wants a list of values, not {_shown(operand)}")
     conditions = [_joined("OR", [_equal(field, one), _holds(field, one)], NEVER) for one in operand]
@@ -296,7 +296,7 @@ def _where(field: RunField, test: str, value: Any) -> Condition:
 def _with_probe(
     found: Condition, field: RunField, kind: tuple[str, ...], values: Sequence[Any]
 ) -> Condition:
-    """Return the condition; if the values are few, add a probe, which can find them by an index."""
+    """Add a probe, which can use an index, to a condition that compares a field with few values."""
     if field.elements or kind in {("array",), ("object",)} or len(values) > MAX_SEARCHES:
         return found
     marks = ", ".join("?" * len(values))

@@ -1,4 +1,4 @@
-"""Remembers when each run last sent a request, by a clock that nobody can set."""
+"""Remembers when each run last sent a request, by a monotonic clock."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Heartbeats:
         self._heard: dict[int, float] = {}
 
     def hear(self, run_id: int) -> None:
-        """Note that a run sent a request."""
+        """Record that a run sends a request at this moment."""
         self._heard[run_id] = self._clock()
 
     def forget(self, run_id: int) -> None:
@@ -43,6 +43,6 @@ class Heartbeats:
         self._heard.pop(run_id, None)
 
     def silent(self, running: Iterable[int], seconds: float) -> list[int]:
-        """Return the given runs that sent nothing during the last ``seconds``, in their order."""
+        """Return the given runs that sent nothing for ``seconds``, in the given order."""
         latest = self._clock() - seconds
         return [run_id for run_id in running if self._heard.get(run_id, self._start) <= latest]

@@ -27,7 +27,7 @@ class HistoryRows:
         self._lines = lines
 
     def steps(self, run: sqlite3.Row, *, is_live: bool) -> list[int]:
-        """Return the steps of all rows, or only of live rows; ascending, each step once."""
+        """Return the steps of a run's rows, or only of its live rows, ascending, each step once."""
         return sorted(self._lines.steps(*_bounds(run, 0, NO_LIMIT, is_live=is_live)))
 
     def between(self, run: sqlite3.Row, start: int, stop: int, *, is_live: bool) -> list[Row]:
@@ -116,9 +116,9 @@ def _parsed(lines: Iterable[Line]) -> list[Row]:
 
 
 def _marks(keys: Sequence[str]) -> list[str]:
-    """Return texts to search for: a line with one of the keys contains at least one of the texts.
+    """Return strings to search for: each line that has one of the keys contains one of them.
 
-    The texts only skip lines that cannot have a key; the parsed rows are checked afterwards. A
+    The search only skips lines that cannot have a key; the parsed rows are checked afterwards. A
     dotted key may come from a nested dict, whose line contains only the last part of the key as a
     name. JSON may escape any character, so lines with escapes are not skipped. For very many keys
     the result is empty, because SQLite limits the depth of an expression.

@@ -39,7 +39,7 @@ HEAD = "run_id, position, stop, n_lines, min_step, max_step, content IS NULL AS 
 
 
 class KeptLines:
-    """The history lines of all runs.
+    """Finds the history lines of all runs.
 
     Parameters
     ----------
@@ -61,13 +61,13 @@ class KeptLines:
         Parameters
         ----------
         run_id : int
-            The run.
+            Database id of the run.
         start, stop : int
             First step, inclusive, and the step to stop before, exclusive.
         first : int
-            First position.
+            Lines before this position are left out.
         marks : sequence of str
-            Return only lines that contain one of these texts; all lines if empty.
+            Return only lines that contain one of these strings; all lines if empty.
 
         Returns
         -------
@@ -104,7 +104,7 @@ class KeptLines:
         return sorted(found)
 
     def steps(self, run_id: int, start: int, stop: int, first: int) -> set[int]:
-        """Return the steps of a range; the arguments are those of `in_steps`."""
+        """Return the steps of the lines that `in_steps` returns for the same arguments."""
         with self._database.snapshot():
             if start <= 0 and stop >= NO_LIMIT:
                 # By position: this reads only the last lines of a long run. The unary plus keeps
@@ -127,7 +127,7 @@ class KeptLines:
     def first_steps(
         self, run_id: int, start: int, stop: int, first: int, n_steps: int
     ) -> list[Line]:
-        """Return the lines of the first ``n_steps`` steps of a range, like `in_steps`."""
+        """Return the lines of the first ``n_steps`` steps that `in_steps` returns."""
         with self._database.snapshot():
             stop = self._step_after(run_id, start, stop, first, n_steps)
             return self.in_steps(run_id, start, stop, first)
@@ -149,7 +149,7 @@ class KeptLines:
         return sorted(found)[n_steps] if len(found) > n_steps else stop
 
     def each(self, run_id: int, start: int, stop: int = NO_LIMIT) -> Iterator[Line]:
-        """Yield the lines in a range of positions, ascending, without those in dropped blocks.
+        """Yield the lines in a range of positions, ascending; dropped lines are left out.
 
         Raises
         ------
@@ -228,7 +228,7 @@ class KeptLines:
         return {row["position"] for row in rows}, packed
 
     def first_after(self, run_id: int, step: int) -> int | None:
-        """Return the first position of a line whose step is higher than a step."""
+        """Return the lowest position of a line with a step above ``step``; None if not found."""
         row = self._database.row(
             "SELECT min(position) AS first FROM lines WHERE run_id = ? AND stream = 'history' "
             "AND step > ?",
@@ -265,7 +265,7 @@ class KeptLines:
         return row["content"] if row is not None and is_later else last.text
 
     def count_to(self, run_id: int, step: int) -> int:
-        """Return the number of lines whose step is at most a step."""
+        """Return the number of lines whose step is at most ``step``."""
         row = self._database.row(
             "SELECT count(*) AS n FROM lines WHERE run_id = ? AND stream = 'history' AND step <= ?",
             run_id,
@@ -283,9 +283,9 @@ class KeptLines:
         Parameters
         ----------
         connection : Connection
-            In a transaction.
+            A connection with an open transaction.
         run_id : int
-            The run.
+            Database id of the run.
         step : int
             The last step that is kept.
         first : int
@@ -423,7 +423,7 @@ class KeptLines:
 
 
 def count_live_bytes(connection: sqlite3.Connection, run_id: int, position: int) -> int:
-    """Return the length of a run's history lines from a position on."""
+    """Return the total length in characters of a run's history lines from a position on."""
     counted = connection.execute(
         "SELECT coalesce((SELECT sum(length(content)) FROM lines WHERE run_id = ?1 "
         "AND stream = 'history' AND position >= ?2), 0) + coalesce((SELECT sum(n_chars) "

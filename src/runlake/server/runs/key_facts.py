@@ -1,4 +1,4 @@
-"""Keeps the parsed facts about the keys of the runs that are logging.
+"""Caches the parsed facts about the history keys of runs that are logging.
 
 The facts of a run are one JSON text in the database, from which ``historyKeys`` is made. The text
 of a wide run has hundreds of kilobytes, and each request of the run replaces the whole text.
@@ -18,7 +18,7 @@ KEYS_IN_MEMORY = 100_000
 
 
 class KeyFacts:
-    """A cache of the parsed facts of runs."""
+    """Caches the parsed facts about the history keys of each run."""
 
     def __init__(self) -> None:
         self._guard = Lock()
@@ -27,7 +27,10 @@ class KeyFacts:
         )
 
     def take(self, run_id: int, text: str) -> dict[str, Any]:
-        """Return the facts in a text and drop them here, because the caller may change them."""
+        """Return a run's facts, parsed from JSON, and remove them from the cache.
+
+        The caller may change the returned dict.
+        """
         with self._guard:
             held = self._parsed.pop(run_id, None)
         if held is not None and held[0] == text:
@@ -36,7 +39,7 @@ class KeyFacts:
         return facts
 
     def keep(self, run_id: int, text: str, facts: dict[str, Any]) -> None:
-        """Keep the parsed facts of a text; the caller must not change them afterwards."""
+        """Cache a run's facts, as JSON and parsed; the caller must not change the dict later."""
         with self._guard:
             if 1 + len(facts) <= KEYS_IN_MEMORY:
                 self._parsed[run_id] = (text, facts)

@@ -1,7 +1,8 @@
 """Packs consecutive history lines into compressed blocks, and unpacks them.
 
 A block has two compressed parts. The shape has the position, the step and the length of each line;
-the content has the texts, one after the other. So steps and positions are read without the texts.
+the content has the lines themselves, one after the other. So steps and positions are read without
+the lines.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class DamagedBlock(Refused):
 
 @dataclass(frozen=True, slots=True)
 class PackedLines:
-    """The values of a row of the table ``line_blocks`` that depend on the lines."""
+    """Lines in packed form: the columns of the table ``line_blocks`` that the lines determine."""
 
     n_lines: int
     n_chars: int
@@ -53,12 +54,12 @@ class PackedLines:
 
     @property
     def crc32c(self) -> int:
-        """Checksum of the two parts."""
+        """CRC32C of the shape followed by the content."""
         return checksum(self.shape, self.content)
 
 
 def checksum(shape: bytes, content: bytes) -> int:
-    """Return the checksum of the two parts of a block."""
+    """Return the CRC32C of a block's shape followed by the block's content."""
     return int(google_crc32c.extend(google_crc32c.value(shape), content))
 
 
@@ -139,7 +140,7 @@ def unpack(block: sqlite3.Row, is_wanted: Callable[[int], bool] | None = None) -
 
 
 def steps_of(block: sqlite3.Row) -> Iterator[int]:
-    """Yield the steps of a block's lines that have one, in the order of the lines."""
+    """Yield the steps of a block's lines, in their order; lines without a step are skipped."""
     return (step for step in _numbers(block)[1] if step != NO_STEP)
 
 
@@ -161,7 +162,7 @@ def _numbers(block: sqlite3.Row) -> tuple[list[int], list[int], list[int]]:
 
 
 def _deltas(values: Sequence[int]) -> list[int]:
-    """Return the first value and the differences of neighbours, which compress well."""
+    """Return the first value, then each value minus the one before: such numbers compress well."""
     return [now - before for before, now in zip([0, *values], values, strict=False)]
 
 

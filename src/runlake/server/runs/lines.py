@@ -1,4 +1,4 @@
-"""Converts history lines that the SDK sent to rows that the protocol returns."""
+"""Converts history lines, as the SDK sends them, to rows, as the protocol returns them."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def to_wire(value: Any) -> Any:
 
 
 def rows_on_wire(lines: Mapping[int, Sequence[str]]) -> list[str]:
-    """Return one row per step as JSON, made from the lines of the step; see `row_on_wire`.
+    """Return the row of each step as JSON; each row is merged as `row_on_wire` does it.
 
     Examples
     --------
@@ -136,7 +136,7 @@ def _is_on_wire(step: int, line: str) -> bool:
 def _are_on_wire(steps: Sequence[int], lines: Sequence[str]) -> bool:
     """Return whether all lines can be sent unchanged; much faster than `_is_on_wire` for each.
 
-    The result is also False if a key resembles certain numbers.
+    The result is also False if a key resembles a number with a long exponent.
     """
     text = "\n".join(lines)
     return (
@@ -210,7 +210,7 @@ def count_keys(facts: dict[str, Any], rows: Iterable[Row]) -> None:
 
 
 def _columns(rows: Sequence[Row]) -> Iterable[tuple[str, Sequence[Any]]]:
-    """Return each key with its values in all rows; a wide run sends tens of thousands at once."""
+    """Return each key with its values in the rows; a wide run has tens of thousands of keys."""
     names = set(map(tuple, rows))
     if len(names) == 1:
         # The usual case: each row has the same keys in the same order.

@@ -58,7 +58,7 @@ class _Order:
     def behind(self, value: Any, run_id: int) -> tuple[str, list[Any]]:
         """Return an SQL condition, with its parameters, for the runs that come after a given run.
 
-        ``value`` is that run's value of the ordered field, and ``run_id`` its number.
+        ``value`` is that run's value of the field in the order, ``run_id`` that run's database id.
         """
         sign = "<" if self.is_descending else ">"
         if self.is_creation:
@@ -98,9 +98,9 @@ def list_runs(
     database : Database
         Contains the runs.
     project_id : int
-        The project.
+        Database id of the project.
     filters : str or None
-        JSON, see `parse_filters`.
+        Filters in JSON, which `parse_filters` compiles.
     order : str or None
         A field after ``+`` (ascending, the default) or ``-``; None means the order of creation.
     first : int or None
@@ -146,7 +146,7 @@ def _of_project(project_id: int) -> str:
 def _probes(
     database: Database, project_id: int, condition: Condition, order: _Order | None
 ) -> list[Probe]:
-    """Make indexes for a list; return comparisons that can use an index and that few runs match."""
+    """Make indexes for a list; return the comparisons by which an index finds few runs."""
     indexes = INDEXES.setdefault(database, AskedIndexes())
     if order is not None:
         indexes.prepare(database, project_id, [order.field])
@@ -164,7 +164,7 @@ def _probes(
 def _tests(
     project_id: int, probes: list[Probe], condition: Condition
 ) -> tuple[list[str], list[Any]]:
-    """Return the SQL tests of the probes and then of the condition, with their parameters."""
+    """Return the SQL conditions of the probes and of the filter, in this order, and the values."""
     # A subquery reads only the index, and no runs.
     walk = f"runs.id IN (SELECT runs.id FROM runs WHERE runs.project_id = {project_id:d} AND %s)"
     tests = [walk % probe.sql if probe.is_walked else f"({probe.sql})" for probe in probes]

@@ -90,7 +90,7 @@ def check_project_name(name: str | None) -> str:
 
 
 def check_segment(name: str, what: str) -> None:
-    """Raise `Refused` if a project or run with this name could not be reached by its address."""
+    """Raise `Refused` if a project or run with this name could not have a web page."""
     if "/" in name or name in {".", ".."}:
         raise Refused(
             f"{name!r} is no name of a {what}: it must not have a slash, and not be '.' or '..'"
@@ -98,7 +98,7 @@ def check_segment(name: str, what: str) -> None:
 
 
 def find_sweep(database: Database, project_id: int, name: str) -> sqlite3.Row | None:
-    """Return a sweep with the counts of its runs."""
+    """Return a sweep with the numbers of all its runs and running runs; None if not found."""
     return database.row(f"{SWEEPS} AND sweeps.name = ?", project_id, name)
 
 

@@ -1,4 +1,4 @@
-"""The columns of runs that are short enough to be read with every run."""
+"""Names the columns of the table ``runs`` that are short enough to be read for every run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ KNOWN: WeakKeyDictionary[Database, str] = WeakKeyDictionary()
 
 
 def small_columns(database: Database) -> str:
-    """Return the names of all columns of the table ``runs`` that are not large, for a SELECT."""
+    """Return the names of the small columns of the table ``runs`` for a SELECT, with commas."""
     columns = KNOWN.get(database)
     if columns is None:
         rows = database.rows("SELECT name FROM pragma_table_info('runs')")

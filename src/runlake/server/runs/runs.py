@@ -78,10 +78,10 @@ class Exports(Protocol):
     """Writes exports of runs in the background; see `runlake.server.exports.queue`."""
 
     def add(self, run_id: int) -> None:
-        """Add a run to the runs that are exported later."""
+        """Add a run to the queue of runs that are exported later."""
 
     def wait(self, run_id: int, is_done: Callable[[], bool], seconds: float) -> None:
-        """Export a run soon, and wait for a limited time until all or enough rows are exported."""
+        """Export a run soon; wait until it is exported, `is_done` is true, or time is over."""
 
 
 class RunStore:
@@ -113,30 +113,30 @@ class RunStore:
         self.history = HistoryRows(self._kept)
 
     def find(self, entity: str, project: str, name: str) -> sqlite3.Row | None:
-        """Return a run by the names of its entity and project, and its own name."""
+        """Return a run by its entity, project and run id; None if there is no such run."""
         return self._database.row(
             f"SELECT runs.*, {OF_PROJECT} WHERE {BY_NAMES}", entity, project, name
         )
 
     def find_small(self, entity: str, project: str, name: str) -> sqlite3.Row | None:
-        """Return a run without its large columns, which `large_values` reads."""
+        """Return a run like `find`, but without the large columns, which `large_values` reads."""
         columns = small_columns(self._database)
         return self._database.row(
             f"SELECT {columns}, {OF_PROJECT} WHERE {BY_NAMES}", entity, project, name
         )
 
     def get(self, run_id: int) -> sqlite3.Row | None:
-        """Return a run by its number."""
+        """Return the run with a database id; None if there is no such run."""
         return self._database.row(f"SELECT runs.*, {OF_PROJECT} WHERE runs.id = ?", run_id)
 
     def project(self, entity: str, name: str) -> sqlite3.Row | None:
-        """Return a project."""
+        """Return a project by its entity and its name; None if there is no such project."""
         return self._database.row(
             "SELECT * FROM projects WHERE entity = ? AND name = ?", entity, name
         )
 
     def large_values(self, column: str, run_ids: Sequence[int]) -> dict[int, Any]:
-        """Return a large column, which rows from lists lack, as a dict of run number to value."""
+        """Return a large column of some runs, as a dict of the run's database id to the value."""
         rows = self._database.rows(
             f"SELECT id, {column} FROM runs WHERE id IN (SELECT value FROM json_each(?))",
             json.dumps(run_ids),
@@ -190,7 +190,7 @@ class RunStore:
         return run, is_new
 
     def _plan_fork(self, entity: str, given: Mapping[str, Any]) -> Fork | None:
-        """Return the fork that a request makes; None if it makes none."""
+        """Return the plan of the fork that a request makes; None if it makes no fork."""
         project, name = _place(given)
         point = read_branch_point(given.get("config", "{}"))
         # If the run continues after one of its own steps, an earlier request has rewound it.
@@ -266,9 +266,9 @@ class RunStore:
         Parameters
         ----------
         run : Row
-            The run.
+            The run that sent the request.
         body : mapping
-            The JSON of the request.
+            The parsed JSON of the request.
 
         Returns
         -------
@@ -369,11 +369,12 @@ class RunStore:
         )
 
     def _withdraw_exports(self, connection: sqlite3.Connection, run_id: int, position: int) -> int:
-        """Remove the export of a position and all later ones; return the new ``exported_count``.
+        """Remove the export that contains a position, and all later exports.
 
-        The other rows are live until they are exported again. The SDK caches exports by their
-        position, and never updates a cached export. So the column ``has_old_exports`` states that a
-        reader may have cached exports that were removed here.
+        Return the new ``exported_count``. The rows of the removed exports are live until they are
+        exported again. The SDK caches exports by their position, and never updates a cached export.
+        So the column ``has_old_exports`` states that a reader may have cached exports that were
+        removed here.
         """
         row = connection.execute(
             "SELECT coalesce(max(position), 0) AS first FROM exports "
@@ -397,7 +398,7 @@ class RunStore:
         return first
 
     def with_exports(self, run: sqlite3.Row, seconds: float) -> None:
-        """Wait until the due exports of a run are written, but no longer than some seconds."""
+        """Wait until the due exports of a run are written, for at most ``seconds``."""
         if not is_due(run, self._limits.export_rows):
             return
         n_lines = run["line_count"]
@@ -419,7 +420,7 @@ class RunStore:
         return row
 
     def find_due(self) -> list[int]:
-        """Return the numbers of the runs that have rows to export."""
+        """Return the database ids of the runs that have rows to export."""
         rows = self._database.rows(
             "SELECT id, state, line_count, exported_count, live_bytes FROM runs "
             "WHERE exported_count < line_count"
@@ -427,7 +428,7 @@ class RunStore:
         return [row["id"] for row in rows if is_due(row, self._limits.export_rows)]
 
     def end_silent_runs(self) -> None:
-        """End runs that have sent nothing for too long, and arrange that their rows are exported.
+        """End the runs that have sent nothing for too long, and queue their rows for export.
 
         A running run becomes ``crashed``; a run that announced its preemption becomes
         ``preempted``.
@@ -462,7 +463,7 @@ class RunStore:
     def lines(
         self, run_id: int, stream: str, *, first: int = 0, limit: int | None = None
     ) -> list[tuple[int, str]]:
-        """Return lines of a stream with their positions: at most ``limit``, from ``first`` on."""
+        """Return pairs of position and line of a stream, at most ``limit``, from ``first`` on."""
         if stream == HISTORY:
             # Lines may move from rows to a block while they are read.
             with self._database.snapshot():
@@ -481,7 +482,7 @@ class RunStore:
         ]
 
     def last_lines(self, run_id: int, stream: str, n_lines: int) -> list[tuple[int, str]]:
-        """Return the last lines of a stream with their positions, ascending."""
+        """Return pairs of position and line for the last lines of a stream, ascending."""
         rows = self._database.rows(
             "SELECT position, content FROM lines WHERE run_id = ? AND stream = ? "
             "ORDER BY position DESC LIMIT ?",
@@ -505,7 +506,7 @@ class RunStore:
         return (row["n"] if row else 0) or 0
 
     def rewind(self, run: sqlite3.Row, step: int) -> sqlite3.Row:
-        """Delete the rows after a step; the exports of deleted rows are replaced by new ones.
+        """Delete a run's rows after a step; exports that contain deleted rows are written again.
 
         Parameters
         ----------
@@ -540,7 +541,7 @@ class RunStore:
         return self._existing(run["id"])
 
     def set_state(self, run_id: int, state: str) -> None:
-        """Change the state of a run, if W&B allows the change."""
+        """Change the state of a run; raise `Refused` if W&B does not allow the change."""
         run = self._existing(run_id)
         if run["sweep"] is not None:
             raise Refused("invalid state transition: runs of a sweep keep their state")
@@ -550,7 +551,7 @@ class RunStore:
             connection.execute("UPDATE runs SET state = ? WHERE id = ?", (state, run_id))
 
     def stop(self, run_id: int) -> None:
-        """Ask a run to stop; the answer to the run's next request passes this on to its script."""
+        """Ask a run to stop; the response to its next file-stream request tells its script."""
         with self._database.transaction() as connection:
             connection.execute("UPDATE runs SET is_stopped = 1 WHERE id = ?", (run_id,))
 
@@ -565,7 +566,8 @@ class RunStore:
             connection.execute("DELETE FROM runs WHERE id = ?", (run_id,))
 
     def was_deleted(self, run_id: int | None) -> bool:
-        """Return whether a run with this number existed and was deleted."""
+        """Return whether a run with this database id existed and was deleted."""
+        # Ids are never reused, so each id up to the highest one has existed.
         row = self._database.row(
             "SELECT 1 FROM sqlite_sequence WHERE name = 'runs' AND seq >= ?1 AND ?1 > 0 "
             "AND NOT EXISTS (SELECT 1 FROM runs WHERE id = ?1)",
@@ -592,7 +594,7 @@ class RunStore:
 
 
 def _place(given: Mapping[str, Any]) -> tuple[str, str | None]:
-    """Return the names of the project and of the run in a request."""
+    """Return the project's name and the run id in a request; the run id is None if missing."""
     return given.get("modelName") or "uncategorized", given.get("name") or None
 
 

@@ -30,7 +30,7 @@ class BadBody(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SentLines:
-    """Consecutive lines of one stream.
+    """Consecutive lines of one stream, such as the history, in one request.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def parse_stream(body: Mapping[str, Any]) -> StreamBody:
     Parameters
     ----------
     body : mapping
-        The JSON of the request.
+        The parsed JSON of the request.
 
     Returns
     -------
@@ -115,7 +115,10 @@ def parse_stream(body: Mapping[str, Any]) -> StreamBody:
 
 
 def _check_values(files: Mapping[str, Any]) -> None:
-    """Refuse lines whose values would take too much memory; the console output has no values."""
+    """Raise `BadBody` if the JSON values in the lines would take too much memory.
+
+    Lines of console output are not JSON, and are not counted.
+    """
     contents = [
         files[name].get("content")
         for name in (*STREAMS, SUMMARY)

@@ -67,8 +67,8 @@ def read_body(content: bytes) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        If the body is not a JSON object, or has too many values. If a text in the body is itself
-        JSON, the values in this text are counted too.
+        If the body is not a JSON object, or has too many values. If a string in the body is itself
+        JSON, the values in this string are counted too.
     """
     check_size([content])
     return _read_object(content)
@@ -77,8 +77,8 @@ def read_body(content: bytes) -> dict[str, Any]:
 def read_stream(content: bytes) -> dict[str, Any]:
     """Parse the body of a file-stream request, like `read_body`.
 
-    Values in texts are not counted here, because a text may be console output, with any number of
-    brackets. `runlake.server.runs.stream` counts the values of lines that are JSON.
+    Values inside strings are not counted here, because a string may be console output, with any
+    number of brackets. `runlake.server.runs.stream` counts the values of lines that are JSON.
     """
     if _estimate(content) > MAX_BYTES:
         check_size(_outside_strings(content))
