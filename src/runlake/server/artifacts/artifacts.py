@@ -59,7 +59,7 @@ REGIONS = ("minio-local",)
 
 
 class ArtifactStore:
-    """All artifacts of a server.
+    """Stores all artifact versions of a server.
 
     Parameters
     ----------
@@ -68,7 +68,8 @@ class ArtifactStore:
     storage : Storage
         Contains the files and manifests.
     regions : collection of str
-        Names of storage regions that new artifacts may ask for; every name means this storage.
+        Names of the storage regions that the creator of an artifact may request. All names stand
+        for the storage of this server.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class ArtifactStore:
         self.contents = ArtifactContents(database, storage)
 
     def get(self, entity: str, artifact_id: str) -> sqlite3.Row:
-        """Return a version, also a deleted one; raise `Refused` unless the entity owns it."""
+        """Return a version, deleted or not; raise `Refused` if the entity has no such version."""
         row = self._row(parse_id(artifact_id, "Artifact"))
         if row is None or row["entity"] != entity:
             raise Refused(f"artifact {artifact_id!r} not found")
@@ -94,7 +95,7 @@ class ArtifactStore:
         return row
 
     def by_client_id(self, entity: str, client_id: str) -> sqlite3.Row | None:
-        """Return the version with a client id: an id that the client itself chose."""
+        """Return the version with an id that a client chose itself; None if there is none."""
         return self._database.row(
             f"{VERSION} JOIN artifact_client_ids i ON i.version_id = v.id "
             "WHERE i.client_id = ? AND p.entity = ?",
@@ -103,13 +104,16 @@ class ArtifactStore:
         )
 
     def by_name(self, project_id: int, name: str) -> sqlite3.Row | None:
-        """Return the committed version ``collection:alias``; a missing alias means ``latest``."""
+        """Return the committed version that ``collection:alias`` names; None if there is none.
+
+        A missing alias means ``latest``.
+        """
         collection_name, _, alias = name.partition(":")
         collection = self.collections.find(project_id, collection_name)
         return self.by_alias(collection, alias or "latest") if collection else None
 
     def by_alias(self, collection: sqlite3.Row, alias: str) -> sqlite3.Row | None:
-        """Return a committed version of a collection by its alias, or by its number ``vN``."""
+        """Return a committed version of a collection by alias or by ``vN``; None if not found."""
         # 18 digits fit into the 64 bits of SQLite's integers.
         numbered = re.fullmatch(r"v(\d{1,18})", alias)
         return self._database.row(
@@ -122,7 +126,7 @@ class ArtifactStore:
         )
 
     def memberships(self, version_id: int) -> list[sqlite3.Row]:
-        """Return one row per collection of a version: its own, then the linked collections."""
+        """Return one row per collection with a version: the version's own, then its portfolios."""
         return [
             row
             for members in MEMBERS.values()
@@ -159,7 +163,7 @@ class ArtifactStore:
         )
 
     def users(self, version_id: int) -> list[int]:
-        """Return the numbers of the runs that used a version."""
+        """Return the database ids of the runs that used a version, earliest use first."""
         rows = self._database.rows(
             "SELECT run_id FROM artifact_runs WHERE version_id = ? AND role = 'used' "
             "ORDER BY position",
@@ -302,7 +306,7 @@ class ArtifactStore:
         return self._existing(row["id"])
 
     def update(self, row: sqlite3.Row, given: Mapping[str, Any]) -> sqlite3.Row:
-        """Change a version by the fields of ``UpdateArtifactInput`` that are not null."""
+        """Change a version by the non-null fields of an ``UpdateArtifactInput``, and return it."""
         changes: dict[str, Any] = {"updated_at": time.time()}
         changes |= {key: given[key] for key in ("description", "metadata") if key in given}
         if "ttlDurationSeconds" in given:
@@ -326,13 +330,16 @@ class ArtifactStore:
         return self._existing(row["id"])
 
     def add_aliases(self, row: sqlite3.Row, aliases: Iterable[tuple[int, str]]) -> None:
-        """Give a version aliases (pairs of collection number, alias) and take them from others."""
+        """Give aliases to a version; other versions in the same collections lose these aliases.
+
+        Each alias is a pair: the database id of a collection, and the alias in this collection.
+        """
         with self._database.transaction() as connection:
             for collection_id, alias in aliases:
                 self._set_aliases(connection, row, [alias], collection_id)
 
     def delete_aliases(self, row: sqlite3.Row, aliases: Iterable[tuple[int, str]]) -> None:
-        """Remove aliases (pairs of collection number, alias) from a version."""
+        """Remove aliases from a version; each alias is a pair of a collection's id and a name."""
         with self._database.transaction() as connection:
             connection.executemany(
                 "DELETE FROM artifact_aliases WHERE version_id = ? AND collection_id = ? "
@@ -418,7 +425,7 @@ class ArtifactStore:
             self.collections.delete(collection)
 
     def forget_run(self, run_id: int, *, delete: bool) -> None:
-        """Unlink a run from its versions; with ``delete``, delete the versions that it logged."""
+        """Unlink a run from all versions; with ``delete``, delete the versions that it logged."""
         with self._database.transaction() as connection:
             if delete:
                 for row in self._database.rows(

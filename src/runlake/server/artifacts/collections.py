@@ -31,7 +31,7 @@ ORDERS = {
 
 
 class CollectionStore:
-    """Types and collections of all projects.
+    """Stores the artifact types and collections of all projects.
 
     Parameters
     ----------
@@ -49,13 +49,13 @@ class CollectionStore:
         )
 
     def type(self, project_id: int, name: str) -> sqlite3.Row | None:
-        """Return an artifact type by its name."""
+        """Return an artifact type by its name; None if the project has no such type."""
         return self._database.row(
             "SELECT * FROM artifact_types WHERE project_id = ? AND name = ?", project_id, name
         )
 
     def get(self, entity: str, collection_id: str) -> sqlite3.Row:
-        """Return a collection by its id; raise `Refused` unless the entity owns it."""
+        """Return a collection by its protocol id; raise `Refused` if the entity has none."""
         row = None
         for kind in (SEQUENCE, PORTFOLIO):
             number = parse_id(collection_id, kind)
@@ -66,11 +66,11 @@ class CollectionStore:
         return row
 
     def by_id(self, collection_id: int) -> sqlite3.Row | None:
-        """Return a collection by its number."""
+        """Return a collection by its database id; None if there is no such collection."""
         return self._database.row(f"{COLLECTION} WHERE c.id = ?", collection_id)
 
     def find(self, project_id: int, name: str) -> sqlite3.Row | None:
-        """Return a collection by its name."""
+        """Return a collection by its name; None if the project has no such collection."""
         return self._database.row(
             f"{COLLECTION} WHERE c.project_id = ? AND c.name = ?", project_id, name
         )
@@ -164,7 +164,7 @@ class CollectionStore:
         )
 
     def add_tags(self, column: str, owner_id: int, names: Iterable[str]) -> None:
-        """Tag a collection or a version; the arguments are those of `tags`."""
+        """Add tags to a collection or a version, which is named as in `tags`."""
         tags = list(names)
         for name in tags:
             if not re.fullmatch(r"[-\w]+( +[-\w]+)*", name) or len(name) > MAX_NAME_LENGTH:
@@ -176,7 +176,7 @@ class CollectionStore:
             )
 
     def delete_tags(self, column: str, owner_id: int, names: Iterable[str]) -> None:
-        """Remove tags from a collection or a version; the arguments are those of `tags`."""
+        """Remove tags from a collection or a version, which is named as in `tags`."""
         with self._database.transaction() as connection:
             connection.executemany(
                 f"DELETE FROM artifact_tags WHERE {column} = ? AND name = ?",
@@ -207,7 +207,7 @@ class CollectionStore:
 
 
 def order_by(order: str | None, columns: dict[str, str], *, default: str) -> str:
-    """Return the SQL ORDER BY for a field name such as ``-name``; without ``-``, ascending."""
+    """Return the SQL terms after ORDER BY for an order such as ``-name``; ``-`` is descending."""
     if not order:
         return default
     column = columns.get(order.lstrip("+-"))
@@ -218,6 +218,6 @@ def order_by(order: str | None, columns: dict[str, str], *, default: str) -> str
 
 
 def check_name(name: str, what: str) -> None:
-    """Refuse a name that cannot be part of a path."""
+    """Raise `Refused` if a name cannot be part of a path."""
     if not name or len(name) > MAX_NAME_LENGTH or set("/:\0") & set(name) or name in {".", ".."}:
         raise Refused(f"{name!r} cannot be the name of an {what}")

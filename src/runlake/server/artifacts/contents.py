@@ -31,7 +31,7 @@ Entries = dict[str, dict[str, Any]]
 
 
 class ArtifactContents:
-    """Manifests and files of all versions.
+    """Stores the manifests and the files of all artifact versions.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class ArtifactContents:
     def add_manifest(
         self, version_id: int, manifest_type: str, digest: str, base_version_id: int | None
     ) -> sqlite3.Row:
-        """Register a manifest that will be uploaded."""
+        """Register a manifest that will be uploaded, and return its row."""
         stored_as = _new_manifest_object(version_id)
         with self._database.transaction() as connection:
             cursor = connection.execute(
@@ -72,7 +72,7 @@ class ArtifactContents:
         return self.manifest(manifest_id)
 
     def manifest(self, manifest_id: int | None) -> sqlite3.Row:
-        """Return a manifest by its number."""
+        """Return a manifest by its database id; raise `Refused` if there is no such manifest."""
         row = self._database.row("SELECT * FROM artifact_manifests WHERE id = ?", manifest_id)
         if row is None:
             raise Refused("artifact manifest not found")
@@ -95,8 +95,8 @@ class ArtifactContents:
         Returns
         -------
         list of tuple
-            For each file, in order: its object, and its upload URL. The URL is None if the
-            content is stored already.
+            For each file, in order: the name of its object, and its upload URL. The URL is None if
+            the content is stored already.
         """
         answers: list[tuple[str, str | None]] = []
         with self._database.transaction() as connection:
@@ -126,7 +126,7 @@ class ArtifactContents:
         Returns
         -------
         tuple of int and dict
-            The number of the last uploaded manifest, and the merged manifest.
+            The database id of the last uploaded manifest, and the merged manifest.
         """
         found: dict[str, Any] | None = None
         last = None
@@ -185,7 +185,7 @@ class ArtifactContents:
     def files(
         self, version_id: int, names: Iterable[str] | None, start: int, limit: int
     ) -> tuple[list[sqlite3.Row], int]:
-        """Return a page of a version's files, ordered by name, and the number of all its files."""
+        """Return a page of a version's files, ordered by name, and how many files match in all."""
         wanted = None if names is None else json.dumps(list(names))
         where = (
             "FROM artifact_files WHERE version_id = ? "
@@ -199,7 +199,7 @@ class ArtifactContents:
         return rows, count["n"] if count else 0
 
     def object_of(self, entity: str, digest: str) -> str | None:
-        """Return the object with an MD5 in hex; None if no version of the entity contains it."""
+        """Return the name of the object with an MD5 in hex; None if the entity has no such file."""
         stored_as = self._file_object(entity, digest)
         row = self._database.row("SELECT 1 FROM artifact_files WHERE object = ?", stored_as)
         return stored_as if row and self._storage.find(stored_as) else None
@@ -263,7 +263,7 @@ class ArtifactContents:
         return manifest
 
     def _file_object(self, entity: str, digest: str) -> str:
-        """Return the object for content with an MD5 in hex."""
+        """Return the name of the object that stores an entity's content with an MD5 in hex."""
         place = f"{entity}/{digest[:2]}/{digest}"
         older = f"blobs/{place}"
         return older if self._storage.find(older) else f"{FOLDER}/{place}"
@@ -284,7 +284,7 @@ def manifest_digest(contents: Entries) -> str:
 
 
 def check_file_name(name: str) -> None:
-    """Refuse a name that leads out of the artifact."""
+    """Raise `Refused` if a file name leads out of the artifact or has a part ``.``."""
     parts = name.replace("\\", "/").split("/")
     if not name or not parts[0] or ".." in parts or "\0" in name:
         raise Refused(f"file name {name!r:.100} leads out of the artifact")
@@ -297,7 +297,7 @@ def _new_manifest_object(version_id: int) -> str:
 
 
 def _hex_md5(digest: str | None) -> str:
-    """Convert an MD5 from base64 to hex; return an empty text for any text that is no MD5."""
+    """Convert an MD5 from base64 to hex; return an empty string if the input is no MD5."""
     try:
         found = base64.b64decode(digest or "", validate=True).hex()
     except ValueError:

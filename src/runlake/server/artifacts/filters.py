@@ -20,14 +20,15 @@ def collection_filter(text: str | None, fields: frozenset[str]) -> Keep:
     Parameters
     ----------
     text : str or None
-        JSON; None or an empty text matches all collections.
+        JSON; None or an empty string matches all collections.
     fields : set of str
         The fields that the filter may name.
 
     Returns
     -------
     callable
-        Takes a mapping of field to text or None; returns bool.
+        Takes the fields of a collection, as a mapping of name to string or None; returns whether
+        the collection matches.
 
     Raises
     ------
