@@ -1,4 +1,4 @@
-"""The ASGI application: the API on one origin, file storage on another."""
+"""The ASGI application, which serves the API on one origin and file storage on another."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ register_url_convertor("object", _ObjectConvertor())
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """The stores of a server.
+    """The database and all stores that one server uses.
 
     Parameters
     ----------
     database : Database
         Contains the users, and all other data except the bytes of files.
     storage : Storage
-        Stores the objects that clients get by signed URLs.
+        Stores the objects that clients download and upload by signed URLs.
     runs : RunStore
         Runs and their history.
     exports : ExportQueue
@@ -102,7 +102,8 @@ def open_backend(
     url_expiry : float
         Seconds for which a signed URL is valid.
     regions : collection of str
-        Names of storage regions that new artifacts may ask for; every name means this storage.
+        Names of the storage regions that the creator of an artifact may request. All names stand
+        for the storage of this server.
     """
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     database = Database(data_dir / DATABASE)
@@ -121,20 +122,20 @@ def build_app(
     limits: RequestLimits = RequestLimits(),  # noqa: B008 - it cannot be changed
     pages: ASGIApp = show_names,
 ) -> ASGIApp:
-    """Return the ASGI application, without starting anything.
+    """Return the ASGI application of a backend; no server or thread is started.
 
     Parameters
     ----------
     backend : Backend
         The database and the stores of files and runs that the application serves.
     storage_port : int
-        Requests to this port are for storage, requests to any other port for the API.
+        Requests to this port read and write stored files; requests to any other port use the API.
     access_log : Path or None
         File to which requests are logged.
     limits : RequestLimits
-        Limits of requests.
+        Limits of the size and duration of a request.
     pages : ASGIApp
-        The web pages.
+        Application that answers requests for web pages.
 
     Returns
     -------
@@ -154,7 +155,7 @@ def build_app(
 
 
 class _Api:
-    """The endpoints of the API origin."""
+    """The endpoints of the API origin: GraphQL, file stream, artifacts, web pages and health."""
 
     def __init__(self, backend: Backend, intake: Intake) -> None:
         self._backend = backend

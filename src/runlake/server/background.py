@@ -12,14 +12,14 @@ LOGGER = logging.getLogger(__name__)
 
 @contextlib.contextmanager
 def repeated(seconds: float, act: Callable[[], object], purpose: str) -> Iterator[None]:
-    """Repeat an action during the block.
+    """Call an action again and again, in a separate thread, until the block ends.
 
     Parameters
     ----------
     seconds : float
         Pause before each call.
     act : callable
-        The action.
+        The action. If it fails, the error is logged, and the action is called again after a pause.
     purpose : str
         What the action does, such as "remove leftovers"; if it fails, the log says "Could not
         remove leftovers".
@@ -35,9 +35,10 @@ def repeated(seconds: float, act: Callable[[], object], purpose: str) -> Iterato
 
 @contextlib.contextmanager
 def once(act: Callable[[Callable[[], bool]], object], purpose: str) -> Iterator[None]:
-    """Call an action once during the block.
+    """Call an action once, in a separate thread that runs beside the block.
 
-    The argument of the action is a function that returns whether the block is over.
+    The action gets a function that returns True as soon as the block is over. The context manager
+    waits for the action before it exits.
     """
     with _thread(lambda over: _attempt(lambda: act(over.is_set), purpose), purpose):
         yield

@@ -1,4 +1,4 @@
-"""The exception for every request of a logged-in user that the server refuses."""
+"""The exception that is raised when the server refuses a request of a logged-in user."""
 
 from __future__ import annotations
 

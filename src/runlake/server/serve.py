@@ -70,7 +70,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Addresses of a server; ``api_key`` is set only if its start created the first user."""
+    """URLs and default entity of a server; ``api_key`` is set only if a first user was created."""
 
     base_url: str
     storage_url: str
@@ -83,20 +83,23 @@ class ServeError(Exception):
 
 
 class Termination:
-    """Remembers that SIGTERM has arrived."""
+    """Remembers whether SIGTERM has arrived, and stops a server when it arrives."""
 
     def __init__(self) -> None:
         self._has_arrived = False
         self._server: uvicorn.Server | None = None
 
     def note(self) -> None:
-        """Note the signal, and stop the server."""
+        """Record that SIGTERM has arrived, and stop the server."""
         self._has_arrived = True
         if self._server is not None:
             self._server.should_exit = True
 
     def stops(self, server: uvicorn.Server) -> None:
-        """Stop a server at the signal, or as soon as it runs if the signal has arrived already."""
+        """Let SIGTERM stop a server.
+
+        If SIGTERM has arrived before this call, the server stops as soon as it is started.
+        """
         self._server = server
         if self._has_arrived:
             server.should_exit = True
@@ -104,7 +107,7 @@ class Termination:
 
 @contextlib.contextmanager
 def exit_on_sigterm() -> Iterator[Termination]:
-    """Raise `SystemExit` in the block on SIGTERM, so that all that the block opened is closed.
+    """Raise `SystemExit` in the block on SIGTERM, so that the block closes everything it opened.
 
     uvicorn handles the signal first, and sends the signal again once no request is under way.
     Python discards an exception that is raised while it runs a finalizer or a weakref's callback;
@@ -137,8 +140,8 @@ def prepare_server(
     Yields
     ------
     tuple
-        The addresses, the server, and the sockets that the server needs to run. Clients can connect
-        from now on; their requests wait until the server runs.
+        The addresses, the server, and the sockets with which the caller runs the server. Clients
+        can connect to these sockets already; their requests wait until the server runs.
 
     Raises
     ------
@@ -227,7 +230,7 @@ def _usable(path: Path, what: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _custody(options: Options) -> Iterator[None]:
-    """Keep other servers out of the data directory, and check that it has lost nothing."""
+    """Keep other servers out of the data directory, and check that its database is complete."""
     with hold_directory(options.data_dir):
         if options.accept_loss:
             aside = accept_loss(options.data_dir)
@@ -239,10 +242,11 @@ def _custody(options: Options) -> Iterator[None]:
 
 
 def _listen_for_storage(options: Options) -> socket.socket:
-    """Bind the port that the data directory used before, if it is free.
+    """Return a socket that is bound to the port for file storage.
 
-    A reader may identify cached files by their whole URL. If the port changed, such a reader would
-    download the files again.
+    If the options name no port, the socket uses the port that earlier servers of this data
+    directory used, or any free port if that port is taken. A reader may identify cached files by
+    their whole URL. If the port changed, such a reader would download the files again.
     """
     memory = options.data_dir / "storage-port"
     remembered = memory.read_text().strip() if memory.is_file() else ""
