@@ -27,7 +27,7 @@ Fields = Mapping[str, Any]
 
 
 def checked_fields(runs: pl.DataFrame, policy: str) -> tuple[pl.DataFrame, list[str]]:
-    """Check the table of the runs for values that look like secrets, and apply a policy to them.
+    """Find values that look like secrets in the fields of runs, and apply a policy to these values.
 
     Parameters
     ----------
@@ -39,7 +39,8 @@ def checked_fields(runs: pl.DataFrame, policy: str) -> tuple[pl.DataFrame, list[
     Returns
     -------
     tuple of DataFrame and list of str
-        The table, and the paths of the values that were replaced.
+        The table, in which secrets are replaced if the policy is "redact", and the paths of the
+        values that were replaced.
 
     Raises
     ------

@@ -16,7 +16,7 @@ WILDCARDS = frozenset("%_*?[")
 
 
 def find_key_files(runs: FixedRuns, key: Any) -> list[str] | None:
-    """Return the packed data files with rows of a key; None if the runs have no such key.
+    """Return the paths or URLs of the packed files with rows of a key; None if no run has the key.
 
     Parameters
     ----------
@@ -53,7 +53,10 @@ def find_key_files(runs: FixedRuns, key: Any) -> list[str] | None:
 
 
 def _tables_of(view: PackedView, key: str, numbers: list[int]) -> list[str]:
-    """Return the tables with values of a key; floats first: readers use the type of the first."""
+    """Return the names of the tables that have values of a key, the table of floats first.
+
+    Programs that read several files take the types of the columns from the first file.
+    """
     types = view.stats(["type"], [key], numbers)["type"].unique()
     found = {table_of(text) for text in types}
     return [table for table in METRICS if table in found]

@@ -20,7 +20,7 @@ REFUSE = "refuse"
 
 
 class Publishing:
-    """The methods of a lake that publish its runs; see `LakeRuns`."""
+    """The base class of `LakeRuns` with the methods that publish runs."""
 
     _settings: Settings
 
@@ -32,15 +32,15 @@ class Publishing:
         catalog: str | None = None,
         storage_options: Mapping[str, str] | None = None,
     ) -> PublishReport:
-        """Copy the runs to a place where others can read them, with or without runlake.
+        """Copy the runs to a directory or bucket from which others read them, even without runlake.
 
         The place gets Iceberg tables: ``metrics_f`` (floats), ``metrics_i`` (integers),
-        ``metrics_s`` (texts) and ``metrics_j`` (JSON) with the columns ``key``, ``run``, ``step``
-        and ``value``; ``stats`` with a row per key and run; ``runs`` with a row per run. It also
-        gets the file ``lake.json``, which ``Lake(dest)`` opens first. The runs are packed before
-        they are published. The runs of this call replace all runs that were published there before.
-        Files that have not changed are not uploaded again, and readers see the old state until the
-        new one is complete.
+        ``metrics_s`` (strings) and ``metrics_j`` (JSON) with the columns ``key``, ``run``, ``step``
+        and ``value``; ``stats`` with a row per key and run; ``runs`` with a row per run. The place
+        also gets the file ``lake.json``, which ``Lake(dest)`` opens first. The runs are packed
+        before they are published. The runs of this call replace all runs that were published at
+        ``dest`` before. Files that have not changed are not uploaded again, and readers see the old
+        state until the new state is complete.
 
         Parameters
         ----------
@@ -48,8 +48,8 @@ class Publishing:
             A directory, or the URL of one in object storage, such as ``s3://bucket/prefix``.
         secrets : {"refuse", "redact", "allow"}
             What to do if config, summary, notes or tags have values that look like keys, passwords
-            or tokens: raise an error that names their paths, replace them in the publication, or
-            publish them.
+            or tokens: raise an error that names the paths of these values, replace the values in
+            the publication, or publish them.
         catalog : str, optional
             The URL of a catalog, if several people publish to one place: ``postgresql://`` for a
             database, or ``https://`` for a REST catalog. The runs of this call are then added to
@@ -62,7 +62,7 @@ class Publishing:
         Returns
         -------
         PublishReport
-            What was published; it prints as text.
+            What was published. `print` shows it as text.
 
         Raises
         ------
@@ -109,8 +109,8 @@ class Publishing:
         dict or list of str
             The files of each run that was pulled with its files. Or the paths or URLs of the packed
             data files that have rows of the key, with the columns ``key``, ``run``, ``step`` and
-            ``value``. These files have rows of other keys too. The table ``runs`` of the packed
-            lake lists the numbers of ``run`` that are current.
+            ``value``. These files have rows of other keys too. ``run`` is the number of a run; the
+            packed table ``runs`` lists the numbers that are current.
 
         Raises
         ------

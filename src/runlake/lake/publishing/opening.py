@@ -11,12 +11,12 @@ from runlake.lake.bucket import Bucket
 from runlake.settings import Settings, load_settings
 from runlake.values.local_paths import local_path
 
-# The same as in `publication`; to import that module would load many more.
+# The same as in `publication`; importing that module would load many other modules.
 NAME = "lake.json"
 
 
 def published_place(path: object, storage_options: Mapping[str, str] | None) -> Bucket | None:
-    """Return the place of a published lake; None if the path names a lake of this machine.
+    """Return the bucket of a published lake; None if ``path`` names a lake on this machine.
 
     Raises
     ------
@@ -36,12 +36,12 @@ def published_place(path: object, storage_options: Mapping[str, str] | None) -> 
 
 
 def published_settings(bucket: Bucket, at: str | None, *, offline: bool | None) -> Settings:
-    """Return the settings for reading a published lake; see `open_published`.
+    """Return the settings for reading the current state of a published lake.
 
     Raises
     ------
     InvalidArgument
-        If a snapshot is named: a published lake has none.
+        If ``at`` names a snapshot, because a published lake has no snapshots.
     OfflineError
         If offline mode is on, and the lake is not on this machine.
     """

@@ -31,11 +31,11 @@ class PublishedTable:
     Parameters
     ----------
     metadata : str
-        Iceberg's metadata of the table, relative to the lake.
+        Path of the table's Iceberg metadata file, relative to the URL of the lake.
     snapshot : int or None
-        The snapshot; None for a table without data.
+        Id of the table's Iceberg snapshot; None for a table without data.
     files : tuple of PackedFile
-        Its data files, with paths relative to the lake.
+        The table's data files, with paths relative to the URL of the lake.
     """
 
     metadata: str
@@ -45,7 +45,15 @@ class PublishedTable:
 
 @dataclass(frozen=True, slots=True)
 class Retired:
-    """A data file that is no longer part of the publication, and the time when it was retired."""
+    """A data file that is no longer part of the publication, and will be deleted.
+
+    Parameters
+    ----------
+    name : str
+        Path of the file, relative to the URL of the lake.
+    since : float
+        When the first publication without this file was written, in seconds since 1970.
+    """
 
     name: str
     since: float
@@ -53,20 +61,20 @@ class Retired:
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """One moment of a published lake.
+    """The state of a published lake at one moment, as ``lake.json`` describes it.
 
     Parameters
     ----------
     published_at : float
         Time of the publication, in seconds since 1970.
     n_runs : int
-        Number of runs.
+        Number of published runs.
     tables : mapping of str to PublishedTable
         The tables, by name.
     retired : tuple of Retired
         Files of earlier publications, which are deleted after a day.
     version : str or None
-        The version of ``lake.json`` from which this was read.
+        The ETag of the ``lake.json`` from which this was read; None if there was no such file.
     """
 
     published_at: float
@@ -77,11 +85,11 @@ class Publication:
 
     @property
     def file_names(self) -> set[str]:
-        """The names of all data files."""
+        """The paths of the data files of all tables, relative to the URL of the lake."""
         return {file.path for table in self.tables.values() for file in table.files}
 
     def write(self, bucket: Bucket) -> None:
-        """Replace ``lake.json``, if it still has the version that was read.
+        """Write ``lake.json``, if no other process has written it since it was read.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Publish runs of a lake: copy their packed rows to a place that other programs read.
+"""Publish runs of a lake: copy their packed rows to a directory or bucket that others read.
 
 Data files are written first, then Iceberg's metadata of each table, and then ``lake.json``, which
 names one moment of all tables. In this order, a reader never sees a part of a publication.
@@ -34,14 +34,14 @@ NOT_PACKED = "it was not packed when the snapshot was taken"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The runs to publish, the place, and the options.
+    """What to publish, where to publish it, and the options.
 
     Parameters
     ----------
     settings : Settings
         The settings of the lake.
     runs : mapping of str to str
-        The path of each run, by its directory relative to the root of the lake.
+        The path of each run. The keys are the runs' directories, relative to the root of the lake.
     bucket : Bucket
         The place to publish to.
     secrets : {"refuse", "redact", "allow"}
@@ -58,7 +58,7 @@ class Request:
 
 
 def publish(request: Request) -> PublishReport:
-    """Publish runs; see `LakeRuns.publish`."""
+    """Publish runs as `LakeRuns.publish` describes, and return the report."""
     view, left_out = _packed(request)
     runs = _rows_of(view, request)
     if view is None or runs.is_empty():
@@ -93,7 +93,11 @@ def publish(request: Request) -> PublishReport:
 
 
 def _packed(request: Request) -> tuple[PackedView | None, dict[str, str]]:
-    """Return the packed tables with the runs, and why some runs are not in them."""
+    """Pack the runs, and return the packed tables and why some runs are not packed.
+
+    The reasons are in a dict by run. A snapshot or a published lake is not packed again, but read
+    as it is.
+    """
     root = request.settings.cache_dir
     there = find_elsewhere(root)
     if there is None:

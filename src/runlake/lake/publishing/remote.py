@@ -31,7 +31,7 @@ NAMES = ("directory", *(column.name for column in FIELDS))
 
 
 def open_published(bucket: Bucket, cache: Path) -> Path:
-    """Return a directory through which the current state of a published lake is read.
+    """Return a local directory, with a catalog, through which a published lake is read.
 
     Parameters
     ----------
@@ -107,7 +107,10 @@ def _catalog_rows(rows: pl.DataFrame) -> Iterator[Mapping[str, Any]]:
 
 
 def _sweep(place: Path, root: Path) -> None:
-    """Delete old directories of earlier publications; readers may still use young ones."""
+    """Delete the directories of earlier publications that are older than a day.
+
+    Readers may still use younger directories.
+    """
     with suppress(OSError):
         for one in place.iterdir():
             if one != root and time.time() - one.stat().st_mtime > DAY:

@@ -29,12 +29,12 @@ class PublishReport:
     n_uploaded, n_uploaded_bytes : int
         Number of files that were uploaded, and their size in bytes.
     left_out : mapping of str to str
-        For each run that is not published, by path: the reason.
+        Why runs were not published. The keys are the paths of these runs.
     redacted : sequence of str
-        Paths of the values that were replaced.
+        Paths of the values that looked like secrets and were replaced.
     tables : mapping of str to str
-        For each table, by name: the URL of its current Iceberg metadata, for engines that read
-        Iceberg tables.
+        The URL of each table's current Iceberg metadata, for engines that read Iceberg tables. The
+        keys are the names of the tables.
     """
 
     url: str
@@ -48,7 +48,7 @@ class PublishReport:
     tables: Mapping[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the report as plain JSON values."""
+        """Return the report as a dict of plain JSON values."""
         return {
             "url": self.url,
             "n_runs": self.n_runs,
@@ -62,7 +62,7 @@ class PublishReport:
         }
 
     def to_json(self) -> str:
-        """Return the report as JSON."""
+        """Return the report as a JSON string."""
         return json.dumps(self.to_dict())
 
     def __str__(self) -> str:

@@ -20,7 +20,9 @@ DIGEST_BYTES = 16
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """The runs to publish, with their numbers in the lake and in the publication.
+    """The numbers of the runs to publish, in the lake and in the publication.
+
+    Packed tables name each run by a number.
 
     Parameters
     ----------
@@ -36,7 +38,10 @@ class Numbers:
         return all(old == new for old, new in self.new.items())
 
     def within(self, first: int | None, last: int | None) -> dict[int, int]:
-        """Return the runs ``first`` to ``last``, both included, as ``new``; None sets no bound."""
+        """Return the items of ``new`` for the runs ``first`` to ``last``; both are included.
+
+        None means that there is no bound.
+        """
         return {
             old: new
             for old, new in self.new.items()
@@ -48,14 +53,16 @@ class Numbers:
         if file.first_run is None or file.last_run is None:
             return False
         some = self.within(file.first_run, file.last_run)
+        # A number that is missing may be of a run that must not be published.
         is_whole = len(some) == file.last_run - file.first_run + 1
         return is_whole and all(old == new for old, new in some.items())
 
 
 def name_of(file: PackedFile, numbers: Numbers) -> str:
-    """Return the name of the published file that gets the rows to publish from a packed file.
+    """Return the name of the published copy of a packed file.
 
-    The same rows get the same name, so that a second publication does not upload them again.
+    The copy has only the rows of runs to publish. Copies with the same rows have the same name, so
+    that a second publication does not upload the rows again.
     """
     path = Path(file.path)
     if numbers.has_all(file):
@@ -68,7 +75,7 @@ def name_of(file: PackedFile, numbers: Numbers) -> str:
 
 
 def copy_rows(file: PackedFile, table: str, numbers: Numbers, target: Path) -> int:
-    """Copy the rows to publish from a file of values, with a few row groups in memory at once.
+    """Copy the rows to publish from a packed file into a new file, a few row groups at a time.
 
     Parameters
     ----------
@@ -123,7 +130,7 @@ def _chosen(file: PackedFile, schema: pa.Schema, some: Mapping[int, int]) -> Ite
 
 
 def _numbered(rows: pa.Table, old: np.ndarray, new: np.ndarray, schema: pa.Schema) -> pa.Table:
-    """Return the rows of the runs to publish, with their new numbers."""
+    """Return the rows of the runs to publish, with the new numbers of the runs."""
     numbers = rows["run"].to_numpy()
     places = np.searchsorted(old, numbers)
     is_chosen = places < len(old)

@@ -1,4 +1,4 @@
-"""Find values in the fields of a run that look like keys, passwords or tokens; without I/O."""
+"""Find values in the fields of a run that look like keys, passwords or tokens."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def is_secret(name: str, value: Any) -> bool:
     name : str
         The name of the value, such as ``api_key``.
     value : Any
-        Only text can be a secret.
+        The value. Only a string can be a secret.
 
     Examples
     --------
@@ -122,7 +122,7 @@ def find_secrets(name: str, value: Any, path: str = "") -> Iterator[str]:
     name : str
         The name of the value.
     value : Any
-        Nested dicts and lists.
+        The value, which may consist of nested dicts and lists.
     path : str
         Path of the dict or list that contains the value.
     """
@@ -155,14 +155,14 @@ def _follows_flag(values: list[Any] | tuple[Any, ...], at: int) -> bool:
 
 
 def redacted(name: str, value: Any) -> Any:
-    """Return a value after replacing the parts that look like secrets.
+    """Return a copy of a value in which keys and strings that look like secrets are replaced.
 
     Parameters
     ----------
     name : str
         The name of the value.
     value : Any
-        Nested dicts and lists.
+        The value, which may consist of nested dicts and lists.
     """
     if isinstance(value, Mapping):
         return {

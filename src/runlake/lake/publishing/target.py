@@ -28,18 +28,18 @@ ATTEMPTS = 20
 
 @dataclass(slots=True)
 class Target:
-    """A published lake to write to.
+    """A published lake, opened for writing.
 
     Parameters
     ----------
     bucket : Bucket
         The place of the lake.
     tables : Tables
-        Its Iceberg tables.
+        The lake's Iceberg tables.
     publication : Publication or None
         The current publication; None before the first one.
     is_shared : bool
-        True if a catalog on a server lets several writers publish to it.
+        True if a catalog on a server lets several writers publish to this lake.
     """
 
     bucket: Bucket
@@ -48,20 +48,20 @@ class Target:
     is_shared: bool
 
     def files_of(self, table: str, snapshot: int | None) -> list[str]:
-        """Return the names of the data files of a table in a snapshot, relative to the lake."""
+        """Return the paths of a table's data files in an Iceberg snapshot, relative to the lake."""
         return [self._name_of(one) for one in self.tables.files_of(table, snapshot)]
 
     def check_place(self) -> None:
-        """Raise `InvalidArgument` if tables of the catalog are at another place."""
+        """Raise `InvalidArgument` if the catalog has tables outside of the bucket."""
         for metadata in self.tables.metadata().values():
             self._relative(metadata)
 
     def url_of(self, name: str) -> str:
-        """Return the URL of a file, as Iceberg's metadata names it."""
+        """Return the URL by which Iceberg's metadata names a file."""
         return f"{self.bucket.url}/{name}"
 
     def announce(self, n_runs: int) -> Publication:
-        """Replace ``lake.json``, so that it names the newest moment of all tables.
+        """Write ``lake.json`` with the newest snapshot of each table, and return what it describes.
 
         Raises
         ------
@@ -142,7 +142,7 @@ class Target:
 def open_target(
     bucket: Bucket, catalog: Mapping[str, str] | None, staging: Path
 ) -> Iterator[Target]:
-    """Open the tables of a published lake, or create them.
+    """Open or create the tables of a published lake, and yield the opened lake.
 
     Parameters
     ----------
@@ -180,7 +180,10 @@ def _locations(bucket: Bucket, publication: Publication) -> dict[str, str]:
 
 
 def _check_empty(bucket: Bucket, *, is_shared: bool) -> None:
-    """Refuse a place with other files; files of a publication that was killed are allowed."""
+    """Raise `InvalidArgument` if the place has a file that no publication wrote.
+
+    Files that a killed publication has left behind are allowed.
+    """
     for one in bucket.list():
         is_ours = one.name.partition("/")[0] in TABLES or one.name in (NAME, f".{NAME}.lock")
         if not is_ours:
@@ -193,5 +196,5 @@ def _check_empty(bucket: Bucket, *, is_shared: bool) -> None:
 
 
 def names_in(bucket: Bucket, tables: Sequence[str]) -> dict[str, int]:
-    """Return the data files of tables in a bucket: each file's size in bytes, by its name."""
+    """Return the size in bytes of each data file of some tables, by the name of the file."""
     return {one.name: one.n_bytes for name in tables for one in bucket.list(f"{name}/data")}

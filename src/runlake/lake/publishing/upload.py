@@ -50,7 +50,8 @@ class Sent:
     n_files, n_bytes : int
         Number of data files, and their size in bytes.
     names : dict of str to list of str
-        Names of all data files of the publication, by table; also of files that were there before.
+        Names of all data files of the publication, by table. These include files that earlier
+        publications have uploaded.
     """
 
     n_files: int = 0
@@ -59,7 +60,7 @@ class Sent:
 
 
 def mirror_runs(target: Target, source: Source, staging: Path) -> Sent:
-    """Replace the contents of the tables with the given runs.
+    """Replace the contents of the tables by the given runs, and return what was uploaded.
 
     Parameters
     ----------
@@ -90,7 +91,7 @@ def mirror_runs(target: Target, source: Source, staging: Path) -> Sent:
 
 
 def add_runs(target: Target, source: Source, staging: Path) -> Sent:
-    """Add runs to tables that other writers change too, except runs that have not changed.
+    """Add new and changed runs to tables of several writers, and return what was uploaded.
 
     Parameters
     ----------
@@ -116,7 +117,7 @@ def add_runs(target: Target, source: Source, staging: Path) -> Sent:
 
 
 def _commit_added(target: Target, sent: Sent, added: pl.DataFrame, staging: Path) -> None:
-    """Commit runs to the table ``runs``, in place of their earlier versions."""
+    """Commit runs to the table ``runs``, in place of the runs' earlier versions."""
     for _ in range(ATTEMPTS):
         target.tables.reload()
         moment = target.tables.snapshot_ids()
@@ -145,7 +146,7 @@ def _commit_added(target: Target, sent: Sent, added: pl.DataFrame, staging: Path
 
 
 def _published(target: Target, moment: Moment) -> pl.DataFrame:
-    """Return the rows of the table ``runs`` at a moment."""
+    """Return the rows that the published table ``runs`` had at a moment."""
     names = target.files_of(RUNS, moment.runs)
     places = [target.bucket.place_of(name) for name in names]
     if not places:
@@ -155,7 +156,10 @@ def _published(target: Target, moment: Moment) -> pl.DataFrame:
 
 
 def _take_numbers(target: Target, old: Sequence[int]) -> Numbers:
-    """Return random numbers that no file contains, so that writers need no common counter."""
+    """Give runs new consecutive numbers that no published file contains.
+
+    The first number is random, so that several writers need no common counter.
+    """
     heads = target.tables.heads()
     files = [one for table in METRICS for one in target.tables.files_of(table, heads[table])]
     while True:
@@ -166,7 +170,7 @@ def _take_numbers(target: Target, old: Sequence[int]) -> Numbers:
 
 
 def _send(target: Target, source: Source, numbers: Numbers, staging: Path) -> Sent:
-    """Upload the values and statistics of runs; files that are there already are skipped."""
+    """Upload the values and statistics of runs, except files that the bucket already has."""
     sent = Sent(names={table: [] for table in (*METRICS, STATS, RUNS)})
     present = names_in(target.bucket, (*METRICS, STATS))
     for table in METRICS:
@@ -218,7 +222,11 @@ def _send_rows(
     *,
     unique: str = "",
 ) -> None:
-    """Upload a frame as the only file of a table; equal rows have the same name."""
+    """Upload a frame as the only file of a table.
+
+    The name of the file has a digest of its content, so that a file in ``present`` is not uploaded
+    again. ``unique`` is added to the name.
+    """
     names = [column.name for column in SCHEMAS[table]]
     first, last = int(rows["run"].min()), int(rows["run"].max())  # type: ignore[arg-type]
     written = write_rows(PackedPlace(staging), table, (first, last), rows.select(names))

@@ -20,7 +20,9 @@ INTACT, DAMAGED = "intact", "damaged"
 
 
 def verify_snapshot(root: Path, name: str) -> pl.DataFrame:
-    """Read all files of a snapshot, and compare their digests with the record; see `Lake.verify`.
+    """Compare all files of a snapshot with the digests in its record; return a row per run.
+
+    The columns are those of `Lake.verify`, without the numbers of artifacts.
 
     Raises
     ------
@@ -64,7 +66,7 @@ def verify_snapshot(root: Path, name: str) -> pl.DataFrame:
 
 
 def _difference(recorded: RecordedRun, found: RecordedRun) -> str | None:
-    """Return in words which file differs; None if all are equal."""
+    """Describe the first file of a run that differs from the record; None if all are equal."""
     if recorded.digests == found.digests:
         return None
     if recorded.digests[FIELDS] != found.digests[FIELDS]:

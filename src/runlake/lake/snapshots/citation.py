@@ -12,7 +12,7 @@ from runlake.values.counted import counted
 
 
 class Citation(str):
-    """The runs of a snapshot with their digests, and how to read it, as text.
+    """A text that cites a snapshot: its runs, the runs' digests, and how to open the snapshot.
 
     Attributes
     ----------
@@ -35,14 +35,14 @@ class Citation(str):
 
     @classmethod
     def of(cls, record: Record, recipe: str) -> Self:
-        """Cite a snapshot.
+        """Return the citation of a snapshot.
 
         Parameters
         ----------
         record : Record
             The record of the snapshot.
         recipe : str
-            A line of Python that opens it.
+            A line of Python that opens the snapshot.
         """
         runs = {f"{one.backend}/{one.run}": one.digest for one in record.runs}
         taken = datetime.fromtimestamp(record.created_at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

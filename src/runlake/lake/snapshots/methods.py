@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Snapshots:
-    """The methods of `Lake` that take, list, cite and delete snapshots."""
+    """The base class of `Lake` with the methods that take, list, cite and delete snapshots."""
 
     # Directory of the lake; if the lake is opened at a snapshot, `Lake.path` is the snapshot's.
     _lake_dir: Path
@@ -27,7 +27,7 @@ class Snapshots:
     _published: Bucket | None
 
     def snapshot(self, name: str) -> Citation:
-        """Give a name to all runs of the lake as they are now.
+        """Take a snapshot: give a name to the current state of all runs of the lake.
 
         ``Lake(at=name)`` reads exactly these bytes, whatever is pulled, changed, evicted or packed
         later, until `delete_snapshot`. A snapshot consists of hard links to the files of the lake,
@@ -37,7 +37,7 @@ class Snapshots:
         Parameters
         ----------
         name : str
-            Printable text; no other snapshot of the lake may have this name.
+            A printable string. No other snapshot of the lake may have this name.
 
         Returns
         -------
@@ -75,7 +75,7 @@ class Snapshots:
         return snapshot_table(list_snapshots(self._lake_dir))
 
     def delete_snapshot(self, name: str) -> None:
-        """Delete a snapshot; files that the lake still has are not touched.
+        """Delete a snapshot; files that the lake itself still uses are kept.
 
         Raises
         ------
@@ -95,18 +95,19 @@ class Snapshots:
         Parameters
         ----------
         name : str, optional
-            The snapshot; may be omitted if the lake was opened ``at`` one.
+            The name of the snapshot. If omitted, the snapshot ``at`` which the lake was opened.
 
         Returns
         -------
         Citation
-            The text; ``name``, ``digest``, ``runs`` and ``recipe`` are its parts. A digest is a
-            SHA-256 over paths and bytes: it is the same in every lake with the same runs.
+            The text, with its parts in the attributes ``name``, ``digest``, ``runs`` and
+            ``recipe``. A digest is a SHA-256 over paths and bytes, so it is the same in every lake
+            with the same runs.
 
         Raises
         ------
         InvalidArgument
-            If no snapshot is named.
+            If ``name`` is omitted, and the lake was not opened ``at`` a snapshot.
         NotCached
             If the lake has no snapshot of this name.
         """
@@ -149,5 +150,6 @@ def snapshot_settings(settings: Settings, name: str) -> Settings:
     """
     from runlake.lake.snapshots.snapshots import find_snapshot
 
+    # Raises `NotCached` if the snapshot is missing or damaged.
     find_snapshot(settings.cache_dir, name)
     return replace(settings, cache_dir=snapshot_root(settings.cache_dir, name), offline=True)

@@ -1,4 +1,4 @@
-"""Protect the packed tables of a snapshot from expiry, by a tag."""
+"""Tag the packed tables for a snapshot of a lake, so that their files do not expire."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def pack_again(settings: Settings) -> None:
 
 
 def tag_tables(settings: Settings, name: str) -> dict[str, int]:
-    """Tag the newest moment of the packed tables, and return the Iceberg snapshot of each table.
+    """Tag the newest state of the packed tables, and return the Iceberg snapshot of each table.
 
     Parameters
     ----------
     settings : Settings
         The settings of the lake.
     name : str
-        Name of the snapshot.
+        Name of the snapshot of the lake, which becomes the tag.
 
     Returns
     -------
@@ -77,7 +77,7 @@ def untag_tables(settings: Settings, name: str) -> None:
 
 
 def packed_digests(root: Path, tables: Mapping[str, int]) -> dict[str, str]:
-    """Return the SHA-256 of the data files of packed tables, by their path in the lake.
+    """Return the SHA-256 of each data file of packed tables, by the file's path in the lake.
 
     Parameters
     ----------
@@ -97,7 +97,15 @@ def packed_digests(root: Path, tables: Mapping[str, int]) -> dict[str, str]:
 
 
 def point_to_tables(part: Path, name: str) -> None:
-    """Note in a snapshot's directory that its tables are those of the lake at a tag."""
+    """Record in the directory of a snapshot that it reads the packed tables of the lake at a tag.
+
+    Parameters
+    ----------
+    part : Path
+        The directory of the snapshot.
+    name : str
+        The tag.
+    """
     Elsewhere(TO_LAKE, name).write(part)
 
 

@@ -25,7 +25,7 @@ FIELDS = "fields"
 
 @dataclass(frozen=True, slots=True)
 class RecordedRun:
-    """A run of a snapshot.
+    """A run of a snapshot, with the digests of its files.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class RecordedRun:
 
     @property
     def digest(self) -> str:
-        """SHA-256 in hex of the run: it depends on its path and all bytes, not on the machine."""
+        """SHA-256 in hex of the run's path and all its bytes; it is the same on every machine."""
         parts = [self.run.entity, self.run.project, self.run.run_id, sorted(self.digests.items())]
         return hashlib.sha256(_canonical(parts)).hexdigest()
 
@@ -60,14 +60,14 @@ class Record:
     name : str
         Name of the snapshot.
     created_at : float
-        When it was taken, in seconds since 1970.
+        When the snapshot was taken, in seconds since 1970.
     runs : tuple of RecordedRun
-        Its runs, in the order of their paths.
+        The runs of the snapshot, in the order of their paths.
     tables : mapping of str to int
         The Iceberg snapshot of each packed table; empty if nothing was packed.
     packed : mapping of str to str
-        SHA-256 in hex of the data files of these tables, by their path relative to the lake; empty
-        unless exports of some runs had been dropped.
+        SHA-256 in hex of each data file of these tables. The keys are the files' paths relative to
+        the lake. Empty if the lake had all exports of all runs.
     """
 
     name: str
@@ -78,7 +78,7 @@ class Record:
 
     @property
     def digest(self) -> str:
-        """SHA-256 in hex of all runs; two records have the same only if all bytes are equal."""
+        """SHA-256 in hex of all runs; it is equal in two records only if all bytes are equal."""
         return hashlib.sha256(_canonical(sorted(run.digest for run in self.runs))).hexdigest()
 
     def write(self, root: Path) -> None:
@@ -100,7 +100,7 @@ def _described(one: RecordedRun) -> list[Any]:
 
 
 def read_record(root: Path) -> Record | None:
-    """Return the record of the snapshot at a root; None if there is none, or it is damaged."""
+    """Return the record of the snapshot at a root; None if it is missing or damaged."""
     try:
         found = unseal_document((root / FILE).read_bytes())
         if found["version"] != VERSION:
@@ -160,12 +160,12 @@ def _export_digest(export: StoredExport) -> str:
 
 
 def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file in hex; empty if it cannot be read."""
+    """Return the SHA-256 of a file in hex; an empty string if the file cannot be read."""
     return _digest_of(path, None)
 
 
 def _digest_of(path: Path, ranges: Iterable[tuple[int, int]] | None) -> str:
-    """Return the SHA-256 of a file, or of some ranges of it; empty if it cannot be read."""
+    """Return the SHA-256 of a file, or of its byte ranges; an empty string if it cannot be read."""
     try:
         with path.open("rb") as file:
             if ranges is None:

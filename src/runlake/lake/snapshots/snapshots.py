@@ -42,14 +42,14 @@ Frozen = dict[RunDirectory, RunDirectory]
 
 
 def take_snapshot(settings: Settings, name: str) -> Record:
-    """Copy all runs of a lake, by hard links, into a directory tree that is never changed.
+    """Take a snapshot: link the files of all runs into a new directory, and return its record.
 
     Parameters
     ----------
     settings : Settings
         The settings of the lake.
     name : str
-        A name that no snapshot has.
+        The name of the snapshot, which no other snapshot of the lake has.
 
     Raises
     ------
@@ -138,6 +138,7 @@ def delete_snapshot(settings: Settings, name: str) -> None:
     root = settings.cache_dir
     place = snapshot_root(root, checked_name(name))
     if not place.exists():
+        # Raises `NotCached`, with a hint at a similar name.
         find_snapshot(root, name)
     gone = place.with_name(f"{secrets.token_hex(8)}{PART}")
     try:
@@ -151,7 +152,7 @@ def delete_snapshot(settings: Settings, name: str) -> None:
 
 
 def snapshot_table(records: list[Record]) -> pl.DataFrame:
-    """Return snapshots as a frame, one row each."""
+    """Return a frame with one row per snapshot."""
     import polars as pl
 
     return pl.DataFrame(
@@ -171,7 +172,7 @@ def snapshot_table(records: list[Record]) -> pl.DataFrame:
 
 
 def checked_name(name: Any) -> str:
-    """Return the name of a snapshot; raise `InvalidArgument` if it cannot be one."""
+    """Return ``name``, or raise `InvalidArgument` if no snapshot can have this name."""
     if not isinstance(name, str):
         raise InvalidType(f"The name of a snapshot must be text, not {name!r}.")
     if not name.strip() or not name.isprintable() or len(name) > MAX_NAME:
@@ -191,7 +192,7 @@ def _taken(name: str) -> InvalidArgument:
 
 @contextmanager
 def _writing(root: Path, final: Path) -> Iterator[Path]:
-    """Yield a directory beside the final one; it is deleted if it does not get the final name."""
+    """Yield a temporary directory beside ``final``; delete it if the caller did not rename it."""
     part = final.with_name(f"{secrets.token_hex(8)}{PART}")
     try:
         part.mkdir(parents=True)
@@ -212,7 +213,7 @@ def _unwritable(root: Path, error: OSError) -> CacheError:
 
 
 def _sweep(part: Path) -> None:
-    """Delete what killed processes left behind."""
+    """Delete temporary directories that killed processes left behind more than a day ago."""
     for one in part.parent.glob(f"*{PART}"):
         with suppress(OSError):
             if one != part and time.time() - one.stat().st_mtime > DAY:
@@ -244,7 +245,7 @@ def _state_of(directory: RunDirectory) -> object:
 
 
 def _fill_catalog(root: Path, frozen: Iterable[RunDirectory]) -> None:
-    """Add the runs to the snapshot's own catalog; if this fails, the first read does it."""
+    """Add the runs to the snapshot's own catalog; if this fails, the first read adds them."""
     catalog = Catalog(root)
     runs = [RunDirectory(root, one.base_url, one.run) for one in frozen]
     for start in range(0, len(runs), RUNS_PER_WRITE):
@@ -254,7 +255,7 @@ def _fill_catalog(root: Path, frozen: Iterable[RunDirectory]) -> None:
 
 
 def _lack_exports(runs: tuple[RecordedRun, ...]) -> bool:
-    """Return whether exports were dropped, so that rows are in packed tables only."""
+    """Return whether exports of some runs were deleted, so that only packed tables have rows."""
     return any(not digest for run in runs for digest in run.digests.values())
 
 
