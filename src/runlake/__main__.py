@@ -10,7 +10,7 @@ INTERRUPTED = 130
 
 
 def main() -> None:
-    """Run the command line, or print what to install if its packages are missing."""
+    """Run the command line; if packages are missing, print how to install them."""
     if sys.argv[1:] == ["--version"]:
         # Print the version before the import of the command tree, because that import takes three
         # times as long as the start of Python.

@@ -1,4 +1,4 @@
-"""The public classes under the names and the import path of the SDK.
+"""The public classes, under the names and the import path that they have in the SDK.
 
 Use this path in annotations such as ``wandb.apis.public.Run`` after ``import runlake as wandb``,
 and in ``from runlake.apis.public import Api, Run``. If a name is missing here, the error says what

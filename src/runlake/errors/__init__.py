@@ -60,7 +60,7 @@ class RunlakeError(Exception):
     message : str
         What happened, to which run, file or key, and what to do next.
     **facts
-        The facts of the message as values, such as ``path`` or ``status``. Each becomes an
+        The facts of the message as values, such as ``path`` or ``status``. Each fact becomes an
         attribute of the error, and is pickled with the error.
     """
 
@@ -75,6 +75,7 @@ class RunlakeError(Exception):
         self.facts = facts
 
     def __getattr__(self, name: str) -> Any:
+        # Not `self.facts`: if it is not set yet, that would call this method without end.
         facts = self.__dict__.get("facts", {})
         if name in facts:
             return facts[name]
@@ -94,7 +95,7 @@ Error = RunlakeError
 class SettingsError(RunlakeError):
     """A setting is missing or wrong.
 
-    ``setting`` is the name of the setting, ``source`` the origin of the value.
+    ``setting`` is the name of the setting, ``source`` says where its value came from.
     """
 
 
@@ -107,7 +108,7 @@ class UnsupportedError(UsageError):
 
 
 class CommError(RunlakeError):
-    """A call failed; the base class that W&B scripts catch around a call."""
+    """A call failed; scripts written for wandb catch this class around their calls."""
 
     @property
     def exc(self) -> BaseException:
@@ -123,15 +124,18 @@ class InvalidArgument(CommError, ValueError):
 
 
 class InvalidType(InvalidArgument, TypeError):
-    """An argument, or a value in it, is of a type that cannot be used; nothing was sent."""
+    """An argument, or a value inside an argument, has an unusable type; nothing was sent."""
 
 
 class SecretsFound(InvalidArgument):
-    """Values of runs look like keys or passwords; nothing was published. ``paths`` lists them."""
+    """Values of runs look like keys or passwords, so nothing was published.
+
+    ``paths`` has the run and the path of each such value.
+    """
 
 
 class LocalFileNotFoundError(InvalidArgument, FileNotFoundError):
-    """A local file or directory does not exist: one to upload, to read, or to write to."""
+    """A local file or directory does not exist, although the call needs it."""
 
 
 class WaitTimeout(CommError, TimeoutError):
@@ -170,7 +174,7 @@ class BackendError(WandbApiFailedError):
 
 
 class Unreachable(BackendError):
-    """The backend did not answer within the timeout."""
+    """The backend, or its storage host, could not be reached or did not answer in time."""
 
 
 class AuthenticationError(BackendError):
@@ -206,15 +210,18 @@ class UnsupportedByBackend(BackendError):
 
 
 class ProtocolError(BackendError):
-    """The backend's answer does not follow the W&B protocol."""
+    """The backend's response does not follow the W&B protocol."""
 
 
 class FileTransferError(WandbApiFailedError):
-    """A file could not be downloaded, uploaded or written; ``status`` is its host's HTTP status."""
+    """A file could not be downloaded, uploaded or written; ``status`` is the host's HTTP status."""
 
 
 class ExportError(FileTransferError):
-    """A history export could not be used; ``run`` is the run's path, ``export`` its number."""
+    """A history export could not be used.
+
+    ``run`` is the path of the run, ``export`` the number of the export.
+    """
 
 
 class ExportExpired(ExportError):
@@ -234,7 +241,7 @@ class IncompleteRunHistoryError(ExportError):
 
 
 class CacheError(RunlakeError):
-    """The cache directory, or a file in it, could not be used; ``path`` is its path."""
+    """The cache directory, or a file in the cache, could not be used; ``path`` says which."""
 
 
 class CacheLocked(CacheError, TimeoutError):
@@ -246,9 +253,9 @@ class CacheCorrupt(CacheError):
 
 
 class CacheFull(CacheError):
-    """A pull does not fit on the disk, or into the size limit of the cache, beside pinned runs.
+    """A pull does not fit on the disk, or into the cache's size limit beside the pinned runs.
 
-    ``report`` is the `PullReport` of what was pulled before.
+    ``report`` is the `PullReport` of the runs that were pulled before the error.
     """
 
 
@@ -273,15 +280,15 @@ class SampleWarning(UserWarning):
 
 
 class StaleWarning(UserWarning):
-    """An answer comes from the cache and may be out of date; the message says how old it is."""
+    """A result comes from the cache and may be out of date; the message says how old it is."""
 
 
 class IncompleteWarning(UserWarning):
-    """A read of a lake lacks keys or steps that are not on disk; the text names the runs."""
+    """A read of a lake lacks keys or steps that are not on disk; the message names the runs."""
 
 
 class OddAnswerWarning(UserWarning):
-    """Part of an answer or an export is malformed; the message says what effect this has."""
+    """Part of a response or an export is malformed; the message says what effect this has."""
 
 
 class UnwritableCacheWarning(UserWarning):

@@ -1,4 +1,4 @@
-"""Make a backend's text safe to print: escape control characters, and what stdout cannot encode."""
+"""Make a backend's text safe to print: escape control characters and unencodable characters."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def without_controls(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    r"""Return text with all control characters escaped, tabs and line feeds too.
+    r"""Return text with all control characters escaped, including tabs and line feeds.
 
     Examples
     --------
@@ -52,7 +52,9 @@ def one_line(text: str) -> str:
 
 
 def shortened(text: str, n_characters: int) -> str:
-    """Return text, shortened to ``n_characters`` if longer: " ... " replaces the middle.
+    """Return text; replace the middle by " ... " if the text is longer than ``n_characters``.
+
+    Of a longer text, ``n_characters`` characters remain.
 
     Examples
     --------
@@ -75,7 +77,7 @@ def for_screen(text: str) -> str:
 
 
 def line_for_screen(text: str) -> str:
-    """Return text as `for_screen` does, on one line of at most about `MAX_LINE` characters."""
+    """Return text as `for_screen` does, but on one line of at most about `MAX_LINE` characters."""
     return _encodable(shortened(one_line(text), MAX_LINE))
 
 

@@ -78,8 +78,8 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
 def silenced(*categories: type[Warning]) -> Iterator[None]:
     """Within the context, issue no warnings of the given classes.
 
-    This applies to this thread, and to threads whose function `for_thread` wraps. The filters of
-    the module ``warnings`` would apply to all threads of the process.
+    This applies to the current thread, and to threads whose function `for_thread` wraps inside the
+    context. The filters of the module ``warnings`` would apply to all threads of the process.
     """
     token = _silenced.set((*_silenced.get(), *categories))
     try:
@@ -89,10 +89,10 @@ def silenced(*categories: type[Warning]) -> Iterator[None]:
 
 
 def for_thread(function: Callable[P, T]) -> Callable[P, T]:
-    """Wrap a function that another thread will call.
+    """Return a wrapper of a function that another thread will call.
 
-    Its warnings then point at the line of the user's code that is calling runlake now. Warnings of
-    classes that are silenced now are not issued.
+    Warnings inside the wrapper point at the line of the user's code that is calling runlake now.
+    The wrapper issues no warnings of classes that are silenced now.
     """
     line = _users_line()
     categories = _silenced.get()

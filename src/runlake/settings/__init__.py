@@ -2,7 +2,7 @@
 
 No other package of the client reads the environment. To understand this package, begin with
 `settings`, which has the values, and `load`, which decides the source of each value. Then read
-`environment`, `settings_files` and `api_keys`, which read these sources. A new setting goes into
+`environment`, `settings_files` and `api_keys`, which read these sources. Add a new setting to
 `Settings` and `load_settings`.
 """
 

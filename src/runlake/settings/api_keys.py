@@ -18,7 +18,7 @@ _logins: dict[str, Secret] = {}
 
 
 def find_api_key(base_url: str) -> Secret | None:
-    """Look up the API key of a backend: `runlake.login`, environment, settings files, netrc.
+    """Look up the API key of a backend in `runlake.login`, environment, settings files and netrc.
 
     Parameters
     ----------
@@ -52,17 +52,21 @@ def remember_login(base_url: str, key: Secret) -> None:
         Used instead of ``WANDB_API_KEY``, settings files and netrc, but not instead of an argument
         of `Api`.
     """
+    # Removed first, so that it becomes the last key of the dict, for `last_login`.
     _logins.pop(base_url, None)
     _logins[base_url] = key
 
 
 def last_login() -> str | None:
-    """Return the base URL of the last `remember_login`; None if it was never called."""
+    """Return the base URL of the last call of `remember_login`; None if there was no call."""
     return next(reversed(_logins), None)
 
 
 def netrc_key(base_url: str) -> Secret | None:
-    """Return netrc's key for a host and port; a broken file is skipped with a warning."""
+    """Return the API key that a netrc file has for the host and port of a URL, else None.
+
+    A broken file is skipped with a warning.
+    """
     named = variable("NETRC")
     home = home_directory()
     places = [home / ".netrc", home / "_netrc"] if home else []

@@ -33,7 +33,10 @@ def number_in(name: str) -> float | None:
 
 
 def count_in(name: str, default: int) -> int:
-    """Return an environment variable as a whole number; 0 for false, no and off."""
+    """Return an environment variable as a whole number; ``default`` if it is unset or empty.
+
+    "false", "no" and "off" mean 0.
+    """
     text = variable(name)
     if text is None:
         return default
@@ -45,7 +48,7 @@ def count_in(name: str, default: int) -> int:
 
 
 def bytes_in(name: str) -> int | None:
-    """Return an environment variable, such as ``"20 GB"``, in bytes; None if unset or empty."""
+    """Return the size in an environment variable, such as ``"20 GB"``, in bytes; None if unset."""
     text = variable(name)
     if text is None:
         return None
@@ -59,9 +62,9 @@ def bytes_in(name: str) -> int | None:
 
 
 def word_in(name: str, words: tuple[str, ...]) -> str:
-    """Return an environment variable as one of ``words``, in lower case.
+    """Return an environment variable in lower case, which must be one of ``words``.
 
-    If the variable is unset, the first of ``words`` is returned.
+    If the variable is unset, return the first of ``words``.
     """
     text = variable(name)
     if text is None:
@@ -72,7 +75,10 @@ def word_in(name: str, words: tuple[str, ...]) -> str:
 
 
 def existing_in(name: str) -> str | None:
-    """Return the path in an environment variable; the file or directory must exist."""
+    """Return the path in an environment variable; None if unset.
+
+    Raise `SettingsError` if the file or directory does not exist.
+    """
     text = variable(name)
     if text is not None and not Path(text).exists():
         raise SettingsError(
@@ -83,7 +89,10 @@ def existing_in(name: str) -> str | None:
 
 
 def flag_in(name: str, *, default: bool) -> bool:
-    """Return an environment variable as a bool: False for 0, false, no and off, else True."""
+    """Return an environment variable as a bool; ``default`` if it is unset or empty.
+
+    "0", "false", "no" and "off" mean False, any other text True.
+    """
     text = variable(name)
     return default if text is None else text.strip().lower() not in OFF
 
@@ -97,7 +106,7 @@ def home_directory() -> Path | None:
 
 
 def directory(named: object, source: str) -> Path:
-    """Return a path with ``~`` and ``~user`` resolved."""
+    """Return a path with ``~`` and ``~user`` replaced by home directories."""
     try:
         return Path(named).expanduser()  # type: ignore[arg-type]
     except (RuntimeError, TypeError, ValueError) as error:
@@ -121,8 +130,8 @@ def child_environment(extra: Mapping[str, str], *, has_proxies: bool = False) ->
     Returns
     -------
     dict of str to str
-        The current variables without ``WANDB_*`` and ``RUNLAKE_*``, and without proxies unless
-        ``has_proxies``; then ``extra``.
+        The current variables and ``extra``. ``WANDB_*`` and ``RUNLAKE_*`` are left out, and so are
+        the proxies if ``has_proxies`` is false.
     """
     kept = {
         name: value

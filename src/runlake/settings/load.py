@@ -1,4 +1,4 @@
-"""Take each setting from its argument, environment variable, settings file or default."""
+"""Take each setting from an argument, environment variable, settings file or default."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ def load_settings(
     ----------
     overrides : mapping, optional
         Values that take precedence over every other source: ``base_url``, ``app_url``, ``entity``,
-        ``project``, ``cache_dir`` (contains the ``runlake`` folder, as ``WANDB_CACHE_DIR`` does);
-        `UNUSED_OVERRIDES` are ignored.
+        ``project``, ``cache_dir`` (the parent of the ``runlake`` folder, like ``WANDB_CACHE_DIR``).
+        Names in `UNUSED_OVERRIDES` are ignored.
     api_key : str, optional
         Used instead of ``WANDB_API_KEY``, settings files and netrc.
     timeout : float, optional
-        Seconds that one request may take.
+        Seconds that one request may take; taken from ``WANDB_HTTP_TIMEOUT`` if omitted.
     offline : bool, optional
-        Make no request.
+        Send no request; taken from ``RUNLAKE_OFFLINE`` if omitted.
 
     Returns
     -------

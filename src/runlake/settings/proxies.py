@@ -25,17 +25,18 @@ class EnvironmentProxies:
 
 
 def find_proxies() -> EnvironmentProxies:
-    """Look up the proxies in variables, and in the system's settings on macOS and Windows.
+    """Look up the proxies in environment variables, else in the settings of macOS or Windows.
 
     Returns
     -------
     EnvironmentProxies
-        The URLs are not checked here, because a wrong URL matters only when a request needs the
-        proxy.
+        The proxies. Their URLs are not checked here, because a wrong URL matters only when a
+        request needs the proxy.
     """
     from urllib.request import getproxies
 
     found = {name: Secret(text) for name, text in getproxies().items()}
+    # urllib returns NO_PROXY as if it were the proxy of a scheme "no".
     exceptions = found.pop("no", Secret("")).reveal().replace(",", " ").split()
     by_scheme = {name: url for name, url in found.items() if name in {"http", "https", "all"}}
     return EnvironmentProxies(by_scheme, tuple(exceptions))

@@ -27,7 +27,10 @@ class Secret:
 
 
 def checked_key(key: object, source: str) -> Secret:
-    """Return an API key as a secret; raise `SettingsError` with ``source`` if malformed."""
+    """Return an API key as a `Secret`; raise `SettingsError` if malformed.
+
+    ``source`` names the origin of the key in the error.
+    """
     if not isinstance(key, str):
         raise SettingsError(
             f"The API key of {source} is of type {type(key).__name__}, not a string.",

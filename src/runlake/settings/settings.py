@@ -20,7 +20,7 @@ class Settings:
     Parameters
     ----------
     base_url, app_url : str
-        Root of the API and of the web pages, without a trailing slash.
+        URLs of the API and of the web pages, without a trailing slash.
     cache_dir : Path
         Root of the cache, ``$WANDB_CACHE_DIR/runlake``.
     api_key : Secret or None
@@ -50,7 +50,7 @@ class Settings:
     cache_max_bytes : int or None
         Size above which the least recently used runs are evicted (``RUNLAKE_CACHE_MAX_BYTES``).
     requests_per_second : float or None
-        Limit for all processes that use this key and this cache, together
+        Limit for all processes together that use this API key and this cache
         (``RUNLAKE_REQUESTS_PER_SECOND``). If None, only the backend's own limit applies.
     max_bandwidth : int or None
         Bytes per second for all downloads of this process (``RUNLAKE_MAX_BANDWIDTH``).
@@ -90,12 +90,16 @@ class Settings:
     def max_downloads(self) -> int:
         """Maximum number of simultaneous short downloads from a distant host.
 
-        By default, it is more than `max_workers`.
+        By default, this is more than `max_workers`. If `max_workers` is not the default, both are
+        equal.
         """
         return MAX_DOWNLOADS if self.max_workers == MAX_WORKERS else self.max_workers
 
     def __getitem__(self, name: str) -> Any:
-        """Return a setting by name, because ``Api.settings`` of wandb is a dict."""
+        """Return a setting by name.
+
+        Scripts written for wandb use this, because ``Api.settings`` of wandb is a dict.
+        """
         if name not in self.__slots__:
             raise KeyError(name)
         return getattr(self, name)

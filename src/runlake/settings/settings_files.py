@@ -11,7 +11,7 @@ from runlake.settings.secret import Secret
 
 
 def read_settings_files() -> dict[str, Any]:
-    """Return the settings of both files; the API key is a `Secret`.
+    """Return the settings in wandb's two settings files by name; the API key is a `Secret`.
 
     A setting in ``./wandb/settings`` takes precedence over the same setting in the global file.
     """
@@ -28,6 +28,7 @@ def read_settings_files() -> dict[str, Any]:
             continue
         import configparser
 
+        # Without interpolation, which would fail at a percent sign, as in an encoded URL.
         parser = configparser.ConfigParser(interpolation=None)
         try:
             parser.read_string(content.decode("utf-8-sig"), str(place))

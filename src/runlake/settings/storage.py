@@ -1,4 +1,4 @@
-"""The options of object storage in the environment, by the names that polars and obstore use."""
+"""Options for object storage from environment variables, by their names in polars and obstore."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ OF_S3 = (
 
 
 def storage_options(scheme: str) -> dict[str, str]:
-    """Return the options in the environment for the storage of a URL's scheme.
+    """Return the options for object storage that environment variables set, by name.
 
     Parameters
     ----------
     scheme : str
-        ``s3``, for example.
+        Scheme of the storage's URL, such as ``s3``; there are no options for other schemes than
+        S3's.
     """
     if scheme.lower() not in {"s3", "s3a"}:
         return {}

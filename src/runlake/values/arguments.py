@@ -1,4 +1,4 @@
-"""Checks of common arguments: text, counts, sizes, durations."""
+"""Check common arguments: strings, counts, sizes, durations."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ _NUMBER = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([A-Za-z]*)")
 
 
 def check_text(text: str, kind: str) -> str:
-    """Return text; raise `InvalidArgument` if it is not text, or cannot be encoded as UTF-8.
+    """Return a string; raise `InvalidArgument` if it is no string, or cannot be encoded as UTF-8.
 
-    Text that cannot be encoded contains surrogates, for example from a command line whose bytes are
-    not UTF-8. No backend and no file could store such text.
+    A string that cannot be encoded contains surrogates, for example from a command line whose bytes
+    are not UTF-8. No backend and no file could store such a string.
 
     Parameters
     ----------
     text : str
-        Text from a caller.
+        String from a caller.
     kind : str
-        Name of the text in the error message, such as ``"The key"``.
+        Name of the argument in the error message, such as ``"The key"``.
     """
     given: object = text
     if not isinstance(given, str):
@@ -61,7 +61,7 @@ def check_count(value: int, name: str) -> int:
 
 
 def check_number(value: Any, name: str, at_least: float = -math.inf) -> float:
-    """Return a number; raise `InvalidArgument` unless it is finite and not below a bound.
+    """Return a number; raise `InvalidArgument` unless it is finite and at least ``at_least``.
 
     Examples
     --------
@@ -106,7 +106,7 @@ def check_word(word: str, name: str, words: tuple[str, ...]) -> str:
 
 
 def check_flag(value: bool, name: str) -> bool:
-    """Return a bool; raise `InvalidType` for any other type."""
+    """Return a bool; raise `InvalidType` if the value is of another type."""
     if not isinstance(value, bool):
         raise InvalidType(f"{name} must be True or False, not {value!r}.")
     return value
@@ -121,7 +121,7 @@ def parse_bytes(value: str | int, name: str = "size") -> int:
         Bytes, or a number with a unit: decimal (``kB``, ``MB``, ``GB``, ``TB``, ``PB``) or binary
         (``KiB``, ``MiB``, ...), in any case, with or without a space or the final ``B``.
     name : str
-        The words that name the value in the error.
+        Name of the value in the error message.
 
     Returns
     -------
@@ -161,7 +161,7 @@ def parse_age(value: str | float, name: str = "age") -> float:
         Seconds, or a number with a unit: ``s``, ``m`` (minutes), ``h``, ``d``, ``w``, ``M`` (months
         of 30 days) or ``y`` (years of 365 days). Units are case-sensitive: ``6m`` is six minutes.
     name : str
-        The words that name the value in the error.
+        Name of the value in the error message.
 
     Returns
     -------
@@ -192,7 +192,7 @@ def parse_age(value: str | float, name: str = "age") -> float:
 
 
 def check_whole(value: object, name: str) -> int:
-    """Return an integer; raise `InvalidArgument` for any other type, also for bool."""
+    """Return an integer of any type as int; raise `InvalidArgument` for bool and other types."""
     if isinstance(value, bool):
         raise InvalidArgument(f"{name} must be an integer, not {value!r}.")
     if isinstance(value, int):

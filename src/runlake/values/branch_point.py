@@ -1,4 +1,4 @@
-"""`BranchPoint`: the run and the step after which a forked run continues."""
+"""`BranchPoint`: the parent run of a fork, and the last step that the fork takes from it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LAST_STEP = 2**63 - 2
 
 @dataclass(frozen=True, slots=True)
 class BranchPoint:
-    """The run and the step after which a forked run continues.
+    """The parent run of a fork, and the last step that the fork takes from the parent.
 
     Parameters
     ----------
@@ -49,12 +49,12 @@ class BranchPoint:
 
 
 def find_branch_point(run: RunPath, internal: object) -> BranchPoint | None:
-    """Return the branch point of a fork, from the SDK's entries in its config.
+    """Return the branch point of a forked run, from the SDK's entries in the run's config.
 
     Parameters
     ----------
     run : RunPath
-        The run.
+        The run that may be a fork.
     internal : object
         The value of ``_wandb`` in the run's config.
 

@@ -1,10 +1,10 @@
-"""`counted`: a count with its noun."""
+"""Numbers in messages: ``1 point``, ``2 points``, "is" or "are"."""
 
 from __future__ import annotations
 
 
 def counted(n: int, noun: str) -> str:
-    """Return a count with its noun.
+    """Return a count and its noun, in the singular or plural.
 
     Examples
     --------
@@ -20,5 +20,5 @@ def is_or_are(n: int) -> str:
 
 
 def was_or_were(n: int) -> str:
-    """Return the verb of a sentence about ``n`` past things: "was" for one, else "were"."""
+    """Return the past verb of a sentence about ``n`` things: "was" for one, else "were"."""
     return "was" if n == 1 else "were"

@@ -29,7 +29,7 @@ class Histogram(NamedTuple):
 
 
 def histogram(cell: Mapping[str, Any] | str) -> Histogram:
-    """Return counts and edges of a cell of a history or summary.
+    """Return the counts and edges of a histogram in a history or summary.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def histogram(cell: Mapping[str, Any] | str) -> Histogram:
     Returns
     -------
     Histogram
-        Named tuple of ``counts`` and ``edges``, as from ``numpy.histogram``.
+        Named tuple of ``counts`` and ``edges``, as ``numpy.histogram`` returns them.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Check paths from callers before the file system is used, and report errors of writing."""
+"""Check a caller's paths before the file system is used, and report errors of writing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from runlake.errors import FileTransferError, InvalidArgument, InvalidType, Runl
 
 
 def path_text(path: str | os.PathLike[str], what: str) -> str:
-    """Return a path as text, unchanged; the file system is not accessed.
+    """Return a path as an unchanged string; the file system is not accessed.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def path_text(path: str | os.PathLike[str], what: str) -> str:
 
 
 def local_path(path: str | os.PathLike[str], what: str) -> Path:
-    """Return a caller's path with ``~`` replaced; the file or directory need not exist.
+    """Return a caller's path with ``~`` replaced by the home directory; the path need not exist.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def local_path(path: str | os.PathLike[str], what: str) -> Path:
 
 
 def check_length(path: Path, what: str) -> Path:
-    """Return a path; raise `InvalidArgument` if the file system allows no name that long.
+    """Return a path; raise `InvalidArgument` if a name in it is too long for the file system.
 
     For such a path, `Path.exists` and similar methods raise an error.
     """
@@ -86,7 +86,7 @@ def check_length(path: Path, what: str) -> Path:
 
 @contextmanager
 def writing_to(place: str | os.PathLike[str]) -> Iterator[None]:
-    """Raise `FileTransferError` if a block cannot write to a place on this machine.
+    """Within the context, convert errors of writing a local file to `FileTransferError`.
 
     Parameters
     ----------
@@ -96,6 +96,7 @@ def writing_to(place: str | os.PathLike[str]) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        # Some errors of runlake are OSErrors too, and have a message of their own.
         if isinstance(error, RunlakeError):
             raise
         reason = error.strerror or str(error)

@@ -20,12 +20,12 @@ PAGES = frozenset(
 
 
 def is_url(text: str) -> bool:
-    """Return whether a path is an http(s) URL; False for objects that are not strings."""
+    """Return whether a path is an http(s) URL; the argument may be any object."""
     return str(text).strip().startswith(("https://", "http://"))
 
 
 def split_url(url: str) -> SplitResult:
-    """Split the URL of a page; raise `InvalidArgument` if it cannot be parsed."""
+    """Split the URL of a web page; raise `InvalidArgument` if it cannot be parsed."""
     try:
         return urlsplit(check_text(url, "Invalid path:").strip())
     except ValueError as error:
@@ -84,15 +84,15 @@ class RunPath:
             ``entity/project/run_id``, ``entity/project/runs/run_id``, ``entity/project:run_id``,
             ``project/run_id``, ``project:run_id``, ``run_id``, or the URL of a run.
         entity, project : str, optional
-            Defaults for the parts that the text leaves out.
+            Defaults for the names that the text leaves out.
         page : {"runs", "sweeps"}
-            Part of the URL before the id: "runs" for the page of a run, "sweeps" for the page of a
-            sweep.
+            Segment of the URL before the id: "runs" for the page of a run, "sweeps" for the page of
+            a sweep.
 
         Raises
         ------
         InvalidArgument
-            If a part is missing, or there are too many.
+            If a name is missing, or there are too many.
         """
         if not isinstance(text, str):
             raise InvalidArgument(f"A run path is a string, not {text!r}.")
@@ -131,7 +131,7 @@ class RunPath:
 
     @property
     def quoted(self) -> list[str]:
-        """The three names percent-encoded, as ``Run.path`` shows them."""
+        """Entity, project and run id, percent-encoded, as in ``Run.path``."""
         return [_quoted(name) for name in (self.entity, self.project, self.run_id)]
 
     def __str__(self) -> str:
@@ -173,12 +173,12 @@ class ProjectPath:
             ``entity/project``, ``project``, or the URL of a page of the project or of one of its
             runs or sweeps. None means the configured project, else ``uncategorized``.
         entity, project : str, optional
-            Defaults for the parts that the text leaves out.
+            Defaults for the names that the text leaves out.
 
         Raises
         ------
         InvalidArgument
-            If there are more than two parts, or an empty part.
+            If the text has more than two names, or an empty name.
         """
         if text is not None and not isinstance(text, str):
             raise InvalidArgument(f"A project path is a string, not {text!r}.")
@@ -241,12 +241,12 @@ class ArtifactPath:
         text : str
             Path of an artifact, with or without an alias.
         entity, project : str, optional
-            Defaults for the parts that the text leaves out.
+            Defaults for the names that the text leaves out.
 
         Raises
         ------
         InvalidArgument
-            If a part is missing, or there are too many.
+            If a name is missing, or there are too many.
         """
         if not isinstance(text, str):
             raise InvalidType(f"The name of an artifact is a string, not {text!r}.")
@@ -268,7 +268,7 @@ class ArtifactPath:
 
     @property
     def name(self) -> str:
-        """Collection and alias in one text, as in ``Artifact.name``: ``collection:alias``."""
+        """Collection and alias in one string, as in ``Artifact.name``: ``collection:alias``."""
         return f"{self.collection}:{self.alias}" if self.alias else self.collection
 
     def __str__(self) -> str:

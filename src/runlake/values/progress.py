@@ -13,13 +13,13 @@ class ProgressUpdate:
     Parameters
     ----------
     done : int
-        Finished units.
+        Number of finished units.
     total : int or None
-        All units; None while unknown.
+        Number of all units; None while unknown.
     unit : str
         "B" for bytes, or "runs".
     what : str
-        Words that say what is read or downloaded, such as "3 exports".
+        What is read or downloaded, such as "3 exports".
 
     Examples
     --------

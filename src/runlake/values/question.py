@@ -36,7 +36,7 @@ class StepRange:
 
     @classmethod
     def from_arguments(cls, min_step: int | None, max_step: int | None) -> StepRange:
-        """Check the arguments ``min_step`` and ``max_step`` of a read.
+        """Check the arguments ``min_step`` and ``max_step`` of a read, and return the range.
 
         Parameters
         ----------
@@ -104,7 +104,7 @@ class Projection:
 
     @classmethod
     def from_arguments(cls, keys: Sequence[str] | None, how: str = "all") -> Projection:
-        """Check the arguments ``keys`` and ``how`` of a read.
+        """Check the arguments ``keys`` and ``how`` of a read, and return the projection.
 
         Parameters
         ----------
@@ -142,13 +142,13 @@ class Projection:
 
     @property
     def of_any_key(self) -> Projection:
-        """The projection with ``how="any"``: rows that have at least one of the keys."""
+        """The same projection with ``how="any"``: rows that have at least one of the keys."""
         return replace(self, how="any") if self.keys else self
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a read of a run's history requests; the default is every key of every step.
+    """The keys and steps that a read of a run's history requests; by default all keys and steps.
 
     Parameters
     ----------
@@ -169,7 +169,7 @@ class Question:
         min_step: int | None = None,
         max_step: int | None = None,
     ) -> Question:
-        """Check the arguments of a read.
+        """Check the arguments of a read, and return the question.
 
         See `Projection.from_arguments` and `StepRange.from_arguments`.
         """

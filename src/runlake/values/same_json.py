@@ -30,7 +30,10 @@ def is_same(a: Any, b: Any) -> bool:
 
 
 def first_difference(a: Mapping[str, Any], b: Mapping[str, Any]) -> str | None:
-    """Return the first name whose values differ, or None; a null equals a missing value."""
+    """Return the first name whose values in ``a`` and ``b`` differ; None if there is none.
+
+    A missing value equals null.
+    """
     for name in dict.fromkeys([*a, *b]):
         if not is_same(a.get(name), b.get(name)):
             return name
