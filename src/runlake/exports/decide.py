@@ -1,4 +1,4 @@
-"""Reuse, revalidate, extend or fetch: a decision per export that the backend lists, without I/O."""
+"""Decide for each export whether to reuse, revalidate, extend or fetch it; without I/O."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Decision(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Whether an export is on disk, and whether it contains what a read needs.
+    """Whether an export is on disk, and whether its file contains what a read needs.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def decide(
     held : mapping of str to Held
         The state on disk of each export in the stored manifest; the keys are `Export.object`.
     held_freshness : Freshness or None
-        The run's `Manifest.freshness` at the last time when all exports on disk were up to date.
+        The run's `Manifest.freshness` when all exports on disk were last up to date.
     use_cache : bool
         False downloads every export again.
 

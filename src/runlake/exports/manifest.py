@@ -1,4 +1,4 @@
-"""The backend's manifest of a run: its list of exports and live steps at one moment."""
+"""The manifest of a run: the exports that the backend lists, and the steps in no export yet."""
 
 from __future__ import annotations
 
@@ -25,14 +25,16 @@ STATES_UNDER_WAY = frozenset({"running", "pending", "preempting"})
 
 
 class Freshness(NamedTuple):
-    """Facts that change whenever rows are added to a run; made by `freshness_of`.
+    """Three facts about a run, of which at least one changes when rows are added to the run.
 
-    If these facts are equal at two times, the run's history has not changed in between.
+    If all three are equal at two times, the run's history has not changed in between.
+    `freshness_of` builds this value from fields that a backend sends.
 
     Parameters
     ----------
     state, heartbeat_at : str or None
-        In the backend's form.
+        The run's state, such as "running", and the time of its last sign of life, as the backend
+        writes them.
     line_count : int or None
         Number of history lines that the backend has.
     """
@@ -49,7 +51,7 @@ class Export:
     Parameters
     ----------
     url : str
-        Absolute signed URL; never shown, never stored.
+        Absolute signed URL, which is never shown and never stored.
     object : str
         Name of the export, the same in every manifest: the URL's path. The signature is different
         in each manifest. The host may differ too, if the storage has several addresses.
@@ -71,7 +73,9 @@ class Export:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The exports and live steps of a run, and its state, as the backend listed them at one moment.
+    """The exports, live steps and state of a run, as the backend listed them at one moment.
+
+    A live step is the step of a row that is in no export yet.
 
     Parameters
     ----------
@@ -97,10 +101,10 @@ class Manifest:
         The backend's names for the types of each key's values: ``number``, ``string``, ``map`` and
         others; for media the ``_type`` of the media.
     unread_keys : tuple of str
-        Keys whose description does not follow the protocol.
+        Keys that the backend describes in a form that does not follow the protocol.
     is_searched : bool
-        True if rows that are neither exported nor listed were searched for; the rows found are in
-        ``live_steps``.
+        True if runlake has searched for rows that the backend neither exports nor lists. The steps
+        of the found rows are in ``live_steps``.
     """
 
     path: RunPath
@@ -117,7 +121,7 @@ class Manifest:
 
     @property
     def is_under_way(self) -> bool:
-        """True if the run has not ended, so it may get more rows."""
+        """True if the run has not ended and may get more rows."""
         return self.state in STATES_UNDER_WAY
 
     @property
@@ -129,7 +133,7 @@ class Manifest:
         return freshness_of(self.state, self.heartbeat_at, self.line_count)
 
     def first_unlisted(self, exported_to: Iterable[int | None]) -> int | None:
-        """Return the first step after all exported and listed steps, if the run has later steps.
+        """Return the first step after the last exported or listed step; None if the run ends there.
 
         W&B's list of live steps is sometimes incomplete. Then the steps up to `last_step` are live
         too, and only a read shows which of them have rows.
@@ -151,10 +155,11 @@ class Manifest:
 
 
 def freshness_of(state: object, heartbeat_at: object, line_count: object) -> Freshness:
-    """Build the freshness of a run from an answer of the backend, in a manifest or a list of runs.
+    """Return the `Freshness` of a run, built from fields in a response of the backend.
 
-    The values are only compared and stored, so any text is accepted. A count becomes None if it is
-    not an integer, is negative, or needs more than 64 bits.
+    The response may be a manifest or a list of runs. State and heartbeat are only compared and
+    stored, so any string is accepted. The line count becomes None if it is not an integer, is
+    negative, or needs more than 64 bits.
     """
     count = line_count if isinstance(line_count, int) else -1
     known = count if count in INT64 and count >= 0 else None
@@ -170,7 +175,7 @@ def _text(value: object) -> str | None:
 
 
 def fetch_manifest(client: Client, path: RunPath, *, is_silent: bool = False) -> Manifest:
-    """Request the backend's manifest of a run, in one request.
+    """Fetch the manifest of a run from the backend with one request.
 
     Parameters
     ----------
@@ -186,7 +191,7 @@ def fetch_manifest(client: Client, path: RunPath, *, is_silent: bool = False) ->
     RunNotFoundError
         If the run does not exist.
     ProtocolError
-        If the answer does not follow the protocol.
+        If the response does not follow the protocol.
     """
     run = query_run(client, documents.RUN_HISTORY_MANIFEST, path, liveKeys=[STEP])
     return parse_answer(client, path, run, is_silent=is_silent)
@@ -195,16 +200,16 @@ def fetch_manifest(client: Client, path: RunPath, *, is_silent: bool = False) ->
 def parse_answer(
     client: Client, path: RunPath, run: Mapping[str, Any], *, is_silent: bool = False
 ) -> Manifest:
-    """Return the manifest in an answer; for the arguments and errors see `fetch_manifest`.
+    """Parse the manifest of a run in a GraphQL response; for the errors see `fetch_manifest`.
 
     Parameters
     ----------
     client : Client
-        Client of the backend.
+        Client of the backend, which errors and warnings name.
     path : RunPath
         Path of the run.
     run : mapping
-        The fields of the run in the answer.
+        The fields of the run in the response.
     is_silent : bool
         Do not warn about keys whose description does not follow the protocol.
     """
@@ -234,7 +239,7 @@ def _warn_of_unread(client: Client, manifest: Manifest) -> None:
 
 
 def parse_manifest(path: RunPath, run: Mapping[str, Any]) -> Manifest:
-    """Parse the field ``run`` of a ``RunHistoryManifest`` answer.
+    """Parse the field ``run`` of the response to the query ``RunHistoryManifest``.
 
     Parameters
     ----------
@@ -246,7 +251,7 @@ def parse_manifest(path: RunPath, run: Mapping[str, Any]) -> Manifest:
     Returns
     -------
     Manifest
-        Without duplicate exports and live steps.
+        The manifest, in which each export and each live step occurs once.
     """
     history_keys = run.get("historyKeys") or {}
     parquet = run.get("parquetHistory") or {}
@@ -276,7 +281,11 @@ def parse_manifest(path: RunPath, run: Mapping[str, Any]) -> Manifest:
 
 
 def _may_have_history(run: Mapping[str, Any], last_step: float | None) -> bool:
-    """Return whether the run may have rows; an older backend may not send these fields."""
+    """Return whether the run may have rows.
+
+    An older backend may send neither ``historyKeys`` nor ``historyLineCount``. Then the run may
+    have rows.
+    """
     if last_step is not None:
         return last_step >= 0
     # A null in "historyKeys" means that the run has no history.
@@ -287,7 +296,7 @@ def _may_have_history(run: Mapping[str, Any], last_step: float | None) -> bool:
 def _kinds(
     keys: Mapping[str, Any],
 ) -> tuple[dict[str, int], dict[str, tuple[str, ...]], tuple[str, ...]]:
-    """Return the number of values per key, their types, and the keys with a malformed entry."""
+    """Return the value count and value types of each key, and the keys with malformed entries."""
     counts: dict[str, int] = {}
     types: dict[str, tuple[str, ...]] = {}
     unread = []
@@ -304,7 +313,7 @@ def _kinds(
 
 
 def _exports(urls: Sequence[str]) -> dict[str, Export]:
-    """Return the exports by `Export.object`.
+    """Build an `Export` for each URL; the keys of the result are `Export.object`.
 
     If URLs of several hosts have the same path, the `Export.object` begins with the host.
     """
@@ -322,7 +331,7 @@ def _exports(urls: Sequence[str]) -> dict[str, Export]:
 
 
 def _place(url: str) -> tuple[str, str]:
-    """Return host and path of a URL."""
+    """Return the host and the path of a URL."""
     if not isinstance(url, str):
         raise TypeError(f"the URL of an export is of type {type(url).__name__}")
     plain = PLAIN_URL.fullmatch(url)

@@ -1,4 +1,4 @@
-"""The manifests of many runs: each request returns the manifests of a page of runs."""
+"""Fetch the manifests of many runs, with one request per page of runs."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from runlake.exports.manifest import Manifest, fetch_manifest, parse_answer
 from runlake.values import STEP, RunPath
 
 RUNS_PER_PAGE = 50
-# How many answers are requested before their runs are read: enough to keep all downloads busy, and
-# few enough that their signed URLs do not expire.
+# How many pages of manifests are requested before their runs are read: enough to keep all downloads
+# busy, and few enough that the signed URLs in them do not expire.
 PAGES_AHEAD = 2
 
 # Clients whose backend does not answer about many runs at once.
@@ -31,16 +31,16 @@ _Answers = dict[RunPath, dict[str, Any]]
 
 
 class Manifests:
-    """The manifests of runs that are read one after the other, or in parallel.
+    """Fetches the manifests of runs before they are needed, with one request per page of runs.
 
     Parameters
     ----------
     client : Client
         Client of the backend.
     runs : sequence of RunPath
-        The runs, in the order in which they are read.
+        The runs, in the order in which the caller reads them.
     executor : Executor
-        Sends the requests.
+        Its threads send the requests.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Manifests:
         self._guard = threading.Lock()
 
     def fetch(self, client: Client, run: RunPath) -> Manifest:
-        """Return the manifest of a run, as `fetch_manifest` does; it may be some seconds old."""
+        """Return the manifest of a run, which may have been requested some seconds ago."""
         page = self._page_of[run]
         answer = None
         if client not in _refusing:
@@ -75,7 +75,7 @@ class Manifests:
         except Unreachable:
             raise
         except ProtocolError:
-            # One run's answer may be malformed.
+            # The manifest of one run may be malformed: request the manifest of each run alone.
             return {}
         except BackendError:
             # W&B answers this request about many runs, but not every backend does: from now on each
@@ -86,14 +86,14 @@ class Manifests:
 
 @contextmanager
 def manifests_of(client: Client, runs: Sequence[RunPath]) -> Iterator[Manifests]:
-    """Open the manifests of runs, which are requested together.
+    """Yield an object that fetches the manifests of runs, with one request per page of runs.
 
     Parameters
     ----------
     client : Client
         Client of the backend.
     runs : sequence of RunPath
-        The runs, in the order in which they are read.
+        The runs, in the order in which the caller reads them.
 
     Yields
     ------
@@ -109,7 +109,7 @@ def manifests_of(client: Client, runs: Sequence[RunPath]) -> Iterator[Manifests]
 
 
 def _pages(runs: Sequence[RunPath]) -> Iterator[Sequence[RunPath]]:
-    """Yield pages of runs, each of one project."""
+    """Yield pages of runs; all runs of a page are in the same project."""
     for _, alike in groupby(dict.fromkeys(runs), lambda run: (run.entity, run.project)):
         members = list(alike)
         for start in range(0, len(members), RUNS_PER_PAGE):

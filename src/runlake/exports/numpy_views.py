@@ -13,7 +13,7 @@ import pyarrow as pa
 
 
 def numbers_of(array: pa.Array) -> np.ndarray[Any, Any]:
-    """Return integers or floats as a view; the value at a null is arbitrary."""
+    """Return a numpy view of an array of integers or floats; values at nulls are arbitrary."""
     dtype = np.dtype(array.type.to_pandas_dtype())
     if len(array) == 0:
         return np.empty(0, dtype)
@@ -22,12 +22,12 @@ def numbers_of(array: pa.Array) -> np.ndarray[Any, Any]:
 
 
 def booleans_of(array: pa.Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Return booleans as a copy; the value at a null is arbitrary."""
+    """Return a numpy copy of an array of booleans; values at nulls are arbitrary."""
     return _bits(array.buffers()[1], array.offset, len(array))
 
 
 def validity_of(array: pa.Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Return True for each cell that is not null."""
+    """Return a numpy array that is False at each null of an Arrow array, and True elsewhere."""
     n_nulls = array.null_count
     if n_nulls in (0, len(array)):
         return np.full(len(array), n_nulls == 0)

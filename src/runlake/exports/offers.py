@@ -1,4 +1,4 @@
-"""The current URLs of a run's exports: signed URLs expire while files are read."""
+"""The exports of a run with current URLs: signed URLs expire, and are then renewed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Offers:
     client : Client
         Client of the backend.
     manifest : Manifest
-        The backend's last manifest.
+        The last manifest that the backend sent.
     """
 
     def __init__(self, client: Client, manifest: Manifest) -> None:
@@ -37,12 +37,12 @@ class Offers:
 
     @property
     def n_rows_each(self) -> float | None:
-        """Mean number of rows of an export, or a somewhat higher number; None if unknown."""
+        """Mean number of rows per export, perhaps somewhat overestimated; None if unknown."""
         n_rows, exports = self._manifest.line_count, self.exports
         return None if n_rows is None or not exports else n_rows / len(exports)
 
     def renew(self, refused: Export) -> Export | None:
-        """Return an export with a new URL, after its URL was refused.
+        """Return an export with a new URL, after the storage host refused the old URL.
 
         A new manifest is requested, unless another thread has requested one since the URL was
         issued.

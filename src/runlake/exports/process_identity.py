@@ -17,12 +17,13 @@ START_FIELD = 19  # "starttime", counted from the field after the command's name
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """The scope of process ids: a host, its process namespace, and its current boot.
+    """The scope of process ids: one boot of a host, and one process namespace on it.
 
     Parameters
     ----------
     host, boot : str
-        Digests of 8 characters; ``boot`` is `UNKNOWN_BOOT` if the system has no boot id.
+        Digests of 8 characters: ``host`` of the host name and the process namespace, ``boot`` of
+        the boot id. ``boot`` is `UNKNOWN_BOOT` if the system has no boot id.
     """
 
     host: str
@@ -50,7 +51,7 @@ class Process:
 
     @classmethod
     def current(cls) -> Process:
-        """Return this process."""
+        """Return the process that runs this code."""
         return cls(this_machine(), os.getpid(), _start(os.getpid()))
 
     def is_gone(self) -> bool:
@@ -71,7 +72,8 @@ class Process:
         except ProcessLookupError:
             return True
         except (OSError, OverflowError):
-            # The process exists, but belongs to another user.
+            # The process exists, but belongs to another user; or the id, which may be from a file
+            # name, is not a possible one.
             return False
         # The system gives the id of a process that has ended to a new one.
         started = _start(self.pid)
@@ -84,7 +86,7 @@ def this_machine() -> Machine:
 
 
 def current_boot() -> str | None:
-    """Return the id of the machine's current boot; None if the system has none.
+    """Return the id of the machine's current boot; None if the system has no boot ids.
 
     If the machine crashes before a file's bytes reach the disk, the file is damaged. A flush
     prevents this damage, but takes longer than a fast download. So files are written without a

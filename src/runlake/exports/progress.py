@@ -13,20 +13,20 @@ from runlake.values.counted import counted
 
 
 class Progress(Protocol):
-    """Shows how far some work has got; its methods are never called concurrently."""
+    """Shows the progress of some work to a person; its methods are never called concurrently."""
 
     def start(self, what: str, total: int | None, unit: str) -> None:
-        """Begin; ``total`` is None while the amount of work is unknown."""
+        """Begin to show work of ``total`` units, or of an unknown amount if ``total`` is None."""
 
     def advance(self, n_done: int) -> None:
-        """Count finished units; a negative number takes units back that have to be done again."""
+        """Add finished units; a negative number subtracts units that have to be done again."""
 
     def finish(self) -> None:
-        """End, after success and after failure."""
+        """Stop showing the work, which has succeeded or failed."""
 
 
 class Silence:
-    """A progress that shows nothing."""
+    """A `Progress` that shows nothing."""
 
     def start(self, what: str, total: int | None, unit: str) -> None:
         """Show nothing."""
@@ -39,12 +39,12 @@ class Silence:
 
 
 class Count:
-    """Counts finished units of some work, in all its threads.
+    """Counts the finished units of work that is done by several threads.
 
     Parameters
     ----------
     progress : Progress or None
-        Shows the work; None shows nothing.
+        Shows the count; None shows nothing.
     """
 
     def __init__(self, progress: Progress | None) -> None:
@@ -53,7 +53,7 @@ class Count:
 
     @contextmanager
     def shown(self, what: str, total: int | None, unit: str) -> Iterator[Count]:
-        """While the context is open, show the progress of the work."""
+        """Show the progress of the work while the context is open."""
         self._progress.start(what, total, unit)
         try:
             yield self
@@ -61,13 +61,13 @@ class Count:
             self._progress.finish()
 
     def add(self, n_done: int = 1) -> None:
-        """Count finished units."""
+        """Add finished units to the count."""
         with self._guard:
             self._progress.advance(n_done)
 
 
 class FileCount:
-    """Counts the bytes of files: of downloaded files as they arrive, of files on disk at once.
+    """Counts the bytes of files: piece by piece while a file arrives, at once for a file on disk.
 
     Parameters
     ----------
@@ -81,19 +81,23 @@ class FileCount:
 
     @contextmanager
     def file(self, n_bytes: int | None) -> Iterator[None]:
-        """Count a file that this thread downloads, or finds on disk, while the context is open."""
+        """Count a file that this thread downloads, or finds on disk, while the context is open.
+
+        When the context ends, the file counts as ``n_bytes`` bytes (0 for None), however many of
+        them have arrived.
+        """
         self._of_thread.arrived = 0
         yield
         self._counted.add((n_bytes or 0) - self._of_thread.arrived)
 
     def add(self, n_bytes: int) -> None:
-        """Count bytes that arrived for this thread's file."""
+        """Count bytes that have arrived for this thread's file."""
         self._of_thread.arrived = getattr(self._of_thread, "arrived", 0) + n_bytes
         self._counted.add(n_bytes)
 
 
 class Traffic:
-    """Counts the bytes that arrive for one pull, in all its threads.
+    """Counts the bytes that arrive for one pull in all of its threads.
 
     Parameters
     ----------
@@ -116,19 +120,19 @@ class Traffic:
             yield
 
     def count(self, n_bytes: int) -> None:
-        """Count bytes that arrived."""
+        """Count bytes that have arrived."""
         with self._guard:
             self.n_bytes += n_bytes
         self._shown.add(n_bytes)
 
 
 class ExportTraffic:
-    """Counts the bytes of one export that arrive, in all threads that download the export.
+    """Counts the bytes that arrive for one export, in all threads that download the export.
 
     Parameters
     ----------
     traffic : Traffic
-        Counts the bytes too, and cancels the download.
+        Counts the bytes of the whole pull; its ``stop`` cancels the download.
     """
 
     def __init__(self, traffic: Traffic) -> None:
@@ -137,7 +141,7 @@ class ExportTraffic:
         self._traffic = traffic
 
     def body(self, reply: Reply) -> Iterator[bytes]:
-        """Yield the body of an answer as it arrives, and count it."""
+        """Yield the body of an HTTP response in pieces as it arrives, and count its bytes."""
         for content in reply.iter_raw():
             self.n_bytes += len(content)
             self._traffic.count(len(content))

@@ -1,4 +1,4 @@
-"""Byte-range arithmetic, without I/O: join, subtract, split, parse ``Content-Range``."""
+"""Join, subtract and split byte ranges, and parse ``Content-Range`` headers; without I/O."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ByteRange:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A written range, ``start`` inclusive to ``stop`` exclusive, with the CRC32C of its bytes."""
+    """A range of bytes on disk, ``start`` inclusive and ``stop`` exclusive, with their CRC32C."""
 
     start: int
     stop: int
@@ -143,8 +143,8 @@ def parse_content_range(text: str | None) -> tuple[ByteRange, int] | None:
     Returns
     -------
     tuple of ByteRange and int, or None
-        The range of the answer's body, and the length of the whole object; None if the header lacks
-        one of the two.
+        The range of the response's body, and the length of the whole object; None if the header
+        lacks one of the two.
 
     Examples
     --------

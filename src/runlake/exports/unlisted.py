@@ -21,7 +21,7 @@ MAX_GAPS = 16
 
 
 class Gap(NamedTuple):
-    """Steps from ``start``, inclusive, to ``stop``, exclusive."""
+    """A range of steps, ``start`` inclusive and ``stop`` exclusive, that may have unlisted rows."""
 
     start: int
     stop: int
@@ -80,7 +80,7 @@ def find_gaps(manifest: Manifest, exports: Sequence[ExportFacts]) -> tuple[Gap, 
 
 
 def _parts(live_steps: Sequence[int], gap: Gap) -> Iterator[Gap]:
-    """Yield the parts of a gap before the first and after the last live step in it."""
+    """Yield the parts of a gap that lie before its first and after its last live step."""
     low, high = (bisect_left(live_steps, step) for step in (gap.start, gap.stop))
     parts = [gap]
     if low < high:
@@ -91,7 +91,7 @@ def _parts(live_steps: Sequence[int], gap: Gap) -> Iterator[Gap]:
 def fetch_unlisted_steps(
     client: Client, run: RunPath, gaps: Sequence[Gap], n_lines: int
 ) -> set[int]:
-    """Fetch the steps that have rows in some gaps.
+    """Request the rows in gaps from the backend, and return the steps of the rows that it sends.
 
     Parameters
     ----------

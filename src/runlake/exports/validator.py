@@ -1,4 +1,4 @@
-"""The version of an object, and its digests, from a storage host's headers."""
+"""Parse the version and the digests of a stored object in a storage host's headers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Validator:
-    """Headers that distinguish versions of an object (RFC 9110, section 8.8), and its digests.
+    """The version of a stored object (RFC 9110, section 8.8), and digests that its host promised.
 
     Parameters
     ----------
@@ -43,8 +43,8 @@ class Validator:
     crc32c : int or None
         Promised CRC32C of the whole object; `CONTRADICTORY_CRC32C` if the host sends two.
     is_date_strong : bool
-        True if the answer's ``Date`` is at least a second after ``Last-Modified``, so that no other
-        version can have the same date (RFC 9110, section 8.8.2.2).
+        True if the response's ``Date`` is at least a second after ``Last-Modified``, so that no
+        other version can have the same date (RFC 9110, section 8.8.2.2).
     """
 
     etag: str | None = None
@@ -55,15 +55,15 @@ class Validator:
 
     @classmethod
     def from_headers(cls, headers: Mapping[str, str], status: int = 200) -> Validator:
-        """Parse the headers of an answer.
+        """Build a validator from the headers of an HTTP response.
 
         Parameters
         ----------
         headers : mapping
             Headers with case-insensitive names.
         status : int
-            HTTP status. ``Content-MD5`` of a partial answer (206) is the digest of that part, so it
-            is used only if the part is the whole object.
+            HTTP status. ``Content-MD5`` of a partial response (206) is the digest of that part, so
+            this header is used only if the part is the whole object.
         """
         return cls(
             headers.get("etag"),
@@ -86,7 +86,7 @@ class Validator:
         return self.md5 is not None or self.crc32c is not None
 
     def with_promises_of(self, other: Validator) -> Validator:
-        """Return this version with additional digests, which another answer promised."""
+        """Return this validator with the additional digests that another response promised."""
         md5 = {one for one in (self.md5, other.md5) if one is not None}
         crc32c = {one for one in (self.crc32c, other.crc32c) if one is not None}
         return replace(
@@ -96,34 +96,34 @@ class Validator:
         )
 
     def without_promises(self) -> Validator:
-        """Return this version without digests, for a body that was compressed in transfer."""
+        """Return this validator without digests, for a body that was compressed in transfer."""
         return replace(self, md5=None, crc32c=None)
 
     def conditions(self) -> dict[str, str]:
-        """Return the headers with which a host sends the object only if it has changed."""
+        """Return request headers that make a host send the object only if it has changed."""
         if self.etag:
             return {"If-None-Match": self.etag}
         return {"If-Modified-Since": self.last_modified} if self.last_modified else {}
 
     def is_same(self, other: Validator) -> bool:
-        """Return whether two answers certainly describe the same version of the object."""
+        """Return whether this and another validator certainly identify the same version."""
         return self.condition is not None and self.condition == other.condition
 
 
 def is_whole(headers: Mapping[str, str]) -> bool:
-    """Return whether the range of a partial answer (206) is the whole object."""
+    """Return whether the range of a partial response (206) is the whole object."""
     span = parse_content_range(headers.get("content-range"))
     return span is not None and span[0].n_bytes == span[1]
 
 
 def _promised_md5(headers: Mapping[str, str], *, is_partial: bool) -> str | None:
-    """Find an MD5 in the headers of S3, Google Cloud Storage, Azure or RFC 1864.
+    """Return the MD5 in the headers of S3, Google Cloud Storage, Azure or RFC 1864, in hex.
 
     S3's ETag is an MD5, unless the object is encrypted with a customer's key or a KMS key. Then the
     ETag only looks like an MD5.
     """
     encoded = [*_google(headers, "md5"), *_listed(headers, "x-ms-blob-content-md5")]
-    # The Content-MD5 of a partial answer is that of the part.
+    # The Content-MD5 of a partial response is that of the part.
     if not is_partial:
         encoded += _listed(headers, "content-md5")
     promised = {digest.hex() for one in encoded if (digest := _decoded(one, MD5_BYTES))}
@@ -142,7 +142,7 @@ def _promised_crc32c(headers: Mapping[str, str]) -> int | None:
 
 
 def _google(headers: Mapping[str, str], kind: str) -> Iterator[str]:
-    """Yield the digests in ``x-goog-hash`` that are of the given kind, such as ``md5``."""
+    """Yield the encoded digests of one kind, such as ``md5``, in the header ``x-goog-hash``."""
     for one in _listed(headers, "x-goog-hash"):
         name, _, encoded = one.partition("=")
         if name.strip().lower() == kind:
@@ -161,7 +161,7 @@ def _only(promised: set[T], contradictory: T) -> T | None:
 
 
 def _decoded(encoded: str, n_bytes: int) -> bytes | None:
-    """Return a decoded digest; None if malformed."""
+    """Decode a digest of ``n_bytes`` bytes from base64; return None if it is malformed."""
     try:
         content = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):

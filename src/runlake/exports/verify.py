@@ -38,7 +38,7 @@ class Verified:
     n_bytes : int
         Length of the file.
     facts : ExportFacts
-        Facts for planning.
+        Row groups, steps and columns, with which reads are planned.
     crc32c : int
         Checksum of the whole file.
     """
@@ -50,7 +50,7 @@ class Verified:
 
 
 class Digest:
-    """Counts and hashes bytes while they arrive, to compare them with a host's promises.
+    """Counts and hashes bytes while they arrive, to compare them with a host's digests.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ class Digest:
 
     @classmethod
     def for_promise(cls, validator: Validator, n_bytes: int | None = None) -> Digest:
-        """Return an empty digest that computes what a check of a host's promises needs.
+        """Return an empty digest, which computes an MD5 only if a check of the promises needs one.
 
         Parameters
         ----------
@@ -78,11 +78,11 @@ class Digest:
 
     @property
     def has_md5(self) -> bool:
-        """True if MD5 is computed too."""
+        """True if an MD5 is computed in addition to the CRC32C."""
         return self._md5 is not None
 
     def update(self, chunk: bytes) -> None:
-        """Count and hash a piece."""
+        """Count and hash the next piece of the content."""
         self.n_bytes += len(chunk)
         self.crc32c = google_crc32c.extend(self.crc32c, chunk)
         if self._md5 is not None:
@@ -96,7 +96,7 @@ class Digest:
             left = None if left is None else left - len(chunk)
 
     def disagreement(self, validator: Validator) -> str | None:
-        """Return the name of a promised digest that is wrong, else None."""
+        """Return the name of a promised digest that differs from the computed one; else None."""
         if validator.crc32c not in {None, self.crc32c}:
             return "CRC32C"
         if self._md5 is not None and validator.md5 not in {None, self._md5.hexdigest()}:

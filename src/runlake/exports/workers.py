@@ -22,7 +22,7 @@ def run_tasks(
     stop: Stop,
     meanwhile: Callable[[], None] | None = None,
 ) -> None:
-    """Run all tasks; the first failure, or an interrupt, cancels the others.
+    """Run tasks on threads; the first failure, or an interrupt, cancels the remaining tasks.
 
     Parameters
     ----------

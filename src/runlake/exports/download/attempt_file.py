@@ -58,7 +58,7 @@ class AttemptVersion:
 
     @classmethod
     def of(cls, validator: Validator, n_bytes: int | None) -> AttemptVersion | None:
-        """Return the version in a host's answer; None if a download of it could not be resumed."""
+        """Return the version in a host's response; None if its download could not be resumed."""
         if validator.condition is None or n_bytes is None:
             return None
         return cls(validator.condition, n_bytes, validator.promises_digest)
@@ -66,7 +66,7 @@ class AttemptVersion:
 
 @dataclass(frozen=True, slots=True)
 class AttemptName:
-    """The parts of an attempt file's name.
+    """The facts that an attempt file's name states.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ class AttemptName:
 
     @classmethod
     def parse(cls, name: str) -> AttemptName | None:
-        """Parse a file name; None if it is not the name of an attempt file."""
+        """Parse a file name; return None if it is not the name of an attempt file."""
         found = re.fullmatch(ATTEMPT_NAME, name)
         if found is None:
             return None
@@ -100,7 +100,7 @@ class AttemptName:
 
 
 class AttemptFile:
-    """A file that only one attempt writes; deleted when its context ends.
+    """The file that one attempt writes; a context manager that deletes the file at its end.
 
     The file is not deleted if it was published (renamed), or left for a later attempt.
 
@@ -154,19 +154,19 @@ class AttemptFile:
         return self._file
 
     def write(self, content: bytes, *, is_durable: bool) -> None:
-        """Create the file with its whole content."""
+        """Create the file, and write its whole content; flush it to disk if ``is_durable``."""
         with self.open() as file:
             write_all(file, content)
             if is_durable:
                 os.fsync(file.fileno())
 
     def publish(self, path: Path) -> None:
-        """Give the closed file its final name, so that it is not deleted."""
+        """Rename the closed file to ``path``, its final name, so that it is not deleted."""
         os.replace(self._path, path)  # noqa: PTH105 - faster
         self._is_left = True
 
     def restart(self, version: AttemptVersion | None) -> FileIO:
-        """Empty the file, or create it if missing, to write the bytes of a version into it."""
+        """Empty or create the file, name it after ``version``, and return it open for writing."""
         # Empty the file before it is renamed: its name must never claim another version's bytes.
         file = self._file or self.open()
         # Truncate only if there is something to truncate: ext4 flushes a truncated file when it is
@@ -178,7 +178,7 @@ class AttemptFile:
         return file
 
     def open_sparse(self, n_bytes: int, end: bytes) -> FileIO:
-        """Create a sparse file of the object's full length, and write its last bytes."""
+        """Create a sparse file of ``n_bytes`` bytes that ends with ``end``, and return it open."""
         file = self.open()
         try:
             # The full length at once: column chunks are then written at the offsets that they have
@@ -192,7 +192,7 @@ class AttemptFile:
         return file
 
     def carry(self, version: AttemptVersion | None) -> None:
-        """Rename the file, so that its name contains the version of its bytes, or no version."""
+        """Rename the file, so that its name states the version of its bytes (None: no version)."""
         suffix = ""
         if version is not None:
             condition = version.condition.encode("latin-1", "replace")
@@ -231,7 +231,7 @@ def write_all(file: FileIO, content: bytes) -> None:
 
 
 def is_under_way(path: Path) -> bool:
-    """Return whether this process is writing an attempt file now."""
+    """Return whether this process is now writing the attempt file at a path."""
     return ".".join(path.name.split(".", 2)[:2]) in _under_way
 
 

@@ -1,4 +1,4 @@
-"""Exceptions for wrong answers of storage hosts; `storage_host` converts them to errors."""
+"""Exceptions for wrong responses of storage hosts, which `storage_host` converts to errors."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from runlake.backend.http.reply import Reply
 
 
 class Failure(Exception):
-    """An answer does not contain the requested bytes; the message says why."""
+    """A response does not contain the requested bytes; the message says why."""
 
 
 class Incomplete(Failure):
@@ -27,7 +27,7 @@ class Refused(Failure):
     Parameters
     ----------
     reply : Reply
-        The host's answer.
+        The host's response, whose status and ``Retry-After`` header are kept.
     """
 
     def __init__(self, reply: Reply) -> None:

@@ -20,8 +20,8 @@ from runlake.exports.validator import Validator
 class SparseTarget:
     """A sparse file into which threads write ranges of one version of an object.
 
-    A context manager: after its end, every further write is refused, also if a thread is still
-    running and tries to write.
+    This is a context manager. After its end, every further write is refused, even if a thread is
+    still running and tries to write.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class SparseTarget:
 
     @property
     def condition(self) -> str:
-        """Value for ``If-Range``."""
+        """Value for the header ``If-Range``; empty if the version has none."""
         return self._validator.condition or ""
 
     def __enter__(self) -> Self:
@@ -56,7 +56,11 @@ class SparseTarget:
             self._is_open = False
 
     def check(self, reply: Reply, asked: ByteRange) -> int:
-        """Check that an answer has the requested range and version; return the range's end."""
+        """Check that a response has the requested version and range; return the range's end.
+
+        The returned end is exclusive; it is lower than requested if the host sends only a part.
+        `Replaced` or `Refused` is raised for a wrong response.
+        """
         # With If-Range, 200 is the whole of another version; 416 is a shorter version.
         if reply.status in {OK, PRECONDITION_FAILED, UNSATISFIABLE}:
             raise Replaced
@@ -87,7 +91,7 @@ class SparseTarget:
 
 
 class RangeDownload:
-    """The download of one range, over all its tries.
+    """The download of one byte range, with all its requests.
 
     Parameters
     ----------
@@ -120,10 +124,12 @@ class RangeDownload:
         return {"Range": self._left.header(), "If-Range": self._target.condition}
 
     def take(self, reply: Reply, body: Iterator[bytes]) -> None:
-        """Write the body of an answer to the file."""
+        """Write the body of a response to the file, and raise a `Failure` if bytes are missing."""
         stop = self._target.check(reply, self._left)
         for came in body:
             start = self._left.start
+            # Other ranges, perhaps written already, follow the stated one. A host that sends more
+            # bytes than it stated must not overwrite them.
             content = came[: stop - start]
             self._target.write(start, content)
             self._crc32c = google_crc32c.extend(self._crc32c, content)

@@ -1,7 +1,7 @@
-"""Verify, in memory, the answer to a request for a small export whose body arrived whole.
+"""Verify in memory a small export, whose whole body arrived in one HTTP response.
 
-Nearly all bodies of small exports arrive whole. For these, the other steps of `StorageHost`
-(retries, resuming, encodings, expired URLs) would take as long as the checks.
+Nearly all small exports arrive in this way. For them, the other steps of `StorageHost` (retries,
+resuming, encodings, expired URLs) would take as long as the checks.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from runlake.exports.verify import NotAsPromised, Verified, verify_export
 
 
 def verify_answer(headers: Mapping[str, str], body: bytes) -> Verified | None:
-    """Verify an answer with the status 200.
+    """Verify that the body of a response with the status 200 is the promised export.
 
     Parameters
     ----------
     headers : mapping
-        Headers of the answer; names are in lower case.
+        Headers of the response; names are in lower case.
     body : bytes
         The whole body.
 
     Returns
     -------
     Verified or None
-        None for an answer that `StorageHost.whole` has to process: one that is encoded, announces
-        no length, or is not the promised export.
+        None if the body is encoded, if its length is not announced, or if it is not the promised
+        export. Then `StorageHost.whole` has to process the response.
     """
     is_plain = find_encoding(body, headers.get("content-encoding")) is None
     if not is_plain or headers.get("content-length") != str(len(body)):

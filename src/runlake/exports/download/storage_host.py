@@ -44,7 +44,10 @@ class Download(Protocol):
 
     @property
     def n_bytes(self) -> int:
-        """Number of usable bytes that arrived; a failure after new bytes uses up no retry."""
+        """Number of usable bytes that have arrived in all requests.
+
+        A failed request uses up no retry if this number has grown by `PROGRESS_BYTES`.
+        """
 
     @property
     def is_complete(self) -> bool:
@@ -54,11 +57,11 @@ class Download(Protocol):
         """Return the headers of the next request."""
 
     def take(self, reply: Reply, body: Iterator[bytes]) -> None:
-        """Read an answer, or raise a `Failure`."""
+        """Read a response, and raise a `Failure` if it does not contain the requested bytes."""
 
 
 class StorageHost:
-    """The storage host of one export, for all threads that download this export.
+    """Downloads one export from its storage host; several threads may use it together.
 
     Parameters
     ----------
@@ -106,8 +109,8 @@ class StorageHost:
         Parameters
         ----------
         attempt : AttemptFile
-            A new file for this call; complete on success. After a failure, the file is left for a
-            later attempt if the download can be resumed, else deleted.
+            A new file for this call, which is complete after success. After a failure, the file is
+            left for a later attempt if the download can be resumed, else deleted.
         held : Validator, optional
             The version on disk.
         earlier : sequence of Path
@@ -166,7 +169,7 @@ class StorageHost:
         total: int | None,
         descriptor: int,
     ) -> list[Piece]:
-        """Download ranges of one version into a file, several at once.
+        """Download ranges of one version of the export into a file, several ranges at once.
 
         Parameters
         ----------
@@ -222,10 +225,11 @@ class StorageHost:
                 continue
 
     def _try(self, download: Download, reached: int, stop: Stop) -> None:
-        """Send one request; raise `_Again` after a failure that does not count as a retry."""
+        """Send one request; raise `_Again` if it fails, and the failure uses up no retry."""
         try:
             self._request(download, stop)
         except Transient as transient:
+            # Cancelling shuts the socket down, which looks like a broken connection: do not retry.
             stop.check()
             # The deadline is measured from the last progress, so that a slow download may take
             # hours.
@@ -239,7 +243,7 @@ class StorageHost:
     def _request(self, download: Download, stop: Stop) -> None:
         offer = self._offer
         what = f"export {self._name} of '{self._offers.run}'"
-        # An answer that was begun elsewhere is used once; a repetition sends its own request.
+        # A response that was begun elsewhere is used once; a repetition sends its own request.
         begun, self._begun = self._begun, None
         with self._client.open(
             offer.url, download.headers(), stop, what=what, begun=begun
@@ -346,4 +350,4 @@ class _Expired(Exception):
 
 
 class _Again(Exception):
-    """A failed try that does not use up a retry: bytes arrived, or `_n_corrupt` counts it."""
+    """A try failed and uses up no retry: bytes arrived, or damage is counted separately."""

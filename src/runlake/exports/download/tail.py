@@ -67,10 +67,10 @@ class TailDownload:
 
     The range is requested as a suffix (``bytes=-N``). Some hosts do not support suffixes. If a host
     answers 400 or 501, sends another range, or sends nothing, two further requests are sent. The
-    first is for the first byte: its answer states the length of the object. The second is for the
+    first is for the first byte: its response states the length of the object. The second is for the
     range. If the host answers 416, or 200 with a longer object, this object's tail is not
     downloaded. For other objects of this host, the first byte is requested without trying a suffix.
-    What the host supports is remembered for the life of the client.
+    The kinds of ranges that a host supports are remembered for the life of the client.
 
     Parameters
     ----------
@@ -79,7 +79,8 @@ class TailDownload:
     total : int or None
         Length of the object, if known.
     client : Client
-        The kinds of ranges that its storage hosts support are remembered while the client exists.
+        Client of the backend. The kinds of ranges that its storage hosts support are remembered
+        while the client exists.
     host : str
         The storage host.
     """
@@ -96,7 +97,7 @@ class TailDownload:
         self.is_complete = total is None and not self._support.has_ranges
 
     def headers(self) -> dict[str, str]:
-        """Return the header of the range to request next."""
+        """Return the ``Range`` header of the next request."""
         if self._total is not None:
             return {"Range": self._range(self._total).header()}
         if self._n_tries == MAX_RANGE_TRIES:
@@ -107,7 +108,7 @@ class TailDownload:
         return {"Range": f"bytes=-{self._n_wanted}" if self._is_suffix else "bytes=0-0"}
 
     def take(self, reply: Reply, body: Iterator[bytes]) -> None:
-        """Read an answer: the tail, or what is needed to request the tail again.
+        """Read a response: the tail, or the facts that are needed to request the tail again.
 
         Raises
         ------
@@ -158,10 +159,11 @@ class TailDownload:
         self.is_complete = True
 
     def _give_up(self) -> None:
-        """Request the length next, instead of a suffix; fail if no suffix was requested.
+        """Let the next request ask for the object's length, instead of a suffix range.
 
-        This is also done after `MAX_RANGE_TRIES` failures, because a host may close the connection
-        on a kind of range that it does not support.
+        Raise `UnknownRange` if the length was requested already. This method is also called after
+        `MAX_RANGE_TRIES` failures, because a host may close the connection on a kind of range that
+        it does not support.
         """
         if not self._is_suffix:
             raise UnknownRange
@@ -182,7 +184,7 @@ def _support(client: Client, host: str) -> RangeSupport:
 
 
 def _span(reply: Reply) -> tuple[ByteRange, int] | None:
-    """Return an answer's range and the object's length; None if its version is not usable."""
+    """Return the range in a response and the object's length; None if one is missing."""
     if reply.status in {OK, UNSATISFIABLE}:
         return None
     if reply.status in UNKNOWN_RANGE:

@@ -44,7 +44,9 @@ REPLAYED = PLAIN | {
 
 
 class WholeDownload:
-    """A download into an attempt file that grows from try to try; a context manager.
+    """The download of a whole export into an attempt file, which grows from try to try.
+
+    This is a context manager.
 
     Parameters
     ----------
@@ -106,11 +108,11 @@ class WholeDownload:
 
     @property
     def n_bytes(self) -> int:
-        """Bytes in the file, from the first byte on without a gap."""
+        """Number of bytes that have arrived in the file, which has no gaps."""
         return self._digest.n_bytes
 
     def _adopt(self) -> None:
-        """Copy the bytes of the longest earlier attempt."""
+        """Copy the bytes of the longest earlier attempt into the file of this attempt."""
         best = max(self._earlier, key=_size, default=None)
         name = AttemptName.parse(best.name) if best else None
         if best is None or name is None or name.version is None:
@@ -128,8 +130,8 @@ class WholeDownload:
                 _copy(earlier, file, n_bytes)
         except FileNotFoundError:
             return
-        # The host's digest is not known before its answer, so an MD5 is computed if the first
-        # answer promised any digest.
+        # The host's digest is not known before its response, so an MD5 is computed if the first
+        # response promised any digest.
         self._digest = Digest(with_md5=name.version.promises_digest)
         file.seek(0)
         self._digest.read(file, n_bytes)
@@ -146,20 +148,20 @@ class WholeDownload:
         return {**held, **self._continuation()}
 
     def take(self, reply: Reply, body: Iterator[bytes]) -> None:
-        """Write an answer to the file, and verify the file once it is complete.
+        """Write the body of a response to the file, and verify the file once it is complete.
 
         Parameters
         ----------
         reply : Reply
-            The answer.
+            The response, whose status and headers are read.
         body : iterator of bytes
-            Its body.
+            The pieces of the response's body.
 
         Raises
         ------
         Failure
-            If the answer does not contain the requested bytes. Bytes that arrived in order are used
-            later.
+            If the response does not contain the requested bytes. Bytes that arrived in order are
+            used later.
         """
         if reply.status != NOT_MODIFIED or self._held is None:
             self.verified = self._verified(self._receive(reply, body))
@@ -187,7 +189,7 @@ class WholeDownload:
         is_unasked = not self._continuation() and is_whole(reply.headers)
         if reply.status == PARTIAL and not is_unasked:
             total = self._continued(reply, validator)
-            # This answer need not repeat the digests of the first one, which are still compared.
+            # This response need not repeat the digests of the first one, which are still compared.
             validator = validator.with_promises_of(self._promise)
             if self._version is not None and self._version.promises_digest:
                 self._check_promised(validator)
@@ -238,7 +240,7 @@ class WholeDownload:
 
     @contextmanager
     def _flushing(self) -> Iterator[None]:
-        """Flush the file to disk on another thread while the block runs, and wait at its end."""
+        """Flush the file to disk on another thread while the context is open; wait at its end."""
         file = self._open()
         with ThreadPoolExecutor(1, thread_name_prefix="runlake-flush") as executor:
             # In another thread, so that the check of the file does not wait for the disk.
@@ -268,7 +270,7 @@ class WholeDownload:
         self._digest = Digest.for_promise(self._promise, n_bytes)
 
     def _continued(self, reply: Reply, validator: Validator) -> int:
-        """Check that an answer continues at the file's end; return the whole object's length."""
+        """Check that a response continues at the file's end; return the whole object's length."""
         span = parse_content_range(reply.headers.get("content-range"))
         version = self._version
         is_fitting = (
@@ -293,7 +295,7 @@ class WholeDownload:
             self._digest.update(piece)
 
     def _check_promised(self, validator: Validator) -> None:
-        """Start again if the host no longer sends the digest that it promised at first."""
+        """Empty the file and raise `Incomplete` if the host no longer promises a digest."""
         if not validator.promises_digest:
             self._restart(None)
             raise Incomplete("the digest promised with its first bytes was not sent again")
@@ -304,14 +306,14 @@ class WholeDownload:
 
 
 class Body:
-    """A body whose first bytes can be inspected before it is read."""
+    """The body of a response, whose first bytes can be inspected before the body is read."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces
         self._first = b""
 
     def begin(self) -> bytes:
-        """Return the first bytes, `MAGIC_BYTES` or more unless the body is shorter."""
+        """Return the first bytes: at least `MAGIC_BYTES`, or the whole body if it is shorter."""
         while len(self._first) < MAGIC_BYTES and (piece := next(self._pieces, b"")):
             self._first += piece
         return self._first
@@ -324,10 +326,10 @@ class Body:
 
 
 def find_encoding(first: bytes, header: str | None) -> str | None:
-    """Return how a body is encoded: its first bytes decide, else the header.
+    """Return the encoding of a body, from its first bytes or else from the header.
 
-    The header is not reliable: a storage host repeats the ``Content-Encoding`` that it received
-    with the upload, without checking it.
+    None means that the body is not encoded. The header is not reliable: a storage host repeats the
+    ``Content-Encoding`` that it received with the upload, without checking it.
 
     Examples
     --------

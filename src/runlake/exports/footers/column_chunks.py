@@ -1,4 +1,4 @@
-"""Find the column chunks that a question (keys and steps to read) needs, and their ranges."""
+"""Find the column chunks that a read of some keys and steps needs, and their byte ranges."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from runlake.exports.footers.stored_types import StoredType
 from runlake.exports.ranges import ByteRange
 from runlake.values import STEP, Question, StepRange
 
-Chunks = Mapping[str, tuple[int, ...]]  # row groups by column
+Chunks = Mapping[str, tuple[int, ...]]  # for each column, indices of row groups
 
 
 def chunk_ranges(
@@ -21,7 +21,7 @@ def chunk_ranges(
     schema: pa.Schema,
     wanted: Chunks,
 ) -> list[ByteRange]:
-    """Return the byte ranges of column chunks.
+    """Return the byte range of each wanted column chunk.
 
     Parameters
     ----------
@@ -30,7 +30,8 @@ def chunk_ranges(
     schema : pyarrow.Schema
         Schema of the same file.
     wanted : mapping of str to tuple of int
-        Row groups by column; columns that the file does not have are ignored.
+        Indices of the row groups to read for each column; columns that the file does not have are
+        ignored.
 
     Returns
     -------
@@ -56,10 +57,11 @@ def chunk_ranges(
 def chunks_by_statistics(
     metadata: pq.FileMetaData, schema: pa.Schema, question: Question
 ) -> Chunks:
-    """Return the column chunks that may have rows for a question, according to statistics.
+    """Return the column chunks that may contain the keys and steps of a question.
 
-    All chunks of ``_step`` are always returned, because only all steps show whether the rows are in
-    step order. The order decides how the file is read.
+    Row groups are left out if their statistics show that they have none of the steps. All chunks of
+    ``_step`` are always returned, because only all steps show whether the rows are in step order.
+    The order decides how the file is read.
     """
     touched = _touched_row_groups(metadata, schema, question.steps)
     chunks = dict.fromkeys(question_columns(schema, question), touched)

@@ -1,4 +1,4 @@
-"""Facts of an export that planning needs, as values; reading them is the work of `statistics`."""
+"""The facts of an export with which reads are planned; `statistics` reads them from the file."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class ExportFacts:
 
     @property
     def footer(self) -> bytes | None:
-        """A footer with only the requested columns, if the export's own footer is long."""
+        """A footer with only the requested columns; None if reads use the export's own footer."""
         return self.columns.footer
 
 

@@ -28,8 +28,10 @@ from runlake.exports.footers.thrift import (
 T = TypeVar("T")
 Match = Callable[[bytes, int], "re.Match[bytes] | None"]
 Path = tuple[int, ...]
+# Possessive (``+`` after a repetition): the two sets of bytes are disjoint, so going back to fewer
+# bytes could never lead to a match.
 NUMBER = rb"[\x80-\xff]{0,9}+[\x00-\x7f]"
-# Structures with texts of this length or more are walked.
+# Structures with byte strings of this length or more are walked.
 FREE_LENGTHS = 64
 # Each structure is tried against all forms, so more forms would cost more than they save.
 MAX_FORMS = 16
@@ -61,15 +63,15 @@ class Rules:
     Parameters
     ----------
     same : frozenset of tuple of int
-        Numbers that must be equal.
+        Integers that must be equal.
     counts, small : frozenset of tuple of int
-        ``counts`` are numbers that must not be negative; ``small`` are numbers that must also be
-        below 2 ** 27. Numbers in none of the three sets may have any value.
+        ``counts`` are integers that must not be negative; ``small`` are integers that must also be
+        below 2 ** 27. Integers in none of the three sets may have any value.
     captured : tuple of int
-        Path of a field with a non-negative number; this number is group 1 of a match.
+        Path of a field with a non-negative integer; this integer is group 1 of a match.
     free : frozenset of tuple of int
-        Texts that may have any length below `FREE_LENGTHS`; all other texts must have equal
-        lengths.
+        Byte strings that may have any length below `FREE_LENGTHS`; all other byte strings must have
+        equal lengths.
     """
 
     same: frozenset[Path] = frozenset()
@@ -94,9 +96,9 @@ class Forms(Generic[T]):
         self._n_walked = 0
 
     def match(self, content: bytes, start: int) -> tuple[re.Match[bytes], T] | None:
-        """Match the structure at offset ``start``; return None if no known form matches.
+        """Match the structure at offset ``start`` with the known forms.
 
-        The result is the match and the value that `note` was given with the form.
+        Return the match, and the value that `note` stored with the form; None if no form matches.
         """
         for form, value in self._known:
             if found := form(content, start):
@@ -104,9 +106,9 @@ class Forms(Generic[T]):
         return None
 
     def note(self, content: bytes, start: int, value: T) -> None:
-        """Count a structure that was walked; add its form if enough structures were walked.
+        """Count a structure that was walked, and after many walks add its form.
 
-        A form is added after every `WALKS_BEFORE_FORM` walks.
+        Every `WALKS_BEFORE_FORM`-th call adds the form of its structure, together with ``value``.
         """
         self._n_walked += 1
         if self._n_walked % WALKS_BEFORE_FORM:
@@ -129,7 +131,7 @@ class _FormWalker(Walker):
         self._has_long_text = False
 
     def pattern(self) -> bytes | None:
-        """Return the expression; None if a text in the structure is too long for an expression."""
+        """Return the expression for the form; None if a byte string of it is too long."""
         self._fields(())
         return None if self._has_long_text else b"".join(self._parts)
 

@@ -1,4 +1,4 @@
-"""Columns of one version of an export, with stored results that were computed from them."""
+"""The columns of one version of an export, and results that were computed from the columns."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _MISSING: Any = object()
 
 @dataclass(frozen=True, slots=True)
 class ColumnFacts:
-    """Facts of a column of an export.
+    """The type, number of nulls, minimum and maximum of a column of an export.
 
     Parameters
     ----------
     stored : StoredType
-        Stored type.
+        Type of the column in the file.
     n_nulls : int or None
         Number of nulls; None if the statistics do not contain this number, for example for structs
         and lists.
@@ -44,17 +44,17 @@ class ColumnFacts:
         minimum: float | None = None,
         maximum: float | None = None,
     ) -> ColumnFacts:
-        """Return the facts of a column with a type of Arrow."""
+        """Build the facts of a column from its Arrow type and its statistics."""
         return cls(StoredType.of(dtype), n_nulls, minimum, maximum)
 
     @property
     def type(self) -> pa.DataType:
-        """Stored type, as an object of Arrow."""
+        """The column's type, as a pyarrow object."""
         return self.stored.arrow
 
 
 class Memo:
-    """An object that stores the results of functions that are called with it."""
+    """Base class for objects that cache the results of functions called with the object."""
 
     def once(self, function: Callable[[Self, Unpack[Arguments]], T], *arguments: *Arguments) -> T:
         """Return ``function(self, *arguments)``, computed at the first call and then stored.
@@ -71,13 +71,13 @@ class Memo:
         return found
 
     def stored(self, key: Hashable, make: Callable[[], T]) -> T:
-        """Return the result of ``make()``, which the first call with this ``key`` stores."""
+        """Return the result stored under ``key``; if there is none, store and return ``make()``."""
         kept: dict[Any, T] = self.__dict__.setdefault("_kept", {})
         found: T = kept.get(key, _MISSING)
         return kept.setdefault(key, make()) if found is _MISSING else found
 
     def latest(self, function: Callable[[Self, Unpack[Arguments]], T], *arguments: *Arguments) -> T:
-        """Return ``function(self, *arguments)``, which is stored until the arguments differ."""
+        """Return ``function(self, *arguments)``; store only the result of the latest arguments."""
         kept: dict[Any, tuple[Any, T]] = self.__dict__.setdefault("_kept", {})
         known = kept.get(function)
         if known is None or known[0] != arguments:
@@ -110,7 +110,7 @@ class KnownColumns(Memo, dict[str, ColumnFacts]):
 
     @property
     def types(self) -> dict[str, StoredType]:
-        """Stored type of each column, in file order."""
+        """The type of each column in the file, in file order."""
         return {name: column.stored for name, column in self.items()}
 
 
@@ -145,6 +145,6 @@ def columns_for(keys: Iterable[str], types: Mapping[str, StoredType]) -> list[st
 
 
 def parents_of(keys: Iterable[str]) -> list[str]:
-    """Return the structs that may have dotted keys as fields: ``a`` and ``a.b`` for ``a.b.c``."""
+    """Return the struct columns that may contain dotted keys: for ``a.b.c``, ``a`` and ``a.b``."""
     parts = (key.split(".") for key in keys)
     return list(dict.fromkeys(".".join(names[:n]) for names in parts for n in range(1, len(names))))

@@ -30,7 +30,7 @@ LENGTH_AND_MAGIC = 8
 VERSION, SCHEMA, N_ROWS, ROW_GROUPS, CREATED_BY = 1, 2, 3, 4, 6
 CHUNKS, SORTING_COLUMNS = 1, 4
 N_CHILDREN = 5
-# The field (3, 3) is meta_data.path_in_schema of a column chunk, a text of any length.
+# The field (3, 3) is meta_data.path_in_schema of a column chunk, a string of any length.
 _chunks_seen: Forms[None] = Forms(Rules(free=frozenset({(3, 3)})))
 
 
@@ -85,7 +85,10 @@ class Unsliceable(Exception):
 
 
 def read_footer(file: Path | bytes) -> bytes:
-    """Return the footer of a Parquet file (or its content), without length and magic bytes."""
+    """Return the footer of a Parquet file, without the length and magic bytes at its end.
+
+    ``file`` is a path, or the whole content of a file.
+    """
     with io.BytesIO(file) if isinstance(file, bytes) else file.open("rb") as content:
         end = content.seek(0, 2)
         content.seek(max(0, end - LENGTH_AND_MAGIC))
@@ -100,7 +103,7 @@ def slice_footer(metadata: bytes) -> tuple[FooterFrame, tuple[ColumnSlice, ...]]
     Parameters
     ----------
     metadata : bytes
-        The footer without its length and magic.
+        The footer without its length and magic bytes.
 
     Returns
     -------
@@ -146,6 +149,8 @@ def slim_footer(frame: FooterFrame, columns: Sequence[ColumnSlice]) -> bytes:
         parts += [_field(CHUNKS, LIST), _list_header(n_leaves)]
         parts += [column.chunks[group] for column in columns]
         parts.append(rest)
+    # Without the key-value metadata and the column orders (fields 5 and 7): the Arrow schema in the
+    # first, and the list in the second, have an entry for every column of the file.
     if frame.created_by:
         parts += [_field(CREATED_BY - ROW_GROUPS, BINARY), frame.created_by]
     metadata = b"".join([*parts, b"\0"])
@@ -164,13 +169,13 @@ def unpack_frame(content: bytes) -> FooterFrame:
 
 
 def pack_column(column: ColumnSlice) -> bytes:
-    """Return a column slice as bytes."""
+    """Return a `ColumnSlice` as bytes."""
     counts = _varint(column.n_elements), _varint(column.n_leaves)
     return _pack([*counts, column.elements, *column.chunks])
 
 
 def unpack_column(content: bytes) -> ColumnSlice:
-    """Return a column slice from the bytes that `pack_column` returned."""
+    """Return a `ColumnSlice` from the bytes that `pack_column` returned."""
     n_elements, n_leaves, elements, *chunks = _unpack(content)
     counts = Walker(n_elements).varint(), Walker(n_leaves).varint()
     return ColumnSlice(counts[0], elements, counts[1], tuple(chunks))
@@ -239,7 +244,7 @@ def _columns(
 
 
 def _element(walker: Walker) -> tuple[int, bytes]:
-    """Return the number of children and the bytes of a schema element."""
+    """Skip a schema element, and return its number of children and its bytes."""
     start, last, n_children = walker.at, 0, 0
     while (field := walker.field(last)) is not None:
         last, kind = field

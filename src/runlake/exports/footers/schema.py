@@ -29,11 +29,11 @@ class UnreadableExport(pa.ArrowInvalid):  # type: ignore[misc]
 
 @contextmanager
 def refusing_unsound(file: Path | bytes | None) -> Iterator[bytes | None]:
-    """Raise `UnreadableExport` instead of other errors that a wrong footer causes in this context.
+    """While the context is open, convert errors from a wrong footer to `UnreadableExport`.
 
-    The footer of the file, or of its content, is checked for contradictions first, because some
-    contradictions make pyarrow crash the process. `OSError` and errors of pyarrow are raised
-    unchanged. Pass None for a file that was checked already.
+    First, the footer of ``file``, a path or the content of a file, is checked for contradictions,
+    because some contradictions make pyarrow crash the process. Pass None for a file that was
+    checked already. `OSError` and errors of pyarrow are raised unchanged.
 
     Yields
     ------
@@ -53,7 +53,7 @@ def refusing_unsound(file: Path | bytes | None) -> Iterator[bytes | None]:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The columns of a footer.
+    """The columns that a footer describes.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ class Columns:
 
     @classmethod
     def of(cls, schema: pa.Schema) -> Columns:
-        """Return the columns of a schema that was checked."""
+        """Build the columns from a schema that `checked_schema` returned."""
         return cls(schema, leaf_positions(schema), all_kinds(schema))
 
     @classmethod
@@ -102,6 +102,9 @@ _known: LRUCache[bytes, Columns] = LRUCache(SCHEMAS_IN_MEMORY)
 
 def checked_schema(metadata: pq.FileMetaData) -> pa.Schema:
     """Return a footer's schema; raise `UnreadableExport` if column or field names are not unique.
+
+    The error is also raised if the footer's Arrow schema and its Parquet schema differ in the
+    number of leaf columns.
 
     Parameters
     ----------
@@ -134,7 +137,7 @@ def _doubles(names: list[str]) -> list[str]:
 
 
 def leaf_positions(schema: pa.Schema) -> dict[str, tuple[int, int, int]]:
-    """Return each top-level column's first leaf, last leaf + 1, and position in the schema.
+    """Return for each top-level column: its first leaf, its last leaf + 1, and its schema index.
 
     Parquet stores a struct or a list as one column chunk per leaf, in the order of the schema. The
     paths of leaves are not used, because a struct ``a`` with a field ``b``, and a column named

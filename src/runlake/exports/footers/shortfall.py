@@ -1,4 +1,4 @@
-"""Decide which byte ranges of an export to download, from its footer and what is on disk."""
+"""Decide which byte ranges of an export to download, from its footer and the ranges on disk."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class Shortfall:
     Parameters
     ----------
     chunks : mapping of str to tuple of int
-        Missing column chunks, as row groups by column.
+        For each column, indices of the row groups whose column chunks are missing.
     ranges : list of ByteRange
         The byte ranges to download.
     extent : Extent
@@ -112,16 +112,17 @@ class Shortfall:
         n_bytes: int,
         request_bytes: int = REQUEST_BYTES,
     ) -> Shortfall:
-        """Decide which byte ranges to download.
+        """Decide which byte ranges to download for column chunks that are not on disk.
 
         Parameters
         ----------
         metadata, schema
             The footer of the export.
         chunks : mapping of str to tuple of int
-            Needed column chunks that are not on disk, as row groups by column.
+            For each column, indices of the row groups whose column chunks are needed and not on
+            disk.
         on_disk : sequence of ByteRange
-            Ranges that are on disk.
+            Byte ranges that are on disk.
         n_bytes : int
             Length of the export.
         request_bytes : int
@@ -151,7 +152,7 @@ def read_shortfall(
     question : Question
         Keys and steps to read. Statistics show which row groups contain the steps.
     on_disk : sequence of ByteRange
-        Ranges that are on disk.
+        Byte ranges that are on disk.
     request_bytes : int
         The cost of a request, see `choose_extent`.
 

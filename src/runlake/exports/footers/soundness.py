@@ -55,7 +55,7 @@ class UnsoundFooter(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class _Leaf:
-    """A leaf column: type, length of a value, and highest repetition and definition level."""
+    """A leaf column: its type, its value length, its highest repetition and definition level."""
 
     type: int
     n_bytes: int | None
@@ -71,12 +71,12 @@ _ends_seen: list[tuple[bytes, list[bytes]]] = []
 
 
 def check_footer(footer: bytes, n_file_bytes: int) -> bytes:
-    """Refuse a footer that could crash a reader.
+    """Raise `UnsoundFooter` if a footer could crash a reader.
 
     Parameters
     ----------
     footer : bytes
-        The footer without its length and magic.
+        The footer without its length and magic bytes.
     n_file_bytes : int
         Length of the whole file.
 
@@ -98,14 +98,14 @@ def check_footer(footer: bytes, n_file_bytes: int) -> bytes:
 
 
 class _Fields(Walker):
-    """Reads values, and checks lengths against the footer's end."""
+    """Walks through a footer, reads integers, and checks lengths against the footer's end."""
 
     def number(self) -> int:
         value = self.varint()
         return (value >> 1) ^ -(value & 1)
 
     def binary_length(self) -> int:
-        """Skip a text and return its length in bytes."""
+        """Skip a byte string and return its length."""
         length = self.varint()
         self.at += length
         if self.at > len(self.content):
@@ -113,7 +113,7 @@ class _Fields(Walker):
         return length
 
     def count(self, kind: int) -> int:
-        """Return the length of a list whose elements must be of type ``kind``."""
+        """Read a list's header, require elements of type ``kind``, and return the list's length."""
         length, inner = self.list_header()
         if length and inner != kind:
             raise UnsoundFooter("a list of the footer is of the wrong type")
@@ -153,7 +153,7 @@ def _check(fields: _Fields, n_file_bytes: int) -> bytes:
 def _parts_of_end(fields: _Fields) -> list[bytes]:
     """Skip the fields after the row groups; return the parts that describe the columns.
 
-    Footers of one writer often end with the same bytes.
+    Footers of one writer often end with the same bytes, so results for these bytes are remembered.
     """
     global _ends_seen  # noqa: PLW0603 - replaced, because other threads iterate over the old one
     end = fields.content[fields.at :]
@@ -304,7 +304,7 @@ def _check_row_group(fields: _Fields, leaves: list[_Leaf], n_file_bytes: int) ->
 
 
 def _check_chunks(fields: _Fields, leaves: Sequence[_Leaf], n_file_bytes: int) -> set[int]:
-    """Check a row group's chunks; return the numbers of values of columns that are not lists."""
+    """Check a row group's column chunks; return the value counts of columns other than lists."""
     # Pairs: for columns with one value per row, and for lists.
     stated: tuple[set[bytes], set[bytes]] = (set(), set())
     counts: tuple[set[int], set[int]] = (set(), set())
@@ -408,6 +408,9 @@ def _check_sizes(fields: _Fields, leaf: _Leaf) -> None:
 
 
 def check_file(file: Path | bytes) -> bytes:
-    """Refuse a file, or its content, whose footer could crash a reader; see `check_footer`."""
+    """Raise `UnsoundFooter` if the footer of a file could crash a reader; see `check_footer`.
+
+    ``file`` is a path, or the whole content of a file.
+    """
     size = len(file) if isinstance(file, bytes) else file.stat().st_size
     return check_footer(read_footer(file), size)

@@ -16,7 +16,7 @@ from runlake.exports.footers.writers import is_common
 
 
 def read_export_facts(file: Path | bytes, footer: pq.FileMetaData | None = None) -> ExportFacts:
-    """Read the footer and the steps of an export.
+    """Return the facts of an export, read from its footer and its ``_step`` column.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def read_columns(
 
 
 def _statistics(groups: list[pq.RowGroupMetaData], leaf: int, kind: pa.DataType) -> ColumnFacts:
-    """Return the facts of a column from its statistics, without numbers that cannot be true."""
+    """Return the facts of a column from its statistics, without impossible numbers."""
     n_nulls: int | None = 0
     bounds: list[float] | None = []
     # Not for 16-bit floats: pyarrow returns their statistics as bytes.

@@ -78,7 +78,7 @@ def _step_columns(parquet: pq.ParquetFile, index: int) -> Iterator[pa.Array]:
 
 
 def _joined(parts: Sequence[_Steps]) -> _Steps:
-    """Combine the facts of consecutive parts of the column."""
+    """Combine the facts of consecutive parts of the ``_step`` column."""
     if len(parts) == 1:
         return parts[0]
     n_rows = n_nulls = 0
@@ -118,7 +118,7 @@ def _is_as_stated(
 
 
 def _is_sorted_as_stated(metadata: pq.FileMetaData, step: int, is_ascending: bool) -> bool:
-    """Return whether the footer states no sorting, or states a sorting by step that is true.
+    """Return whether the footer states no sorting, or correctly states a sorting by step.
 
     polars relies on a stated sorting without checking it.
     """
@@ -142,7 +142,7 @@ def _step_facts(column: pa.Array) -> _Steps:
 
 
 def _whole_steps(column: pa.Array) -> pa.Array:
-    """Return the steps without nulls, as int64."""
+    """Return the steps as int64, without nulls, NaN and infinities."""
     if column.type == pa.int64() and not column.null_count:
         return column
     # Imported late: it takes as long as the rest of pyarrow, and most exports do not need it.

@@ -1,8 +1,8 @@
-"""Types of stored columns, as bytes that pyarrow writes and that are compared without it.
+"""Arrow types of columns as bytes, which can be compared without importing pyarrow.
 
 Importing pyarrow, and numpy with it, takes as long as all other imports of a short script together.
 So the types that most columns have are recognised here, from the bytes alone. pyarrow is imported
-when a caller needs the type as an object of Arrow.
+when a caller needs the type as a pyarrow object.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ class StoredType:
     Parameters
     ----------
     content : bytes
-        The type in the form in which Arrow writes a schema.
+        A serialized Arrow schema with one field, which has this type.
     """
 
     content: bytes
 
     @classmethod
     def of(cls, dtype: pa.DataType) -> StoredType:
-        """Return the stored type for a type of Arrow."""
+        """Return the `StoredType` for an Arrow type."""
         return _of_arrow(dtype)
 
     @cached_property
     def simple(self) -> str | None:
-        """Arrow's name of the type, if this is integer, 32- or 64-bit float, boolean or text.
+        """Arrow's name of an integer, boolean, string, 32-bit or 64-bit float type.
 
         None for all other types.
         """
@@ -59,22 +59,22 @@ class StoredType:
 
     @property
     def is_number_or_boolean(self) -> bool:
-        """True if `simple` is not None, and the cells are not texts."""
+        """True for integers, booleans, 32-bit floats and 64-bit floats."""
         return self.simple is not None and not self.simple.endswith("string")
 
     @property
     def is_struct(self) -> bool:
-        """True for a type of structs."""
+        """True for a struct type."""
         return self.simple is None and self._is_in("is_struct")
 
     @property
     def is_null(self) -> bool:
-        """True for the type of a column of nulls alone."""
+        """True for Arrow's null type, in whose columns every cell is null."""
         return self.simple is None and self._is_in("is_null")
 
     @property
     def is_date(self) -> bool:
-        """True for a type of dates."""
+        """True for a date type."""
         return self.simple is None and self._is_in("is_date")
 
     def _is_in(self, predicate: str) -> bool:
@@ -84,7 +84,7 @@ class StoredType:
 
     @cached_property
     def arrow(self) -> pa.DataType:
-        """The type as an object of Arrow; imports pyarrow.
+        """The type as a pyarrow object; this imports pyarrow.
 
         Raises
         ------
@@ -99,7 +99,7 @@ class StoredType:
             raise ValueError(f"these bytes are not a type: {error}") from error
 
     def checked(self) -> StoredType:
-        """Return the type itself; raise ValueError if ``content`` is not a type."""
+        """Return this object; raise ValueError if its ``content`` is not a type."""
         if self.simple is None:
             _ = self.arrow
         return self
@@ -117,7 +117,7 @@ class StoredType:
 
 @lru_cache(maxsize=TYPES_IN_MEMORY)
 def stored_type(content: bytes) -> StoredType:
-    """Return the type that has this ``content``: mostly the same object for equal content."""
+    """Return the `StoredType` with this content; mostly one object for all equal contents."""
     return StoredType(content)
 
 
@@ -129,7 +129,7 @@ def _of_arrow(dtype: pa.DataType) -> StoredType:
 
 
 def _simple_name(content: bytes) -> str | None:
-    """Read the type of the only field of a schema, from a message of Arrow."""
+    """Return `StoredType.simple` for the type of the only field in a serialized Arrow schema."""
     (first,) = struct.unpack_from("<I", content, PREFIX_BYTES)
     schema = _Table(content, PREFIX_BYTES + first).table(HEADER)
     field = schema.only_item(FIELDS)
@@ -146,7 +146,7 @@ def _simple_name(content: bytes) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """A table of a FlatBuffer: an offset leads to its layout, which has the offsets of its fields.
+    """A table in a FlatBuffer, whose layout contains the offsets of the table's fields.
 
     Methods raise `struct.error` or `LookupError` if the content is damaged.
     """
@@ -155,11 +155,11 @@ class _Table:
     start: int
 
     def has(self, field: int) -> bool:
-        """Return whether the table has a field; a field that has its default value is left out."""
+        """Return whether the table stores a field; a field with its default value is left out."""
         return self._place(field) is not None
 
     def number(self, layout: str, field: int) -> int:
-        """Return a number; all defaults of the fields that are read here are 0."""
+        """Return the number in a field; 0, the default, if the table does not store the field."""
         place = self._place(field)
         return 0 if place is None else self._read(layout, place)
 
@@ -168,7 +168,7 @@ class _Table:
         return _Table(self.content, self._target(field))
 
     def only_item(self, field: int) -> _Table:
-        """Return the only table in a list of tables."""
+        """Return the only table in the list of tables to which a field refers."""
         items = self._target(field)
         if self._read("<I", items) != 1:
             raise LookupError("the list does not have exactly one item")

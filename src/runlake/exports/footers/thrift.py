@@ -50,7 +50,7 @@ class Walker:
         return (self.varint() if length == SHORT_LIST else length), head & 15
 
     def skip(self, kind: int) -> None:
-        """Skip a value."""
+        """Skip a value of type ``kind``."""
         content = self.content
         if kind in (I16, I32, I64):
             while content[self.at] >= 0x80:  # noqa: PLR2004
@@ -80,7 +80,7 @@ class Walker:
         self.at += 1
 
     def skipped(self, kind: int) -> bytes:
-        """Skip a value and return its bytes."""
+        """Skip a value of type ``kind``, and return its bytes."""
         start = self.at
         self.skip(kind)
         return self.content[start : self.at]

@@ -49,7 +49,7 @@ def is_common(metadata: pq.FileMetaData, kinds: frozenset[pa.DataType]) -> bool:
 
 @lru_cache(maxsize=64)
 def _features(kinds: frozenset[pa.DataType]) -> tuple[bool, bool, bool]:
-    """Return three facts: a type is refused, a type holds nothing, a type is of fixed length."""
+    """Return whether any type is refused, has members of type null, or has a fixed length."""
     return (
         any(map(_is_refused, kinds)),
         any(map(_holds_nothing, kinds)),
@@ -78,7 +78,7 @@ def _is_refused(kind: pa.DataType) -> bool:
 
 
 def _holds_nothing(kind: pa.DataType) -> bool:
-    """Return whether a type has members of type null, which polars reads as integers."""
+    """Return whether a type has members of type null, which polars may read as integers."""
     return any(pa.types.is_null(kind.field(n).type) for n in range(kind.num_fields))
 
 
