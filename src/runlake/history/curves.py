@@ -58,9 +58,9 @@ def read_curves(
     Parameters
     ----------
     client : Client
-        The backend.
+        The client of the backend.
     run : RunPath
-        The run.
+        Path of the run.
     freshness : tuple or None
         Facts from the backend that change whenever rows are added to the run. Cached exports with
         equal facts are up to date. None if the facts are unknown.

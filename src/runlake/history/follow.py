@@ -34,9 +34,9 @@ def follow_run(
     Parameters
     ----------
     client : Client
-        The backend.
+        The client of the backend.
     run : RunPath
-        The run.
+        Path of the run.
     question : Question
         Keys and steps to read.
     poll : float
@@ -57,8 +57,8 @@ def follow_run(
     Raises
     ------
     RunlakeError
-        Any error of the first poll; later, only an error that remains after a retry. If the backend
-        stops answering after the first poll, polling continues.
+        Any error of the first poll. Later, polling continues after errors that may pass, for
+        example while the backend does not answer; all other errors are raised.
     """
     following = _Following(client, run, question, note, question.steps.start)
     while is_wanted():
@@ -186,7 +186,7 @@ def _end(manifest: Manifest) -> int:
 def _readable_end(reading: Reading) -> int:
     """Return the step after the highest step that ``reading`` can have returned.
 
-    The highest step is that of the exports and live steps of the reading.
+    All steps in the reading's exports and live steps count, also those of rows without the keys.
     """
     manifest = reading.pulled.manifest
     if reading.plan.is_walk:

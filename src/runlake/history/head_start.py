@@ -33,7 +33,7 @@ class HeadStart:
     client : Client
         The backend; its settings name the cache.
     run : RunPath
-        The run.
+        Path of the run.
     question : Question
         Keys and steps to read.
     """

@@ -18,9 +18,9 @@ def logged_value(
     Parameters
     ----------
     client : Client
-        The backend.
+        The client of the backend.
     run : RunPath
-        The run.
+        Path of the run.
     key : str
         The key that the value was logged under; dots separate the keys of nested mappings.
     step : int or None

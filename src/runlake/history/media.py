@@ -145,7 +145,7 @@ def fetch_media(
         The backend. Files in the cache cost no request. Other files of the run cost one request per
         100 files, and one download each.
     run : RunPath
-        The run.
+        Path of the run.
     items : sequence of MediaItem
         The files.
     max_bytes : int, optional

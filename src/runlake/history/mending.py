@@ -44,7 +44,7 @@ class Mending:
     Parameters
     ----------
     client : Client
-        The backend.
+        The client of the backend.
     """
 
     def __init__(self, client: Client) -> None:
@@ -71,7 +71,7 @@ class Mending:
         Raises
         ------
         CacheCorrupt
-            If no engine can decode a file, or it is still broken after two downloads.
+            If no engine can decode a file, or if a file is still broken after two downloads.
         """
         question = plan.question.from_step(start)
         suspects = _suspects(plan, corrupt)

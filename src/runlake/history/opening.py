@@ -42,9 +42,9 @@ def open_plan(
     Parameters
     ----------
     client : Client
-        The backend.
+        The client of the backend.
     run : RunPath
-        The run.
+        Path of the run.
     question : Question
         Keys and steps to read.
     pulled : PullResult, optional

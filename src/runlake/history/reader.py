@@ -57,7 +57,7 @@ class Reading:
     Parameters
     ----------
     client : Client
-        The backend.
+        The client of the backend.
     plan : Plan
         What to read.
     live : LiveSource
@@ -340,7 +340,7 @@ class Reading:
         return scanned.frame.collect(), scanned.json_keys
 
     def healing(self, read: Callable[[Reading], T]) -> T:
-        """Call ``read``; if a cached file is broken, mend it and call ``read`` again."""
+        """Return the result of ``read``; if a file is broken, mend it and call ``read`` again."""
         reading, mending = self, Mending(self.client)
         while True:
             files = (export.file for export in reading.plan.exports)
@@ -446,9 +446,9 @@ def open_reading(
     Parameters
     ----------
     client : Client
-        The backend.
+        The client of the backend.
     run : RunPath
-        The run.
+        Path of the run.
     question : Question
         Keys and steps to read.
     pulled : PullResult, optional

@@ -64,9 +64,9 @@ def read_table(
     Parameters
     ----------
     client : Client
-        The backend.
+        The client of the backend.
     run : RunPath
-        The run.
+        Path of the run.
     key : str
         The key that the table was logged under.
     step : int or None
@@ -165,7 +165,7 @@ def open_table(client: Client, path: ArtifactPath, manifest: Manifest, name: str
     Parameters
     ----------
     client : Client
-        The backend.
+        The client of the backend.
     path : ArtifactPath
         The version of the artifact.
     manifest : Manifest
@@ -189,7 +189,7 @@ class TableSource:
     Parameters
     ----------
     client : Client
-        The backend.
+        The client of the backend.
     path : ArtifactPath
         The version of the artifact.
     manifest : Manifest
@@ -429,7 +429,7 @@ def _arrow(cells: list[Any], column: str) -> pa.Array:
 
 
 def _timestamps(cells: list[Any]) -> pa.Array:
-    """Convert times, which the SDK writes as milliseconds since 1970 or as ISO 8601 text."""
+    """Convert times, milliseconds since 1970 or ISO 8601 text in the SDK's files, to timestamps."""
     return pa.array(map(_time, cells), pa.timestamp("ms", "UTC"))
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def scan_wide(read: ExportRead, footer: bytes) -> pl.LazyFrame:
-    """Read the wanted columns of an export with a slim footer into memory.
+    """Use a slim footer to read the wanted columns of an export into memory.
 
     Parameters
     ----------

@@ -46,7 +46,7 @@ def _read_batches(
     footer = read.facts.footer
     metadata = None if footer is None else pq.read_metadata(pa.BufferReader(footer))
     with pq.ParquetFile(read.file, metadata=metadata, page_checksum_verification=True) as parquet:
-        # One row group at a time: pyarrow cannot read nested texts across row groups.
+        # One row group at a time: pyarrow cannot read nested strings across row groups.
         batches = (
             batch
             for index in read.row_groups

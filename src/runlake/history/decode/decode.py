@@ -33,13 +33,13 @@ def decode_exports(
     n_sharing: int = 1,
     begun: Begun | None = None,
 ) -> Iterator[Batch]:
-    """Yield the rows of exports, one export after the other, each in file order.
+    """Yield the rows of exports in batches, one export after the other, each in file order.
 
     Parameters
     ----------
     reads : iterable of (ExportRead, StepRange)
-        Each export with its columns and row groups, and the range of steps to read; rows outside
-        the range, and rows without a step, are left out.
+        Each item is an export, with its columns and row groups, and the range of steps to read from
+        it. Rows outside the range and rows without a step are left out.
     projection : Projection
         Rows that do not match the projection are left out. Rows with a JSON ``null`` are an
         exception: a ``null`` is found only when the JSON is parsed, after this function.
@@ -90,7 +90,10 @@ def _is_for_polars(read: ExportRead) -> bool:
 
 
 def first_query(plan: Plan) -> SliceQuery | None:
-    """Return a plan's first query; None if the plan does not begin with an export for polars."""
+    """Return the first query of a plan, or None.
+
+    None means that the plan does not begin with a single export that polars can read.
+    """
     first = next(iter(plan.segments), None)
     if first is None or not (first.is_one_export and _is_for_polars(first.reads[0])):
         return None

@@ -1,4 +1,7 @@
-"""Remember, in this process, which engine cannot decode which intact file."""
+"""Remember which engine (polars, pyarrow or DuckDB) cannot decode which intact file.
+
+The memory lasts as long as the process.
+"""
 
 from __future__ import annotations
 

@@ -23,8 +23,8 @@ def run_ahead(
     Parameters
     ----------
     tasks : iterator of callable
-        The iterator is advanced in the thread that runs the task, after the previous result was
-        taken.
+        The tasks, in order. Each task except the first is taken from the iterator in the thread
+        that runs this task.
     divide : callable, optional
         Divides the first result into two parts. Both parts are yielded, even if the second is
         empty.

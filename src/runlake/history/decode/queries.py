@@ -41,7 +41,7 @@ class SliceQuery:
     rows : Slice
         Index of the first row in the file, and number of rows.
     frames : sequence of polars.LazyFrame
-        The queries for these rows, each with a share of the columns, to be collected in parallel.
+        Queries for these rows, each with a share of the columns. They are collected in parallel.
     others : tuple of Path
         Further exports with the same columns. Their rows follow those of ``read``.
     """
@@ -144,7 +144,7 @@ def _selected(rows: pl.LazyFrame, read: ExportRead, conditions: Sequence[pl.Expr
 
 
 def _rows_soon(read: ExportRead) -> int:
-    """Return the number of rows of a first slice that can be decoded quickly.
+    """Return how many rows the first slice of a read may have to be decoded quickly.
 
     Only filled cells are counted, because nulls cost little. If there are strings, which may be
     long, the number of rows is limited too.
@@ -206,9 +206,10 @@ def _key_conditions(
 def _narrowed(
     read: ExportRead, scan: pl.LazyFrame, index: int, group: Slice, steps: StepRange
 ) -> Slice:
-    """Return a slice of an ascending row group that contains its rows in a range of steps.
+    """Return the slice of a row group that contains the group's rows in a range of steps.
 
-    A small row group is returned whole, without a search.
+    The rows of the group must ascend by step. A small row group is returned whole, without a
+    search.
     """
     facts = read.facts.row_groups[index]
     if facts.first_step is not None and facts.last_step == facts.first_step + group.n_rows - 1:

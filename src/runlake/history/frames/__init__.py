@@ -1,4 +1,4 @@
-"""Read a plan as tables: lazy frames and Arrow streams.
+"""Read the rows of a plan as lazy frames and Arrow streams.
 
 To understand this package, begin with `sources`, which reads an export or live rows as a frame, and
 `merge`. Then read `scan` for lazy frames, `arrow` for streams of batches, and `tail` for the last

@@ -110,7 +110,7 @@ def _unified(sources: Iterable[Sequence[Column]], keys: Sequence[str] | None) ->
 
 
 def distinct_columns(sources: Iterable[Sequence[Column]]) -> Iterator[Sequence[Column]]:
-    """Yield only those sources whose columns differ from the columns of all earlier sources."""
+    """Yield sequences of columns, without those that are equal to an earlier sequence."""
     seen = set()
     for columns in sources:
         if isinstance(columns, KeyColumns):

@@ -1,4 +1,4 @@
-"""Read a plan as a stream of Arrow record batches; only a few batches are in memory at once."""
+"""Read the rows of a plan as Arrow record batches; only a few batches are in memory at once."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def record_batches(
     plan: Plan, types: Types, live: LiveRows, schema: pa.Schema
 ) -> Iterator[pa.RecordBatch]:
     """Yield a plan's rows as Arrow batches, ascending; raise `CacheCorrupt` if a file is broken."""
-    # polars exports a stream in a fifth of the time of single batches, but with other text types.
+    # polars exports a stream in a fifth of the time of single batches, but with other string types.
     is_stream = all(pa.types.is_primitive(dtype) for dtype in schema.types) and not any(
         "\0" in name for name in schema.names
     )

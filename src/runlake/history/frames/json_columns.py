@@ -1,7 +1,8 @@
 """Convert Python values to polars columns, and stack frames with different schemas.
 
 No value is lost if types differ. Integers and floats become floats; structs and lists are unified
-field by field. Values without a common type become JSON text (reading rule 6).
+field by field. Values without a common type become JSON text (rule 6 in
+docs/explanation/reading-rules.md).
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def column_of(name: str, values: Sequence[Any], dtype: pl.DataType | None = None
     Returns
     -------
     polars.Series
-        A column of the common type of the values; JSON text if there is none.
+        A column with the common type of the values, or of JSON text if there is no common type.
 
     Examples
     --------
@@ -133,7 +134,7 @@ def stack(
     Returns
     -------
     polars.DataFrame
-        Columns in the order of first appearance.
+        All rows, frame by frame, with columns in the order of first appearance.
     """
     if not frames:
         return pl.DataFrame()
@@ -211,7 +212,8 @@ def _struct_of(values: Sequence[Mapping[str, Any]]) -> _Shape:
 def encode_json(cell: pl.Expr) -> pl.Expr:
     """Encode cells of any type as JSON.
 
-    polars encodes only structs. So each cell is wrapped in a struct, and its text is cut out again.
+    polars encodes only structs. So each cell is wrapped in a struct, and the JSON of the cell is
+    cut out of the JSON of the struct.
     """
     wrapped = pl.struct(cell.alias(JSON_CELL)).struct.json_encode()
     text = wrapped.str.slice(len(f'{{"{JSON_CELL}":')).str.head(-1)

@@ -17,13 +17,15 @@ if TYPE_CHECKING:
 def merged_frame(
     frames: Sequence[pl.LazyFrame], types: Mapping[str, pa.DataType | None]
 ) -> pl.LazyFrame:
-    """Merge frames by step; each key has the value of the latest frame (reading rule 3).
+    """Merge frames by step; for each key the value of the latest frame is used.
+
+    This is rule 3 in docs/explanation/reading-rules.md.
 
     Parameters
     ----------
     frames : sequence of polars.LazyFrame
-        Their rows may be in any order. If a frame has two rows of one step, the values of the later
-        row are used.
+        Frames whose rows may be in any order. If a frame has two rows of one step, the values of
+        the later row are used.
     types : mapping
         The type of the result's column for each key.
 

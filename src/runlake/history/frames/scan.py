@@ -1,4 +1,4 @@
-"""Read a plan as a polars lazy frame: exports are scanned lazily, live rows are in memory."""
+"""Read the rows of a plan as a lazy frame: exports are scanned lazily, live rows are in memory."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def plan_types(plan: Plan, live: LiveRows) -> Types:
 
 
 def plan_keys(plan: Plan, live: LiveRows) -> list[str]:
-    """Return the keys of a plan in the order of its columns.
+    """Return the keys that a plan reads, in the order of the result's columns.
 
     If the plan reads all keys, the live rows are fetched to find their keys.
     """

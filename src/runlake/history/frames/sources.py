@@ -106,7 +106,7 @@ def export_frame(
 
 
 def alike_frame(reads: Sequence[ExportRead], types: Types) -> pl.LazyFrame:
-    """Return all rows of whole exports with equal columns in one scan, in the given order."""
+    """Return a lazy frame that scans whole exports with equal columns, in the given order."""
     # The files are equal in the wanted columns; they may have different other columns.
     scan = scan_files([read.file for read in reads], extra_columns="ignore")
     return _typed_export(scan, reads[0], types)

@@ -32,7 +32,7 @@ def tail_start(
     plan : Plan
         What to read. Only rows that match the plan's projection are counted.
     n_rows : int
-        Number of last rows.
+        Number of rows, counted from the last row.
     last_step : int
         Highest step of the run.
     read_page : callable
@@ -43,7 +43,7 @@ def tail_start(
     Returns
     -------
     int or None
-        None if the plan has fewer rows than ``n_rows``.
+        The step, inclusive; None if the plan has fewer rows than ``n_rows``.
 
     Notes
     -----

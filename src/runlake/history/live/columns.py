@@ -33,8 +33,8 @@ def column_types(rows: Sequence[Row]) -> Types:
     Returns
     -------
     mapping of str to pyarrow.DataType or None
-        By key, in the order of their first appearance. The type of several pages is the `join` of
-        their types.
+        By key, in the order of first appearance. If rows come in several pages, `join` the types of
+        the pages.
 
     Examples
     --------
@@ -172,7 +172,7 @@ _FOUND: dict[type, Callable[[Any], pa.DataType | None]] = {
 
 
 def _cannot_hold(dtype: pa.DataType) -> bool:
-    """Return whether engines fail on a type, or read its cells as JSON, as they read bytes."""
+    """Return whether cells of a type must become JSON, because engines fail on it or misread it."""
     if pa.types.is_struct(dtype) and not is_json(dtype):
         # A struct without fields, for cells that are all empty dicts. Beside other dicts, an empty
         # dict is a struct of nulls, as in an export.

@@ -53,7 +53,7 @@ def iter_live_pages(client: Client, plan: Plan, recover: Recover) -> Iterator[li
     Parameters
     ----------
     client : Client
-        The backend.
+        The client of the backend.
     plan : Plan
         The plan contains the pages of known live steps. If the backend does not list live steps,
         the plan contains the range to read page by page.
@@ -172,8 +172,8 @@ def _ask(client: Client, plan: Plan, page: LivePage) -> LiveAnswer:
         return _fetch_page(client, plan.run, page)
     if answer.steps.issuperset(page.steps):
         return answer
-    # Rows were exported meanwhile, or the backend cut its answer short: then a missing row does not
-    # prove that the step lacks a key.
+    # Rows were exported meanwhile, or the backend sent only some of them: then a missing row does
+    # not prove that the step lacks a key.
     return LiveAnswer(answer.rows, {row[STEP] for row in answer.rows})
 
 
@@ -247,7 +247,7 @@ def _within(rows: list[Row], start: int, stop: int) -> list[Row]:
 
 def _parsed(lines: list[Any]) -> Iterator[Any]:
     if all(isinstance(line, str) for line in lines):
-        # One long text is parsed in half the time of many short texts.
+        # One long string is parsed in half the time of many short strings.
         try:
             yield from json.loads(f"[{','.join(lines)}]")
         except ValueError:
@@ -278,8 +278,8 @@ def _fetch_filtered(
             "requested.",
             origin=client.origin,
         )
-    # The limit is one more than there are steps: an answer that reaches it may leave out rows, so
-    # the range is halved.
+    # The limit is one more than the number of steps. If a sample has as many rows as the limit,
+    # rows may be missing, so the range is halved.
     samples = [_ascending(client, run, sample) for sample in found]
     if max(map(len, found)) < limit or stop - start <= 1:
         rows, steps = (_within(sample, start, stop) for sample in samples)

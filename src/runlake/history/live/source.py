@@ -45,7 +45,7 @@ class BackendRows:
     Parameters
     ----------
     client : Client
-        The backend.
+        The client of the backend.
     """
 
     client: Client

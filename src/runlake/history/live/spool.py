@@ -23,12 +23,13 @@ class LiveRows:
     Parameters
     ----------
     pages : iterator of list of dict
-        Consumed as pages are needed, each page once.
+        The pages. Each page is taken from the iterator once, when it is first needed.
     """
 
     def __init__(self, pages: Iterator[list[Row]]) -> None:
         self._pages = pages
-        # All threads that load pages share one position in the file.
+        # All threads that load pages share the file's position, which a seek by one thread would
+        # change for the others.
         self._guard = threading.Lock()
         self._places: list[tuple[int, int, int]] = []
 

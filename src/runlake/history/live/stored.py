@@ -20,7 +20,7 @@ class StoredRows:
     Parameters
     ----------
     directory : RunDirectory
-        The run's directory.
+        The run's directory in the cache.
     """
 
     directory: RunDirectory
@@ -39,5 +39,5 @@ class StoredRows:
         return [self._by_step[step] for step in page.steps if step in self._by_step]
 
     def walk(self, plan: Plan, steps: StepRange) -> Iterator[list[Row]]:  # noqa: ARG002
-        """Yield nothing: the steps of all rows are known."""
+        """Yield nothing, because `iter_pages` yields all stored rows."""
         yield from ()

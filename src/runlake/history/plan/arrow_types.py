@@ -1,6 +1,6 @@
 """Find the common Arrow type of a key's columns. Without a common type, the key is JSON text.
 
-This is reading rule 6. The functions do no I/O.
+This is rule 6 in docs/explanation/reading-rules.md. The functions do no I/O.
 """
 
 from __future__ import annotations

@@ -111,7 +111,7 @@ class Plan(Memo):
 
     @property
     def needs_merge(self) -> bool:
-        """True if a segment has overlapping sources, or an export whose rows are not ascending."""
+        """True if the rows of some segment have to be sorted, or merged by step."""
         return any(segment.needs_merge for segment in self.segments)
 
     @property
@@ -209,7 +209,7 @@ def plan_read(pulled: PullResult, question: Question) -> Plan:
     """
     steps = question.steps
     live_steps = tuple(step for step in pulled.manifest.live_steps or () if steps.holds(step))
-    # The next read of the run often has the same exports and the same question.
+    # The next read of the run often has the same exports, keys and steps.
     exports, segments = pulled.exports.latest(_plan_exports, question, live_steps)
     return Plan(
         pulled=pulled,

@@ -114,7 +114,7 @@ class Segment:
     Parameters
     ----------
     steps : StepRange
-        Always with an end; disjoint from the ranges of other segments.
+        The range, which always has an end and does not overlap the range of another segment.
     reads : tuple of ExportRead
         Exports with rows in the range, oldest first: for each key the value of the later export is
         used.

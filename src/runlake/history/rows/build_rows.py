@@ -35,7 +35,7 @@ def build_rows(batches: Iterator[Batch], projection: Projection) -> Iterator[Row
     batches : iterator of Batch
         Batches that share a ``columns`` object must have equal types.
     projection : Projection
-        Rows that do not match it are left out.
+        Rows that do not match the projection are left out.
 
     Yields
     ------
@@ -337,7 +337,7 @@ def _display(keys: tuple[str, ...]) -> Display:
 
 @lru_cache(maxsize=256)
 def _lazy_display(keys: tuple[str, ...]) -> LazyDisplay:
-    """Return a function that converts columns to an iterator of dicts, see `_display`."""
+    """Return a function that converts columns to an iterator of dicts; see `_display`."""
     built: LazyDisplay = _evaluated(f"lambda columns: ({_comprehension(keys)})")
     return built
 

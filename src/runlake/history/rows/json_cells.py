@@ -1,4 +1,7 @@
-"""Convert JSON to the values that users see (reading rules 5 and 6)."""
+"""Convert JSON to the values that users see.
+
+See rules 5 and 6 in docs/explanation/reading-rules.md.
+"""
 
 from __future__ import annotations
 

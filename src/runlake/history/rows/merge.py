@@ -1,4 +1,7 @@
-"""Merge rows of several sources by step; for each key the latest source wins (reading rule 3)."""
+"""Merge rows of several sources by step; for each key the value of the latest source is used.
+
+This is rule 3 in docs/explanation/reading-rules.md.
+"""
 
 from __future__ import annotations
 

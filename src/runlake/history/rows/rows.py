@@ -31,7 +31,7 @@ def read_rows(
     page_size : int
         Maximum number of rows in the first batch; later batches have the fastest size.
     begun : callable, optional
-        Returns the first slice if it has been decoded already: see `decode_exports`.
+        Returns the rows of the first slice if they have been decoded already; see `decode_exports`.
 
     Yields
     ------

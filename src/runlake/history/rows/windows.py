@@ -21,7 +21,7 @@ def cut_windows(segment: Segment) -> list[Segment]:
     Parameters
     ----------
     segment : Segment
-        A segment that is small or needs no merging is returned unchanged.
+        The segment. If it is small or needs no merging, it is returned unchanged.
 
     Returns
     -------

@@ -118,7 +118,8 @@ def window_mean(values: Floats, n_points: int) -> Floats:
     values : array of float64
         Non-finite values stay as they are and do not count.
     n_points : int
-        Number of points of the window. An even window reaches one point further back.
+        Number of points of the window. If the number is even, the window has one more point before
+        its center than after it.
 
     Examples
     --------

@@ -52,7 +52,7 @@ def common_axis(runs: Iterable[tuple[Sequence[str], Sequence[DeclaredMetric]]]) 
     Returns
     -------
     str
-        ``_step`` if no run declared another axis.
+        The key of the axis; ``_step`` if no run declared another axis.
 
     Raises
     ------

@@ -50,8 +50,8 @@ class _Fork:
     def missing(self) -> BranchPoint | None:
         """The branch point whose parent run must be read; None if the chain has all rows.
 
-        If the backend copied the parent's rows into the fork, the fork has rows at the branch point
-        or before it.
+        The parent is not needed if the backend copied its rows into the fork. The fork then has
+        rows at the branch point or before it.
         """
         point = self.point
         if point is None or self._steps(point).is_empty or has_rows_to(self.chain[0], point.step):

@@ -32,7 +32,7 @@ class ListedRun:
     Parameters
     ----------
     path : RunPath
-        The run.
+        Path of the run.
     freshness : tuple or None
         The run's present freshness, see `runlake.cache.pull.pull_run`; None if unknown.
     label : str, optional

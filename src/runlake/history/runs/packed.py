@@ -27,7 +27,7 @@ class PackedRows(ABC):
         Parameters
         ----------
         numbers : sequence of int
-            The numbers of the runs.
+            The numbers of the wanted runs in the packed tables.
         types : mapping
             The type of the result's column for each key.
         runs : DataFrame
@@ -38,7 +38,8 @@ class PackedRows(ABC):
         -------
         LazyFrame
             The columns of ``runs``, ``_step``, then the keys; run by run in the order of
-            ``numbers``, ascending by step. Only rows that match the question are returned.
+            ``numbers``, ascending by step. Only rows with the requested keys and steps are
+            returned.
         """
 
     @abstractmethod
@@ -76,7 +77,7 @@ class PackedReading:
     Parameters
     ----------
     run : RunPath
-        The run.
+        Path of the run.
     number : int
         Number of the run in the packed tables.
     n_rows : int

@@ -255,7 +255,7 @@ PLACES: dict[str, Callable[[Sequence[Run]], pl.Series]] = {
 def _text(value: object) -> str | None:
     if isinstance(value, str) and value.isascii():
         return value
-    # A text may have a lone surrogate, which JSON allows and UTF-8 does not.
+    # A string may have a lone surrogate, which JSON allows and UTF-8 does not.
     return None if value is None else str(value).encode("utf-8", "backslashreplace").decode()
 
 

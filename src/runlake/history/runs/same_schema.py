@@ -1,4 +1,4 @@
-"""Read the exports of runs with equal columns in one scan: its fixed cost is paid only once."""
+"""Read the exports of runs with equal columns in one scan, to pay its fixed cost only once."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class OpenedRun:
 
     @property
     def group(self) -> Hashable:
-        """Equal for consecutive runs that one scan can read; None for a run to read alone."""
+        """A value that is equal for consecutive runs of one scan; None if the run is read alone."""
         return self.packed or self.schema
 
     def can_match(self, projection: Projection) -> bool:
@@ -80,7 +80,7 @@ class OpenedRun:
         return all(has) if projection.how == "all" else any(has)
 
     def has_column(self, key: str) -> bool:
-        """Return whether a source of the run has a column with a key, even one without values."""
+        """Return whether an export or the live rows have a column for a key, even an empty one."""
         return any(column.key == key for columns in self.sources for column in columns)
 
 
@@ -112,8 +112,8 @@ def scan_readings(
         Fields of runs as additional columns: one row per reading, in order. The fields are repeated
         in all rows of the run.
     leaves_out : bool
-        If a key has the name of a column of the runs, leave the key out with a warning. If False,
-        this is an error.
+        What to do if a key has the name ``run_id`` or the name of an additional column: True leaves
+        the key out with a warning, False raises an error.
 
     Returns
     -------
@@ -124,7 +124,8 @@ def scan_readings(
     Raises
     ------
     InvalidArgument
-        If every key is read and a run has a key with the name ``run_id``.
+        If ``leaves_out`` is False, and a key has the name ``run_id`` or the name of an additional
+        column.
     """
     taken = [RUN_ID, *(() if columns is None else columns.columns)]
     opened, types = open_runs(client, readings, where, projection)
@@ -233,7 +234,7 @@ def checked_types(
     Parameters
     ----------
     types : mapping
-        The type of each key of the answer.
+        The type of the result's column for each key.
     opened : sequence of OpenedRun
         The runs; the error names one that has the key.
     taken : sequence of str
@@ -303,7 +304,7 @@ def _frames(
 
 
 def _have_own_files(opened: Sequence[OpenedRun]) -> bool:
-    """Return whether each file belongs to one run: two forks can have the exports of one parent."""
+    """Return whether each file is of one run only: two forks can have exports of one parent."""
     files = [name for one in opened for name in _files(one)]
     return len(files) == len(set(files))
 

@@ -36,7 +36,7 @@ def query_runs(
         SQL in DuckDB's dialect.
     table : callable
         Returns the rows of the view ``runs``. Each of the three functions is called only if the
-        query names a view that needs it.
+        query names a view that needs its rows.
     rows : callable
         Returns the history of all runs: ``run_id``, ``_step``, then a column per key.
     read_system : callable

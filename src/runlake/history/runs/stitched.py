@@ -38,7 +38,7 @@ class Stitched:
     Parameters
     ----------
     client : Client
-        The backend.
+        The client of the backend.
     readings : tuple of Reading
         A reading of each run, all with the same projection; later runs come last.
     n_last : int or None

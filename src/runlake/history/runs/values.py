@@ -168,7 +168,7 @@ def _memory(opened: OpenedRun) -> dict[Any, tuple[Any, ...]]:
 
 
 def _packed_values(opened: Sequence[OpenedRun], key: str, choice: str) -> pl.DataFrame:
-    """Return rows that are known from the statistics of packed runs: index, ``_step`` and value."""
+    """Return the rows that the statistics of packed runs show: run index, ``_step`` and value."""
     groups: dict[int, tuple[PackedRows, list[int], list[int]]] = {}
     for place, one in enumerate(opened):
         if isinstance(one.reading, PackedReading):

@@ -26,9 +26,9 @@ def fetch_sampled_rows(
     Parameters
     ----------
     client : Client
-        The backend.
+        The client of the backend.
     run : RunPath
-        The run.
+        Path of the run.
     keys : sequence of str or None
         Keys that every row must have, the x axis first; None means every row and key.
     n_rows : int
@@ -56,9 +56,9 @@ def fetch_system_rows(client: Client, run: RunPath, n_rows: int) -> list[Row]:
     Parameters
     ----------
     client : Client
-        The backend.
+        The client of the backend.
     run : RunPath
-        The run.
+        Path of the run.
     n_rows : int
         Maximum number of rows.
 

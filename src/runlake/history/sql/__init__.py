@@ -1,4 +1,4 @@
-"""Query a plan with DuckDB.
+"""Query the rows of a plan with SQL, by DuckDB.
 
 To understand this package, begin with `mentions`, which finds the names in a query, and `view`,
 which makes the view ``history`` with only the columns of these names. `query` runs SQL over it.

@@ -77,7 +77,7 @@ def _new_instance() -> duckdb.DuckDBPyConnection:
 
 
 def _limit(connection: duckdb.DuckDBPyConnection) -> None:
-    """Lower the limits of DuckDB's threads and memory to those of the process."""
+    """Limit DuckDB's threads and memory to what this process may use."""
     # DuckDB 2.0 reads the quota and the limit of the process's own control group, and Slurm's
     # variables. It reads neither the groups that contain it, as in a job's step or a nested
     # container, nor the processors that the process is bound to.

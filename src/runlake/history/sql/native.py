@@ -102,7 +102,7 @@ def _unpruned(name: str) -> str:
 
     DuckDB would skip row groups by their minimum and maximum, which ignore NaN, and would answer
     ``min`` and ``count`` from statistics that may be wrong. A value of the type UNION with one
-    member costs 10 ms per 2,000,000 numbers and copies no texts; ``TRY`` costs more, and copies
-    each text.
+    member costs 10 ms per 2,000,000 numbers and copies no strings; ``TRY`` costs more, and copies
+    each string.
     """
     return f"union_extract(union_value(cell := {quoted(name)}), 'cell')"

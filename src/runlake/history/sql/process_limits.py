@@ -48,15 +48,15 @@ def read_process_limits(root: Path = ROOT) -> ProcessLimits:
     Parameters
     ----------
     root : Path
-        Directory that holds ``proc`` and the mounts that it names.
+        Directory that contains ``proc`` and the mounts that are listed in ``proc``.
 
     Returns
     -------
     ProcessLimits
-        The processors that the process may run on and the quotas and limits of its control groups,
-        of version 1 and 2. A group is also limited by every group that contains it. So the smallest
-        quota and the smallest limit are returned. Without control groups, as on macOS, only the
-        number of processors is returned.
+        The limits that come from processor affinity and from control groups of version 1 and 2. A
+        group is also limited by every group that contains it, so the smallest quota and the
+        smallest memory limit are returned. Without control groups, as on macOS, only the number of
+        processors is known.
     """
     directories = tuple(_directories(root))
     quotas = [quota for directory in directories for quota in _quotas(directory)]
@@ -106,7 +106,7 @@ def _parse_groups(text: str) -> Iterator[tuple[str, PurePosixPath]]:
 
 
 def _points(mount: Mount, group: PurePosixPath) -> Iterator[PurePosixPath]:
-    """Yield the directories of a group and of the groups that contain it, if they are mounted."""
+    """Yield the directories of a control group and of the groups that contain it, if mounted."""
     # A container may see its own group as the root of the mount and still read the path from the
     # host; or the path leads out of the mount ("/.."). Then the mount is all that it can read.
     is_below = group.is_relative_to(mount.root) and ".." not in group.parts
