@@ -67,6 +67,7 @@ class Settings:
     base_url: str
     app_url: str
     cache_dir: Path
+    # Not compared, because two `Secret` objects with the same text are not equal.
     api_key: Secret | None = field(default=None, compare=False)
     entity: str | None = None
     project: str | None = None

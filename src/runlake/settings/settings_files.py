@@ -31,6 +31,7 @@ def read_settings_files() -> dict[str, Any]:
         # Without interpolation, which would fail at a percent sign, as in an encoded URL.
         parser = configparser.ConfigParser(interpolation=None)
         try:
+            # "-sig", because some editors write a byte order mark first.
             parser.read_string(content.decode("utf-8-sig"), str(place))
         except UnicodeDecodeError as error:
             line = content[: error.start].count(b"\n") + 1

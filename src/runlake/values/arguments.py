@@ -146,6 +146,7 @@ def parse_bytes(value: str | int, name: str = "size") -> int:
         unit = unit.lower().removesuffix("b")
         scale = BINARY.get(unit[:-1]) if unit.endswith("i") else DECIMAL.get(unit)
         if scale is not None:
+            # Not float: a product that is slightly too small would be rounded down by one byte.
             return math.floor(Decimal(number) * scale)
     raise InvalidArgument(
         f"{name} must be a number of bytes, such as 1000000, '20GB' or '512 MiB', not {value!r}."
@@ -197,6 +198,7 @@ def check_whole(value: object, name: str) -> int:
         raise InvalidArgument(f"{name} must be an integer, not {value!r}.")
     if isinstance(value, int):
         return value
+    # The integers of numpy are no subclasses of int.
     index = getattr(value, "__index__", None)
     if index is None:
         raise InvalidArgument(f"{name} must be an integer, not {value!r}.")

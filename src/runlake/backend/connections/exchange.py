@@ -158,7 +158,7 @@ class FileConnection:
 
     @property
     def is_readable(self) -> bool:
-        """True if an idle connection can be read: usually because the host has closed it."""
+        """True if reading from an idle connection would not wait, as after the host closed it."""
         return bool(self._stream.get_extra_info("is_readable"))
 
     def send(self, request: FileRequest, close: Callable[[], None]) -> FileResponse:
@@ -187,7 +187,7 @@ class FileConnection:
 
 
 class Answer:
-    """A response while it arrives.
+    """A storage host's response while it arrives.
 
     The parser of httptools calls the methods ``on_...``.
 
@@ -215,7 +215,7 @@ class Answer:
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
 
     def read(self, close: Callable[[], None]) -> FileResponse:
-        """Read the headers if they have not arrived yet, and return the response with unread body.
+        """Read the headers if they have not arrived yet; return the response, whose body is unread.
 
         Parameters
         ----------
@@ -233,7 +233,7 @@ class Answer:
         )
 
     def is_longer(self, n_bytes: int) -> bool:
-        """Return whether headers have arrived that announce a body longer than ``n_bytes``."""
+        """Return whether the headers have arrived and announce a body longer than ``n_bytes``."""
         n_promised = self._n_promised() if self._has_head else None
         return n_promised is not None and n_promised > n_bytes
 

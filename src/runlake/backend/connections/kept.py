@@ -62,7 +62,7 @@ class KeptConnections:
             raise
 
     def take_idle(self, request: FileRequest, most: int) -> Iterator[FileConnection]:
-        """Yield up to ``most`` idle connections to the request's host, which the caller then owns.
+        """Yield up to ``most`` idle connections to the request's host; the caller then owns them.
 
         Connections that only httpcore can use are not yielded, but are still kept.
         """

@@ -28,7 +28,8 @@ from runlake.backend.connections.lane import READ, Lane, Opener
 POLL_SECONDS = 0.05
 # A response is left to the caller if its `Lane.slowness` is more than this.
 SLOW_SECONDS = 1.0
-# Sending stops after this number of responses, or a quarter of all if that is more, were left.
+# Sending stops once this number of responses, or a quarter of all responses if that is more, were
+# left to the caller.
 MANY_LEFT = 4
 T = TypeVar("T")
 
@@ -202,7 +203,7 @@ class Multiplexer(Generic[T]):
             self._send_next(lane)
 
     def _send_next(self, lane: Lane) -> None:
-        """Send the next request on a lane, or on a new connection if the host closes the lane."""
+        """Send the next request on a lane; if the lane's connection is closed, open another."""
         if self._is_ending or not self._waiting:
             self._drop(lane)
             return

@@ -36,8 +36,8 @@ class OpenedConnection:
     def is_readable(self) -> bool:
         """True if the connection cannot be used: the host closed it, or it was idle for too long.
 
-        The name is the same as in `FileConnection`: an idle connection can be read if the host has
-        closed it.
+        The name is the same as in `FileConnection`: reading from an idle connection does not wait
+        if the host has closed it.
         """
         return self._connection.has_expired()
 

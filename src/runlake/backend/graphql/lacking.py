@@ -197,7 +197,7 @@ def lacked_field(client: Client, owner: str, name: str) -> Lack | None:
 
 
 def check_field(client: Client, owner: str, name: str) -> None:
-    """Raise an error if the backend is known not to have a field.
+    """Raise `UnsupportedByBackend` if the backend is known not to have a field.
 
     Parameters
     ----------

@@ -267,7 +267,7 @@ def fetch_run(client: Client, path: RunPath, *, is_light: bool = False) -> dict[
 
 
 def fetch_history_keys(client: Client, path: RunPath) -> dict[str, Any]:
-    """Request ``historyKeys`` of a run: types and counts of the run's keys, and its last step."""
+    """Return ``historyKeys`` of a run: types and counts of the run's keys, and its last step."""
     found = query_run(client, documents.RUN_HISTORY_KEYS, path).get("historyKeys") or {}
     with answer_to(client, "RunHistoryKeys", f"'{path}'"):
         return dict(found)
