@@ -1,4 +1,4 @@
-"""Send the artifacts that runs logged, in the order of their versions, and link used ones."""
+"""Send the artifacts that runs logged, ordered by version, and link artifacts that runs used."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ from runlake.values import ArtifactPath, RunPath
 
 # Converts owner and project in the lake to owner and project at the backend.
 FindPlace = Callable[[str, str], tuple[str, str]]
-# The backend in the lake, and the version's id: two backends may give one id to two versions.
+# The backend from which a version was pulled, and the version's id there: two backends may give the
+# same id to two versions.
 VersionKey = tuple[str, str]
 
 
@@ -46,13 +47,15 @@ class RunArtifacts:
     directory : RunDirectory
         The run's directory in the lake.
     logged, used : list of HeldVersion
-        Those that the run logged, with their files in the lake, and those that it used.
+        Artifact versions that the run logged and whose files are in the lake, and artifact versions
+        that the run used.
     lost : list of str
-        What the copies of these artifacts will lack.
+        Descriptions of what the copies of these artifacts will lack.
     ids : dict of str to str
-        The id at the backend of each artifact that was sent or linked, by its id in the lake.
+        The id at the backend of each artifact that was sent or linked, by the artifact's id in the
+        lake.
     problems : list of str
-        What the backend refused.
+        Messages about artifacts that could not be sent or linked.
     """
 
     directory: RunDirectory
@@ -64,20 +67,20 @@ class RunArtifacts:
 
     @property
     def origin(self) -> str:
-        """The backend that the run was pulled from."""
+        """The base URL of the backend from which the run was pulled."""
         return self.directory.base_url
 
     def key(self, artifact_id: str) -> VersionKey:
-        """Return what identifies a version in a lake."""
+        """Return the key of a version: the run's backend, and the version's id there."""
         return self.origin, artifact_id
 
     def manifest(self, held: HeldVersion) -> Manifest:
-        """Return the manifest of a version.
+        """Read the manifest of an artifact version from the lake.
 
         Raises
         ------
         CacheCorrupt
-            If it is damaged or gone.
+            If the manifest is damaged or gone.
         """
         found = read_manifest_of(place_of(self.directory), held)
         if found is None:
@@ -85,17 +88,17 @@ class RunArtifacts:
         return found
 
     def n_bytes_of(self, held: HeldVersion) -> int:
-        """Return the bytes of a version's files, without those of references."""
+        """Return the size in bytes of a version's files; references do not count."""
         return sum(entry.size or 0 for entry in _own_files(self.manifest(held)))
 
 
 def artifacts_to_send(directory: RunDirectory) -> RunArtifacts:
-    """Return the artifacts of a run; nothing is sent.
+    """Find the artifacts of a run that a push would send or link; send nothing.
 
     Raises
     ------
     NotCached
-        If the fields of an artifact are gone.
+        If the fields of an artifact are no longer in the lake.
     """
     found = RunArtifacts(directory)
     listed = read_list(directory)
@@ -117,7 +120,7 @@ def artifacts_to_send(directory: RunDirectory) -> RunArtifacts:
 
 
 def logs_artifacts(directory: RunDirectory) -> bool:
-    """Return whether a push of the run has artifacts to send."""
+    """Return whether a push of the run would send artifacts."""
     try:
         return bool(artifacts_to_send(directory).logged)
     except NotCached:
@@ -125,7 +128,7 @@ def logs_artifacts(directory: RunDirectory) -> bool:
 
 
 def check_contents(artifacts: RunArtifacts, damages: Damages) -> None:
-    """Raise `CacheCorrupt` if a file that is to be sent is damaged or gone."""
+    """Raise `CacheCorrupt` if a file of an artifact to send is damaged or gone."""
     for held in artifacts.logged:
         damage = damages.first(place_of(artifacts.directory), held)
         if damage is not None:
@@ -135,14 +138,17 @@ def check_contents(artifacts: RunArtifacts, damages: Damages) -> None:
 def send_artifacts(
     client: Client, runs: Mapping[RunPath, RunArtifacts], find_place: FindPlace
 ) -> None:
-    """Send the artifacts of runs that the backend has, and link those that the runs used.
+    """Send the artifacts that runs logged, and link the artifacts that runs used.
+
+    The backend must have the runs already.
 
     Parameters
     ----------
     client : Client
         The backend.
     runs : mapping of RunPath to RunArtifacts
-        By the paths of the runs at the backend. ``ids``, ``problems`` and ``lost`` are filled in.
+        The artifacts of each run, by the run's path at the backend. This function adds to their
+        ``ids``, ``problems`` and ``lost``.
     find_place : callable
         Converts owner and project in the lake to owner and project at the backend.
     """
@@ -153,7 +159,7 @@ def send_artifacts(
                 artifacts.ids[held.id] = sending.log(there, artifacts, held)
             except RunlakeError as error:
                 artifacts.problems.append(f"its artifact {_name(held)!r} was not sent: {error}")
-    # Here the SDK has closed the runs.
+    # The SDK has closed the runs by now.
     for there, artifacts in runs.items():
         for held in artifacts.used:
             try:
@@ -173,7 +179,7 @@ def send_artifacts(
 def _in_order(
     runs: Mapping[RunPath, RunArtifacts],
 ) -> Iterator[tuple[RunPath, RunArtifacts, HeldVersion]]:
-    """Yield logged artifacts after their earlier versions and after the artifacts they refer to."""
+    """Yield each logged artifact after its earlier versions and the artifacts that it refers to."""
     every = [
         (there, artifacts, held) for there, artifacts in runs.items() for held in artifacts.logged
     ]
@@ -189,7 +195,7 @@ def _in_order(
     for one in every:
         by_key.setdefault(one[1].key(one[2].id), []).append(one)
     started = set[VersionKey]()
-    # A version waits on a stack for those that it needs.
+    # A version waits on a stack for the versions that it needs.
     for wanted in list(by_key):
         waiting = [wanted]
         while waiting:
@@ -206,7 +212,7 @@ def _needed(
     earlier: Mapping[VersionKey, VersionKey],
     key: VersionKey,
 ) -> list[VersionKey]:
-    """Return those of the versions that must be sent before this one."""
+    """Return the keys of the versions in this push that must be sent before a version."""
     _, artifacts, held = by_key[key][0]
     targets = {earlier[key]} if key in earlier else set[VersionKey]()
     manifest = read_manifest_of(place_of(artifacts.directory), held)
@@ -218,14 +224,14 @@ def _needed(
 
 
 class _Sending:
-    """Logs versions, each once, with a process of the SDK that starts with the first.
+    """Logs each artifact version once, in an SDK process that starts with the first version.
 
     Parameters
     ----------
     client : Client
         The backend.
     stack : ExitStack
-        Ends the process.
+        Ends the SDK process when the stack is closed.
     """
 
     def __init__(self, client: Client, stack: ExitStack) -> None:
@@ -235,10 +241,10 @@ class _Sending:
         self._process: SdkProcess | None = None
 
     def log(self, there: RunPath, artifacts: RunArtifacts, held: HeldVersion) -> str:
-        """Make a version an output of a run, and return its id at the backend."""
+        """Make a version an output of a run; return the version's id at the backend."""
         key = artifacts.key(held.id)
         if key in self.sent:
-            # Another run has logged the same contents: the version has two runs.
+            # Two runs logged this version, so only the link to the second run is sent.
             _log_again(self._client, there, held)
             return self.sent[key]
         if self._process is None:
@@ -283,7 +289,7 @@ class _Sending:
         return self.sent[key]
 
     def _reference(self, artifacts: RunArtifacts, entry: Entry) -> str | None:
-        """Return a reference; the id of a version that was sent is replaced by its new id."""
+        """Return an entry's reference, with the new id of a referenced version that was sent."""
         target = parse_artifact_reference(entry.ref)
         sent = None if target is None else self.sent.get(artifacts.key(target[0]))
         if target is None or sent is None:
@@ -297,12 +303,12 @@ def _own_files(manifest: Manifest) -> Iterable[Entry]:
 
 
 def metadata_of(node: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the metadata of a version from its fields."""
+    """Return an artifact version's metadata; ``node`` has the fields of the version."""
     return dict(json.loads(node.get("metadata") or "null") or {})
 
 
 def tags_of(node: Mapping[str, Any]) -> list[str]:
-    """Return the tags of a version from its fields."""
+    """Return an artifact version's tags; ``node`` has the fields of the version."""
     return [str(tag["name"]) for tag in node.get("tags") or ()]
 
 
@@ -318,7 +324,10 @@ def _damaged(directory: RunDirectory, what: str) -> CacheCorrupt:
 
 
 def _find(client: Client, held: HeldVersion, find_place: FindPlace) -> str | None:
-    """Return the id of the same version at the backend, which an earlier push has sent."""
+    """Find a version that an earlier push has sent; return the version's id at the backend.
+
+    Return None if the backend has no version with the same name and digest.
+    """
     entity, project, collection = held.names
     path = ArtifactPath(*find_place(entity, project), collection, held.path.alias)
     try:

@@ -1,4 +1,4 @@
-"""Compare the artifacts of a run at a backend with those in the lake that were sent there."""
+"""Compare a run's artifacts at a backend with the artifacts in the lake that were sent there."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ from runlake.values.same_json import is_same
 def artifact_differences(client: Client, artifacts: RunArtifacts, there: RunPath) -> Iterator[str]:
     """Yield the differences between a run's artifacts at a backend and in the lake.
 
-    Numbers of versions cannot be chosen: one that differs is noted in ``artifacts.lost``.
+    A push cannot choose the number of a version: a number that differs is added to
+    ``artifacts.lost``.
 
     Parameters
     ----------
     client : Client
         The backend.
     artifacts : RunArtifacts
-        What was sent.
+        The artifacts that were sent.
     there : RunPath
         Path of the run at the backend.
     """
@@ -77,7 +78,7 @@ def _differing_files(
         return
     for path, entry in here.items():
         other = there[path]
-        # References to other artifacts have their ids there.
+        # A reference to an artifact names the artifact's id, which differs at the backend.
         is_same_target = entry.ref == other.ref or (
             parse_artifact_reference(entry.ref) is not None
             and parse_artifact_reference(other.ref) is not None

@@ -1,4 +1,4 @@
-"""List what a copy of a run will lack, by the protocol or because the lake does not have it."""
+"""List what a copy of a run lacks, because the protocol cannot send it or the lake lacks it."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from runlake.cache.store import StoredManifest
 from runlake.cache.stored_files import ALL_FILES
 from runlake.lake.pushing.stored_config import branch_point_of
 
-# The states that an exit code leads to.
+# The states that a push can set, with an exit code.
 KEPT_STATES = {"finished", "failed"}
 OF_EVERY_RUN = ("the times of its creation and of its last sign of life", "its console output")
 
 
 def losses_of(directory: RunDirectory, stored: StoredManifest) -> Iterable[str]:
-    """Yield the parts that a copy of a run will lack.
+    """Yield a description of each part that the copy of a run will lack.
 
     Parameters
     ----------
     directory : RunDirectory
         The run's directory.
     stored : StoredManifest
-        Its stored manifest.
+        The run's stored manifest.
     """
     attrs: Mapping[str, Any] = stored.attrs or {}
     yield from OF_EVERY_RUN

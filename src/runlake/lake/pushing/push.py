@@ -1,4 +1,4 @@
-"""Copy runs of a lake and their artifacts to a backend, and check the copies by reading them."""
+"""Copy runs of a lake and their artifacts to a backend, and read the copies back to check them."""
 
 from __future__ import annotations
 
@@ -65,13 +65,14 @@ def push(
     client : Client
         The backend.
     runs : FixedRuns
-        The runs.
+        The runs to copy.
     entity, project : str or None
-        Their owner and project there; None keeps those of the lake, if the API key may write there.
+        Owner and project of the copies; None keeps the owner and project in the lake. If the API
+        key may not write for the owner in the lake, the key's default entity becomes the owner.
     artifacts : bool
-        Send the artifacts that the runs logged, and link those that they used.
+        Send the artifacts that the runs logged, and link the artifacts that the runs used.
     dry_run : bool
-        Send nothing.
+        Only check and count what a push would send.
 
     Raises
     ------
@@ -116,7 +117,10 @@ def push(
 
 
 def _without_lacking(runs: FixedRuns) -> FixedRuns:
-    """Return the runs to push, according to the policy; raise `NotCached` if it is "raise"."""
+    """Leave out runs that lack data on disk if the policy of ``runs`` is "skip".
+
+    Raise `NotCached` for such runs if the policy is "raise".
+    """
     try:
         runs.source.open(runs.listed(), Question())
     except Lacking as lacking:
@@ -126,7 +130,7 @@ def _without_lacking(runs: FixedRuns) -> FixedRuns:
 
 @dataclass(slots=True)
 class _Sent:
-    """A run that was sent and is not compared yet; in a dry run, one that would be sent."""
+    """A run that was sent and is not compared yet; in a dry run, a run that would be sent."""
 
     run: LakeRun
     listed: ListedRun
@@ -137,7 +141,7 @@ class _Sent:
 
 @dataclass(slots=True)
 class _Pushing:
-    """What was done until now; the fields are those of `PushReport`."""
+    """Sends runs, and collects the fields of the `PushReport`."""
 
     client: Client
     reader: Client
@@ -161,7 +165,11 @@ class _Pushing:
     _own: tuple[str | None, frozenset[str]] | None = None
 
     def send_one(self, run: LakeRun, listed: ListedRun) -> None:
-        """Copy one run without its artifacts; its failure does not stop the others."""
+        """Copy one run without its artifacts; record a failure, and let the push go on.
+
+        An error is raised only if the backend is unreachable, or refuses the API key, before any
+        run is done.
+        """
         name = str(run.path)
         name = name if name not in self._done() else run.run_id
         try:
@@ -173,6 +181,7 @@ class _Pushing:
             if self.is_dry_run:
                 self._estimate(run, listed)
             else:
+                # Before the run exists at the backend, because artifacts are sent after all runs.
                 check_contents(artifacts, self._damages)
                 # A backend may begin the history again when the SDK opens the run.
                 rows = None if artifacts.logged else self._rows(listed)
@@ -204,7 +213,7 @@ class _Pushing:
             for name in list(waiting):
                 self._send_rows(name, waiting[name])
                 del waiting[name]
-        except BaseException:
+        except BaseException:  # also after Ctrl-C: no run may stay without its rows
             for one in waiting.values():
                 if one.sent is not None:
                     remove(self.client, one.sent)
@@ -221,7 +230,7 @@ class _Pushing:
         self.n_rows += one.sent.n_rows
 
     def read_back(self) -> None:
-        """Compare each run that was sent with the lake."""
+        """Read each sent run back from the backend, and compare it with the lake."""
         for name, sent in self._sent.items():
             found = [] if self.is_dry_run else [*sent.artifacts.problems, *self._differing(sent)]
             stored = read_manifest(sent.run.directory)
@@ -286,11 +295,11 @@ class _Pushing:
             )
 
     def _place_for(self, entity: str, project: str) -> tuple[str, str]:
-        """Return owner and project at the backend for those in the lake."""
+        """Convert owner and project in the lake to owner and project at the backend."""
         return self._entity_for(entity), self.project or project
 
     def _entity_for(self, entity: str) -> str:
-        """Return the owner of a run at the backend: the same, if the API key may write there."""
+        """Return the owner of a run's copy: the same owner, if the API key may write for it."""
         if self.entity is not None:
             return self.entity
         if self._own is None:
@@ -306,13 +315,13 @@ class _Pushing:
 
 
 def choose(runs: FixedRuns, subject: object) -> FixedRuns:
-    """Return those runs of a lake that paths name.
+    """Return the runs of a lake that paths name.
 
     Parameters
     ----------
     runs : FixedRuns
         All runs of the lake.
-    subject : str, Run, or iterable of them
+    subject : str, Run, or iterable of str and Run
         Paths of runs and projects.
 
     Raises
@@ -320,7 +329,7 @@ def choose(runs: FixedRuns, subject: object) -> FixedRuns:
     InvalidType
         If a part of ``subject`` is something else.
     NotCached
-        If the lake does not have a run.
+        If the lake does not have a named run.
     """
     is_one = isinstance(subject, (str, Run))
     if not is_one and (isinstance(subject, (bytes, Mapping)) or not isinstance(subject, Iterable)):
@@ -353,7 +362,7 @@ def _named(runs: FixedRuns, one: object) -> Sequence[LakeRun]:
 
 
 def check_names(entity: object, project: object) -> None:
-    """Raise `InvalidArgument` if a name is not text."""
+    """Raise `InvalidArgument` if a given name is empty or not a string."""
     for what, name in (("entity", entity), ("project", project)):
         if name is not None and (not isinstance(name, str) or not name.strip()):
             raise InvalidArgument(f"{what} must be a name, not {name!r}.")

@@ -33,7 +33,7 @@ MAX_SYSTEM_ROWS = 10_000
 
 @contextmanager
 def reading_client(client: Client) -> Iterator[Client]:
-    """Yield a client of the same backend whose cache is deleted at the end.
+    """Yield a client of the same backend with a temporary cache, which is deleted at the end.
 
     A run that is read only to be compared must not become a run of the lake.
     """
@@ -90,6 +90,7 @@ def _of_rows(client: Client, there: RunPath, rows: Iterable[Row]) -> Iterator[st
             step = (row or other or {}).get(STEP)
             yield f"the row of step {step} is {'here' if other is None else 'there'} only"
             return
+        # The row as it was sent: bytes and other values without a JSON form were sent as strings.
         named = first_difference(json.loads(line_of(row)), other)
         if named is not None:
             yield f"the key {named} has another value at step {row.get(STEP)}"

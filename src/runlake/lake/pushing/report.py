@@ -11,7 +11,7 @@ from typing import Any
 from runlake.errors.screen import for_screen, line_for_screen
 from runlake.values.counted import counted
 
-# How many runs of a kind the text and the card name.
+# Maximum number of lines about runs in the text and in the HTML card.
 SHOWN_RUNS = 20
 
 
@@ -27,12 +27,13 @@ class PushReport:
     differing : mapping of str to str
         Runs that were sent, but whose copies differ from the lake, with the differences.
     failed : mapping of str to str
-        Runs that were not sent, with the reason; among them those whose id exists there.
+        Runs that were not sent, with the reason. A run is not sent if the backend has a run with
+        the same path.
     lost : mapping of str to tuple of str
         For each run, the parts that its copy lacks.
     n_rows, n_files, n_bytes : int
-        Number of rows that were sent, number of files, and bytes of the files. The files of
-        artifacts are counted too.
+        Number of rows that were sent, number of files, and size of the files in bytes. The size
+        includes the files of artifacts.
     n_requests : int
         Number of requests, including retries and reading back, without requests of the SDK.
     seconds : float
@@ -57,7 +58,7 @@ class PushReport:
 
     @property
     def n_runs(self) -> int:
-        """Number of runs."""
+        """Number of all runs: pushed, differing and failed."""
         return len(self.pushed) + len(self.differing) + len(self.failed)
 
     def to_dict(self) -> dict[str, Any]:

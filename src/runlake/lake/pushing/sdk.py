@@ -18,9 +18,9 @@ from runlake.errors import BackendError, MissingExtra
 from runlake.settings import child_environment
 
 MODULE = "runlake.lake.pushing.sdk_process"
-# How long the process may take to close its runs.
+# Seconds that the process may take to close its runs.
 END_SECONDS = 60.0
-# How much of the end of what the SDK printed is quoted if it fails.
+# An error message quotes this many bytes of the end of what the SDK printed.
 QUOTED_BYTES = 600
 FOLDERS = (
     "WANDB_DIR",
@@ -37,7 +37,7 @@ def has_sdk() -> bool:
 
 
 def missing_sdk() -> MissingExtra:
-    """Return the error for runs with artifacts, which cannot be sent if the SDK is missing."""
+    """Return the error for a push of runs with artifacts, which needs the SDK."""
     return MissingExtra(
         "The runs have artifacts, which are sent with the W&B SDK, and it is not installed. "
         "Nothing was sent. Install it with: pip install 'runlake[local]'. Or push the runs without "
@@ -54,7 +54,7 @@ class SdkProcess:
     process : Popen
         The process.
     printed : file
-        What it has printed.
+        The file to which the process prints.
     """
 
     def __init__(self, process: subprocess.Popen[str], printed: IO[bytes]) -> None:
@@ -67,7 +67,7 @@ class SdkProcess:
         Parameters
         ----------
         request : mapping
-            See `sdk_process`.
+            The version, in the form that the module `sdk_process` describes.
 
         Returns
         -------
@@ -81,7 +81,7 @@ class SdkProcess:
         """
         line = ""
         if self._process.stdin is not None and self._process.stdout is not None:
-            with suppress(BrokenPipeError):
+            with suppress(BrokenPipeError):  # the process has ended: `line` stays empty
                 self._process.stdin.write(json.dumps(request) + "\n")
                 self._process.stdin.flush()
                 line = self._process.stdout.readline()
@@ -142,6 +142,7 @@ def sdk_process(client: Client) -> Iterator[SdkProcess]:
 
 def _end(process: subprocess.Popen[str]) -> None:
     with suppress(OSError, subprocess.TimeoutExpired):
+        # Closes standard input, at whose end the process closes its runs and exits.
         process.communicate(timeout=END_SECONDS)
     if process.poll() is None:
         process.kill()

@@ -1,8 +1,8 @@
-"""Log artifacts with the W&B SDK; this is the main module of a process of its own.
+"""Log artifacts with the W&B SDK; this is the main module of a separate process.
 
 In a separate process, the SDK uses the backend and the API key of the push instead of those in the
 environment, and the user's own runs in the SDK are not disturbed. A request is a line of JSON on
-standard input, the answer a line on standard output::
+standard input. The response is a line of JSON on standard output::
 
     {"entity": ..., "project": ..., "run_id": ..., "name": ..., "type": ..., "description": ...,
      "metadata": {...}, "algorithm": "MD5", "aliases": [...], "tags": [...],
@@ -28,8 +28,8 @@ RunKey = tuple[str, str, str]
 
 
 def main() -> None:
-    """Answer the requests on standard input until it ends, then close the runs."""
-    # What the SDK prints must not stand among the answers.
+    """Answer the requests on standard input until the input ends, then close all runs."""
+    # What the SDK prints must not get between the responses.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     logger = _Logger(Path(sys.argv[1]))
@@ -57,11 +57,11 @@ class _Logger:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._runs: OrderedDict[RunKey, Any] = OrderedDict()
-        # An attempt to open a run may take a minute to fail: one is enough.
+        # An attempt to open a run may take a minute to fail, so it is not repeated.
         self._failed: dict[RunKey, Exception] = {}
 
     def log(self, request: dict[str, Any]) -> str:
-        """Log one version, and return its id when the backend has committed it."""
+        """Log one version; return the version's id after the backend has committed it."""
         run = self._run((request["entity"], request["project"], request["run_id"]))
         artifact = _artifact(request)
         logged = run.log_artifact(artifact, aliases=request["aliases"], tags=request["tags"])
@@ -86,9 +86,9 @@ class _Logger:
     def _opened(self, entity: str, project: str, run_id: str) -> Any:
         """Return a run of the SDK that sends nothing but artifacts."""
         wandb = import_module("wandb")
-        # As one of several writers of the run, and not the first of them, the SDK changes neither
-        # its config, summary and files, nor how it ended. Unless it resumes the run, a backend
-        # takes this for a second start.
+        # As a writer of a shared run, and not the primary one, the SDK changes neither the run's
+        # config, summary and files, nor its final state. Without `resume`, a backend takes this for
+        # a second start of the run.
         settings = wandb.Settings(
             mode="shared",
             x_label="runlake",
@@ -127,8 +127,8 @@ def _artifact(request: dict[str, Any]) -> Any:
         digest_algorithm=request["algorithm"],
     )
     for entry in request["entries"]:
-        # With the digests as they are, also those of references, whose targets the SDK would
-        # look up again.
+        # Entries are added as they are, with their digests. The SDK's own methods would look up the
+        # targets of references again.
         artifact.manifest.add_entry(entries.ArtifactManifestEntry(**entry, skip_cache=True))
     return artifact
 

@@ -35,16 +35,16 @@ FINISHED = "finished"
 
 @dataclass(slots=True)
 class Sent:
-    """What was sent of a run.
+    """A run at the backend, and how much of it was sent.
 
     Parameters
     ----------
     path : RunPath
-        The run at the backend.
+        Path of the run at the backend.
     id : str
-        Its id for mutations.
+        The id that GraphQL mutations use for the run.
     n_rows, n_files, n_bytes : int
-        Rows of the history, files, and their bytes.
+        Number of history rows, number of files, and size of the files in bytes.
     """
 
     path: RunPath
@@ -57,7 +57,7 @@ class Sent:
 def send(
     client: Client, directory: RunDirectory, there: RunPath, rows: Iterable[Row] | None
 ) -> Sent:
-    """Create a run at a backend, and send all of its data in the lake except artifacts.
+    """Create a run at a backend, and send all data that the lake has of the run except artifacts.
 
     Parameters
     ----------
@@ -66,9 +66,9 @@ def send(
     directory : RunDirectory
         The run's directory in the lake.
     there : RunPath
-        Path of the run at the backend, which has no such run.
+        Path of the run at the backend, which must not have this run yet.
     rows : iterable of dict or None
-        Its history; None if `send_rows` is called later.
+        The history of the run; None if `send_rows` is called later.
 
     Raises
     ------
@@ -78,6 +78,7 @@ def send(
         If a file of the run is damaged or gone; nothing was sent then.
     """
     stored = read_manifest(directory)
+    # A list, so that every file is checked before the run is created.
     files = list(_files(directory))
     run_id, path, is_new = create_run(client, there, _fields(stored))
     if not is_new:
@@ -102,9 +103,9 @@ def send(
 
 
 def remove(client: Client, sent: Sent) -> None:
-    """Delete a run of which only a part was sent.
+    """Delete a run at the backend that was sent only in part; ignore errors.
 
-    It would look like the run, and keep the next push from sending it.
+    Otherwise the part would look like the whole run, and a later push would refuse the run.
     """
     with suppress(RunlakeError):
         remove_run(client, sent.id)
@@ -120,7 +121,7 @@ def send_rows(client: Client, directory: RunDirectory, sent: Sent, rows: Iterabl
     directory : RunDirectory
         The run's directory in the lake.
     sent : Sent
-        What `send` has returned; the rows are counted in it.
+        The result of `send`. Its ``n_rows`` is set to the number of rows that were sent.
     rows : iterable of dict
         The history.
 
@@ -146,11 +147,12 @@ def _send_lines(client: Client, directory: RunDirectory, sent: Sent, rows: Itera
     state = stored.offer.state if stored.offer else None
     exit_code = None if state in UNDER_WAY else int(state != FINISHED)
     summary = json.dumps(summary_of(stored.attrs or {}))
+    # The exit code ends the run, so it is in the last request.
     send_lines(client, path, {SUMMARY: (0, [summary])}, exit_code=exit_code)
 
 
 def line_of(row: Row) -> str:
-    """Return a row as a line of JSON; values that JSON cannot represent become texts."""
+    """Return a row as a line of JSON; values that JSON cannot represent become strings."""
     return json.dumps(row, default=_text)
 
 
@@ -159,7 +161,7 @@ def _text(value: object) -> str:
 
 
 def _batches(lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
-    """Yield lines for one request each, with the position of the first of them."""
+    """Yield the lines for each request, with the index of its first line among all lines."""
     at, batch, n_bytes = 0, list[str](), 0
     for line in lines:
         if batch and (n_bytes + len(line) > MAX_BYTES or len(batch) >= MAX_LINES):

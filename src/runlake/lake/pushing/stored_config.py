@@ -1,4 +1,4 @@
-"""The config of a run in the lake, as it is sent to another backend."""
+"""Convert the stored config of a run to the config that a push sends to a backend."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BRANCH_POINT = "branch_point"
 
 
 def config_to_send(attrs: Mapping[str, Any]) -> str:
-    """Return the config of a run as JSON text, with its entries as they are wrapped.
+    """Return a run's config as JSON text; values stay wrapped, as in ``{"value": 1}``.
 
     The branch point of a fork is left out: with it, a backend would copy the rows of the parent.
     """
@@ -31,12 +31,12 @@ def branch_point_of(run: RunPath, attrs: Mapping[str, Any]) -> BranchPoint | Non
 
 
 def user_config(attrs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the config without the entries of the SDK."""
+    """Return a run's config with unwrapped values, without W&B's own entry ``_wandb``."""
     return {name: unwrapped(one) for name, one in _config(attrs).items() if name != INTERNAL}
 
 
 def summary_of(attrs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the summary."""
+    """Return a run's summary from the stored fields of the run."""
     return _object(attrs.get("summaryMetrics"))
 
 
