@@ -153,4 +153,5 @@ class MediaList(list[Media]):
 
 
 def _whole(value: object) -> int | None:
+    # A bool is an int in Python.
     return value if isinstance(value, int) and not isinstance(value, bool) else None

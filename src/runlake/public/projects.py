@@ -50,6 +50,7 @@ class Project(Attributes):
         self.name = project
 
     def __getattr__(self, name: str) -> Any:
+        # copy, pickle and notebooks look up names with underscores, which must not cost a request.
         if not name.startswith("_") and not self.__dict__.get("_attrs"):
             self._load()
         return super().__getattr__(name)

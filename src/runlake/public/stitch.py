@@ -159,6 +159,7 @@ def stitch(runs: Iterable[Run]) -> StitchedRuns:
     ``runlake.stitch([api.run("team/proj/first"), api.run("team/proj/second")]).frame(["loss"])``
     """
     given: object = runs
+    # A string is iterable too, but its characters are no runs.
     if isinstance(given, str) or not isinstance(given, Iterable):
         raise InvalidType(f"runs must be a list of runs, not {runs!r}.")
     found = tuple(given)

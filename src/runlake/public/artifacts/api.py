@@ -76,6 +76,7 @@ class ApiArtifacts(DefaultEntity):
         try:
             self.artifact(name, type)
         except (ArtifactNotFoundError, InvalidArgument):
+            # As in the SDK, also for an artifact of another type; a failed request is an error.
             return False
         return True
 
@@ -246,6 +247,7 @@ class ApiArtifacts(DefaultEntity):
 
     def _artifact_path(self, name: str) -> ArtifactPath:
         project = self._client.settings.project or UNNAMED_PROJECT
+        # The default entity costs a request, so it is looked up only if the name has no entity.
         path = ArtifactPath.parse(name, entity=UNNAMED, project=project)
         return replace(path, entity=self._entity(path.entity))
 

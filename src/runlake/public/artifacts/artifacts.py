@@ -256,6 +256,7 @@ class Artifact(ArtifactLinks):
         FileTransferError
             If a file cannot be downloaded, has the wrong digest, or cannot be written or deleted.
         """
+        # Checked here, because files are deleted before the download checks it.
         check_progress(progress)
         directory = directory_or(root, partial(self.default_root, include_version=False))
         for found, name in _files_below(directory):
@@ -288,6 +289,7 @@ class Artifact(ArtifactLinks):
             If the artifact has no file, or several.
         """
         if root is None:
+            # As in the SDK, this is not `default_root`: the requested alias is in the name.
             root = os.path.join(".", "artifacts", self._checked_root(self.name))  # noqa: PTH118
         entries = list(self.manifest.entries.values())
         if len(entries) != 1:

@@ -207,6 +207,7 @@ class ArtifactCollection:
         Artifacts
             A list, fetched page by page as it is accessed.
         """
+        # The backend knows an edited name or type only after `save`.
         names = (self.entity, self.project, self._saved_name, self._saved_type)
         return Artifacts(self._client, *names, per_page=per_page, start=start)
 
@@ -252,6 +253,7 @@ class ArtifactCollection:
         """
         is_ours = self.is_sequence()
         document = mutations.DELETE_SEQUENCE if is_ours else mutations.DELETE_PORTFOLIO
+        # If only the response was lost, a repetition would report that there is no such collection.
         mutate(self._client, document, {"id": self.id}, is_idempotent=False)
 
     def _send_name(self) -> None:

@@ -47,6 +47,7 @@ class ArtifactType:
         self.type = type_name
         self._attrs = self.load() if attrs is None else attrs
         with answer_to(client, "ProjectArtifactType", repr(type_name)):
+            # Read each field once, so that a wrong shape is an error here, not at a later access.
             _ = (self.id, self.name)
 
     def load(self) -> dict[str, Any]:
@@ -268,6 +269,7 @@ class ProjectArtifactCollections(_Collections):
     def __len__(self) -> int:
         if self._last is None:
             self._reach(0)
+        # An older backend sends no count, so all pages are fetched and their objects are counted.
         if self._last is not None and self._last.total is None:
             self._reach(None)
         return super().__len__()

@@ -51,6 +51,7 @@ class ArtifactEdits(ArtifactFields):
     ) -> None:
         super()._receive(attrs, aliases, version)
         known = aliases_in(attrs, self._path) if aliases is None else aliases
+        # As in the SDK: the backend lists the version as an alias too, which no user has set.
         self._aliases = [alias for alias in known if not VERSION.fullmatch(alias)]
         self._saved_aliases = list(self._aliases)
         self._tags = [tag["name"] for tag in attrs.get("tags") or []]
@@ -135,6 +136,7 @@ class ArtifactEdits(ArtifactFields):
         if isinstance(ttl, timedelta):
             if ttl.total_seconds() <= 0:
                 raise InvalidArgument(f"A TTL must be positive, not {ttl}.")
+            # The protocol has whole seconds.
             ttl = timedelta(seconds=int(ttl.total_seconds()))
         self._new_ttl = ttl
         self._is_ttl_changed = True

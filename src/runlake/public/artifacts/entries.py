@@ -190,6 +190,7 @@ class ArtifactManifest:
     def digest_algorithm(self) -> str:
         """``MANIFEST_XXH128`` if any file has such a digest, else ``MANIFEST_MD5``."""
         kinds = {entry.digest_algorithm() for entry in self._entries.values()}
+        # As text, the name with XXH128 is greater than the name with MD5.
         return max(kinds, default="MANIFEST_MD5")
 
     @classmethod
@@ -220,6 +221,7 @@ class ArtifactManifest:
 
     def get_entries_in_directory(self, directory: str) -> list[ArtifactManifestEntry]:
         """Return all files below a directory of the artifact, at any depth."""
+        # The slash keeps the directory "data" from matching the file "database.txt".
         return [e for name, e in self._entries.items() if name.startswith(f"{directory}/")]
 
     def to_manifest_json(self) -> dict[str, Any]:

@@ -205,6 +205,7 @@ class ArtifactFields:
     def history_step(self) -> int | None:
         """The last history step before the artifact was logged; None if it is unknown."""
         step = self._attrs.get("historyStep")
+        # Subtracted as in the SDK, whose users pass the result to a scan as `min_step`.
         return None if step is None else max(0, int(step) - 1)
 
     @property
@@ -236,6 +237,7 @@ class ArtifactFields:
 def source_path(attrs: dict[str, Any]) -> ArtifactPath:
     """Return the path of the collection and version to which an artifact was logged."""
     collection = attrs["artifactSequence"]
+    # The backend leaves out the project of collections that this API key must not read.
     project = collection.get("project") or {}
     entity = (project.get("entity") or {}).get("name", "")
     version = f"v{attrs['versionIndex']}"

@@ -294,6 +294,7 @@ class ArtifactFiles(Pages[ArtifactFile]):
         return ArtifactFile(self._client, self.artifact, node)
 
     def __len__(self) -> int:
+        # The backend counts only all files; files with given names are fetched to be counted.
         if self._names is None:
             return self.artifact.file_count
         self._reach(None)

@@ -145,6 +145,7 @@ def check_metadata(metadata: Mapping[str, Any] | str | None) -> dict[str, Any]:
             raise InvalidType(
                 f"The metadata of an artifact must be a dict, not {type(metadata).__name__}."
             )
+        # NaN is None by now; an infinity is refused, because JSON has no infinities.
         found: dict[str, Any] = json.loads(json.dumps(_plain(metadata), allow_nan=False))
     except InvalidArgument:
         raise

@@ -199,6 +199,7 @@ def _pictures(run: Run, summary: Mapping[str, Any], notes: list[str]) -> list[Pi
         except (RunlakeError, OSError) as error:
             pictures.append(Picture(caption, None, str(error)))
             continue
+        # The logged size may be missing or wrong, so the content is measured too.
         if len(content) > n_left:
             n_more += 1
             continue

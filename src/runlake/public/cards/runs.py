@@ -184,6 +184,7 @@ def _curves(runs: Sequence[Run], key: str, notes: list[str]) -> dict[str, Curve]
         )
         path = RunPath(run.entity, run.project, run.id)
         try:
+            # Without requests: a card of many runs would otherwise cost one request per run.
             found = read_curves(run._client, path, freshness, [key], may_ask=False)  # noqa: SLF001
         except RunlakeError:
             n_missing += 1

@@ -45,6 +45,7 @@ def checked_filters(filters: Mapping[str, Any] | None) -> dict[str, Any]:
             f"filters must be a dict such as {{'state': 'finished'}}: {reprlib.repr(filters)}."
         )
     try:
+        # Encoded and decoded, so that a later change of the given dict does not change the list.
         text = json.dumps(dict(filters or {}), default=_as_json)
         found: dict[str, Any] = json.loads(text)
     except RecursionError:

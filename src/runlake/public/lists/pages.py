@@ -80,6 +80,7 @@ class Pages(ABC, Generic[T]):
         self._walk: Walk | None = None
         self._keys: set[Hashable] = set()
         self._n_repeated = 0
+        # Reentrant, because subclasses hold the lock while they call `_reach`.
         self._guard = threading.RLock()
 
     # Name of the GraphQL operation, for errors about its answer.
@@ -113,6 +114,7 @@ class Pages(ABC, Generic[T]):
         return self._start if self._last is None else self._last.cursor
 
     def __iter__(self) -> Iterator[T]:
+        # By index, because another loop may append objects to the list meanwhile.
         index = 0
         while self._reach(index):
             yield self.objects[index]

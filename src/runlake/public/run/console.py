@@ -93,6 +93,7 @@ class ConsoleLogs(Pages[ConsoleLogLine]):
             sizes = {"last": self._last_lines}
         found = query_run(self._client, document, path, run_variable="runName", **sizes)
         page = self._page(found.get("logLines"))
+        # The query for the last lines takes no cursor: a second page would be the same lines.
         return page if self._last_lines is None else replace(page, has_next=False)
 
     def _open(self, edge: dict[str, Any]) -> ConsoleLogLine:

@@ -48,6 +48,7 @@ class RunFiles(RunFields):
             try:
                 file = self.file(METADATA_FILE)
             except RunFileNotFoundError:
+                # Not remembered: a run that is still running may upload the file later.
                 return None
             what = f"{METADATA_FILE!r} of '{self._path}'"
             content = file._read(what)  # noqa: SLF001 - the run's own file
@@ -187,6 +188,7 @@ def _local_file(path: str, root: str) -> tuple[Path, str]:
             f"{str(source)!r} is not a file. Upload the files of a directory one by one."
         )
     try:
+        # Opened once, so that an unreadable file is an error before any request.
         source.open("rb").close()
     except OSError as error:
         raise InvalidArgument(f"{str(source)!r} cannot be read: {error}.") from error

@@ -407,6 +407,7 @@ class RunHistory(RunFields):
         question = Question.from_arguments(keys, how, min_step)
         from runlake.history.follow import follow_run
 
+        # This method is no generator, so that a wrong argument is an error at the call.
         return follow_run(self._client, self._path, question, poll, self._note_moment)
 
     def explain(
@@ -438,6 +439,7 @@ class RunHistory(RunFields):
             "historyLineCount": manifest.line_count,
         }
         known = self._attrs
+        # A field that the backend did not send stays absent, so that an access explains why.
         known.update({k: v for k, v in moment.items() if k in known and v is not None})
 
     def _reading(

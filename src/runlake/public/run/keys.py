@@ -102,6 +102,7 @@ class RunKeys(RunFields):
         from runlake.history.best import find_best
 
         reading = open_reading(self._client, self._path, question, attrs=self._sent)
+        # The condition narrows the string to the two literals for the type checker.
         return find_best(reading, "min" if mode == "min" else "max")
 
 

@@ -82,6 +82,7 @@ class RunMedia(RunFields):
             return key
         if not isinstance(key, str):
             raise InvalidType(f"key must be a key or a cell of the history, not {key!r}.")
+        # The value at a step is read from the history: then the summary need not be loaded.
         summary = self.summary_metrics if step is None else {}
         return logged_value(self._client, self._path, key, step, summary)
 

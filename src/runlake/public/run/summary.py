@@ -56,6 +56,7 @@ class SummaryView(MutableMapping[str, Any]):
         self._origin = origin
         self._path = path
         self._json_dict = values
+        # Kept in the origin, because every access to a nested mapping makes a new view.
         self._locked = origin.locked.setdefault(path, set())
 
     def update(  # type: ignore[override]  # the SDK's signature

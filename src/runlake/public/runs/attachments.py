@@ -71,6 +71,7 @@ class RunAttachments(RunSet):
         from runlake.history.tables import check_table
 
         check_table(key, step)
+        # Before any request: this raises an error in a forked process, where polars would hang.
         check_polars()
         runs = self._full_runs()
 
@@ -78,6 +79,7 @@ class RunAttachments(RunSet):
             try:
                 return run.table(key, step)
             except InvalidArgument as error:
+                # Other runs may have the table; the error is raised only if no run has it.
                 return error
 
         found = side_by_side(self._client, read, runs)

@@ -123,10 +123,12 @@ class RunHistories(RunSet):
             return rows
         pandas = _import_pandas()
         frame = pandas.DataFrame.from_records(rows)
+        # As in the SDK, the columns are sorted.
         return frame[sorted(frame.columns)]
 
     def _row_histories(self, sampling: Sampling, progress: Progress) -> list[dict[str, Any]]:
         listed, found = self._listed_and_read(
+            # System metrics are sampled by the backend, so none can be read early from the cache.
             None if sampling.is_system else sampling.question,
             lambda runs: sample_runs(self._source, runs, sampling, progress),
         )
@@ -158,6 +160,7 @@ class RunHistories(RunSet):
             }
         )
         stacked = stacked.with_columns(
+            # polars explodes an empty list to a null, so a run without rows adds a null.
             ids.select(pl.col(RUN_ID).repeat_by("n_rows").explode()).to_series().drop_nulls()
         )
         return stacked[sorted(stacked.columns)]

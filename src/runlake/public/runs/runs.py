@@ -28,6 +28,7 @@ def check_condition(condition: object, name: str) -> None:
     """Raise `InvalidType` if a condition is neither a mapping, nor an expression, nor callable."""
     if isinstance(condition, Mapping) or callable(condition):
         return
+    # Imported only now, because a dict or a function needs no polars.
     import polars as pl
 
     if not isinstance(condition, pl.Expr):
@@ -108,6 +109,7 @@ class Runs(RunHistories, RunsPlots, RunAttachments, RunList):
 
     def _of(self, runs: Sequence[Run]) -> Runs:
         """Return a list of the given runs, which are in this list, without fetching them again."""
+        # The filter is for later requests of the new list, such as for the states of its runs.
         chosen = self._with_filters({"name": {"$in": [run.id for run in runs]}})
         chosen._take(runs)  # noqa: SLF001 - a list of the same class
         return chosen

@@ -197,6 +197,7 @@ class RunScans(RunTable):
         check_text(query, "The SQL")
         from runlake.history.runs.sql import query_runs
 
+        # The query gets functions, so that only the views that it names are read.
         every = check_request(None)
         return query_runs(
             query,
