@@ -1,4 +1,4 @@
-"""Write numbers as little-endian buffers in base64, which a page decodes without parsing."""
+"""Stores numbers as little-endian arrays in base64, which a page decodes without parsing text."""
 
 from __future__ import annotations
 
@@ -14,19 +14,22 @@ from runlake.history.runs.align import Floats
 MAX_LOSS = 1e-5
 MAX_RELATIVE_LOSS = 1e-6
 SINGLE, DOUBLE, BYTE = "f4", "f8", "u1"
-# Differences in single precision, whose sums are exact; the first number stands beside the buffer.
+# Differences in single precision, whose sums are exact; the first number is stored beside them.
 DIFFERENCES = "d4"
 
 
 class Buffers:
-    """Collects the buffers of a page; equal buffers are stored once."""
+    """Collects the arrays of numbers that a page needs; equal arrays are stored once.
+
+    The index of an array is its index in ``stored``.
+    """
 
     def __init__(self) -> None:
         self.stored: list[list[str | float]] = []
         self._places: dict[tuple[str, bytes, float], int] = {}
 
     def add_exact(self, values: Floats) -> int:
-        """Add finite floats without loss, in single precision if possible; return their index."""
+        """Store finite floats exactly, if possible as 32-bit floats; return the array's index."""
         single = _single(values)
         if np.array_equal(single, values):
             return self._add(values, single)
@@ -38,12 +41,12 @@ class Buffers:
         return self._add(values, None)
 
     def add(self, values: Floats) -> int:
-        """Add floats, in single precision if that changes no pixel; return their index."""
+        """Store floats, in single precision if this changes no pixel; return the array's index."""
         single = _single(values)
         return self._add(values, single if _is_close(single, values) else None)
 
     def add_bytes(self, values: npt.NDArray[np.uint8]) -> int:
-        """Add small integers; return their index."""
+        """Store integers from 0 to 255; return the array's index."""
         return self._store(BYTE, values.tobytes())
 
     def _add(self, values: Floats, single: npt.NDArray[np.float32] | None) -> int:

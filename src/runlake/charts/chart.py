@@ -1,4 +1,4 @@
-"""`Chart`: a description of curves, and a method for each output."""
+"""`Chart`: curves and their settings, with a method for each output, such as HTML."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ X_AXIS, Y_AXIS = Axis(STEP), Axis()
 
 @dataclass(frozen=True, eq=False)
 class Chart:
-    """Curves and how to show them, as interactive HTML, terminal text, picture or plotly figure.
+    """Curves that can be shown as interactive HTML, terminal text, a picture or a plotly figure.
 
     `Run.plot` and `Runs.plot` return charts. A notebook draws a chart at the end of a cell;
     ``print`` draws it with characters.
@@ -42,7 +42,7 @@ class Chart:
     Parameters
     ----------
     series : tuple of Series
-        The curves, with all of their points.
+        The curves, each with all its points.
     x, y : Axis
         Scale and range of the axes, and the key of the x axis.
     smooth : float, int or None
@@ -52,10 +52,10 @@ class Chart:
     title : str
         The title. If omitted, the chart shows the keys, and the run if there is only one.
     notes : tuple of str
-        Facts to show below the curves, besides those that the chart finds itself.
+        Facts to show below the curves, in addition to the facts that the chart finds itself.
     points : int
-        Maximum number of points that are drawn for the series of one frame. They show the shape of
-        the curve; first and last point, NaN and infinities are among them.
+        Maximum number of points to draw for the series that share one frame. The drawn points show
+        the shape of the curve, and include the first and last point, NaN and infinities.
     """
 
     series: tuple[Series, ...]
@@ -78,7 +78,7 @@ class Chart:
     def of_frame(
         cls, frame: pl.DataFrame, keys: str | Sequence[str], *, x: str = STEP, run: str = ""
     ) -> Chart:
-        """Return a chart of columns of a frame.
+        """Return a chart with a curve for each of the given columns.
 
         Parameters
         ----------
@@ -104,12 +104,12 @@ class Chart:
 
     @cached_property
     def curves(self) -> list[Curve]:
-        """The points that are drawn, one item per series."""
+        """The curves with the points that are drawn, one curve per series."""
         return make_curves(self.series, self.x, self.smooth, self.points)
 
     @property
     def heading(self) -> str:
-        """The title; if there is none, the keys and the only run."""
+        """The title, or the keys and the name of the only run if the chart has no title."""
         if self.title:
             return shown(self.title)
         keys = list(dict.fromkeys(one.key for one in self.series))
@@ -120,7 +120,7 @@ class Chart:
 
     @property
     def remarks(self) -> list[str]:
-        """What to know about the picture: how many points it shows, what is marked or left out."""
+        """Sentences about the chart: how many points are drawn, which are marked, and the notes."""
         n_shown = sum(len(curve.x) for curve in self.curves)
         n_points = max(n_shown, sum(curve.n_points for curve in self.curves))
         size = counted(n_points, "point")
@@ -141,7 +141,7 @@ class Chart:
         return Drawing(self.heading, tuple(self.remarks), tuple(self.curves), self.x, self.y)
 
     def within(self, low: float | None = None, high: float | None = None) -> Chart:
-        """Return this chart for a range of the x axis, both ends inclusive, with finer points.
+        """Return this chart for a range of the x axis, inclusive at both ends, in more detail.
 
         Raises
         ------
@@ -154,7 +154,7 @@ class Chart:
         return replace(self, x=replace(self.x, low=low, high=high))
 
     def html(self) -> str:
-        """Return an HTML document with the interactive chart; it needs no network.
+        """Return an HTML document with the interactive chart; the document needs no network.
 
         Drag to zoom, double-click to zoom out. A click on a name of the legend hides a curve.
         """
@@ -211,18 +211,18 @@ class Chart:
         Parameters
         ----------
         path : str or Path
-            The end of its name is the format: ``.png``, ``.svg`` or ``.pdf`` for a picture,
-            ``.html`` for the interactive chart, ``.txt`` for text.
+            The file to write. The end of the name chooses the format: ``.png``, ``.svg`` or
+            ``.pdf`` for a picture, ``.html`` for the interactive chart, ``.txt`` for text.
 
         Returns
         -------
         Path
-            The path.
+            The path of the file.
 
         Raises
         ------
         InvalidArgument
-            If there is no such format.
+            If the format is unknown.
         LocalFileNotFoundError
             If the directory of the file does not exist.
         FileTransferError
@@ -264,7 +264,7 @@ class Chart:
 
 
 def join_charts(charts: Sequence[Chart]) -> Chart:
-    """Return one chart with the series of several; the other settings are those of the first.
+    """Return one chart with the series and notes of all charts, and the settings of the first.
 
     Raises
     ------
@@ -285,7 +285,7 @@ def join_charts(charts: Sequence[Chart]) -> Chart:
 
 
 def checked_target(path: Any) -> Path:
-    """Return the path of a file to write; raise `InvalidArgument` if its format is unknown."""
+    """Return the path of a file to write; raise `InvalidArgument` for an unknown format."""
     if not isinstance(path, (str, Path)):
         raise InvalidType(f"path must be the name of a file, not {path!r}.")
     target = local_path(path, "path")

@@ -1,4 +1,4 @@
-"""Turn the series of a chart into curves: the points that every drawer draws; no I/O."""
+"""Turns the series of a chart into curves, which have the points to draw, without I/O."""
 
 from __future__ import annotations
 
@@ -29,24 +29,25 @@ Places = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Curve:
-    """The points of one series, as they are drawn.
+    """The points of one series that are drawn.
 
     Parameters
     ----------
     label : str
         Name in the legend, safe to print.
     x : array of float64
-        Finite, ascending; equal values are possible.
+        Values of the x axis, finite and ascending; equal values are possible.
     y : array of float64
-        The values, smoothed if the chart is. The line is interrupted at NaN and infinities.
+        Values of the y axis, smoothed if the chart is smoothed. The line is interrupted at NaN and
+        infinities.
     marks : array of uint8
         How each point is marked: `UNMARKED`, `NAN`, `INFINITY` or `MINUS_INFINITY`.
     raw : array of float64 or None
-        The values before smoothing.
+        Values of the y axis before smoothing; None if the chart is not smoothed.
     low, high : array of float64 or None
-        The edges of the band.
+        The edges of the band; None if the curve has no band.
     n_points : int
-        Number of points that the curve stands for.
+        Number of points of the series, of which the curve may draw a sample.
     n_marked : tuple of int
         How many of these points have each mark, in the order of `MARK_NAMES`.
     """
@@ -63,17 +64,17 @@ class Curve:
 
     @property
     def line(self) -> Floats:
-        """The values, with NaN wherever the line is interrupted."""
+        """The values of the y axis, with NaN wherever the line is interrupted."""
         return _drawable(self.y)
 
     @property
     def faint(self) -> Floats | None:
-        """The values before smoothing, with NaN where they cannot be drawn."""
+        """The values before smoothing, with NaN in place of infinities; None if not smoothed."""
         return None if self.raw is None else _drawable(self.raw)
 
     @property
     def sides(self) -> tuple[Floats, Floats]:
-        """The lower and upper edge of the band, with NaN where they cannot be drawn.
+        """The lower and upper edge of the band, with NaN where the band cannot be drawn.
 
         If the curve has no band, both edges are the line itself.
         """
@@ -85,7 +86,7 @@ class Curve:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Table:
-    """The rows of a frame in the order of the x axis, with a column of values per series."""
+    """The rows of a frame, sorted by the x axis, with a column of values for each series."""
 
     x: pl.Series
     order: Places | None
@@ -101,10 +102,10 @@ def make_curves(
     Parameters
     ----------
     series : sequence of Series
-        Series with one frame and one x axis are sampled together: the rows of the sample show the
-        shape of each of them.
+        The series to draw. Series that share a frame and an x axis are sampled together, so that
+        the same rows show the shape of each series.
     x_axis : Axis
-        Points outside of its range are left out before the series are sampled.
+        The x axis. Points outside of the axis's range are left out before sampling.
     smooth : float, int or None
         As for `smooth_values`. Values are smoothed before they are sampled.
     n_points : int
@@ -188,7 +189,7 @@ def _ordered(members: Sequence[Series], x_axis: Axis, smooth: float | None) -> _
 
 
 def _cut(table: _Table, name: str, x_axis: Axis) -> _Table:
-    """Return the rows of a table in the range of the x axis."""
+    """Return the rows of a table that are in the range of the x axis."""
     inside = _kept(table.x, name, x_axis)
     if inside is None:
         return table
@@ -199,7 +200,7 @@ def _cut(table: _Table, name: str, x_axis: Axis) -> _Table:
 
 
 def _kept(column: pl.Series, name: str, x_axis: Axis) -> Places | None:
-    """Return the positions of the rows whose x can be drawn; None if every row can be drawn."""
+    """Return the indices of the rows whose x can be drawn; None if every row can be drawn."""
     low = x_axis.low
     is_open = low is None and x_axis.high is None and not x_axis.is_log
     if is_open and column.dtype.is_integer() and not column.null_count():
@@ -227,7 +228,7 @@ def _smooth(column: pl.Series, smooth: float) -> pl.Series:
 def _edges(band: Band, order: Places | None) -> tuple[Floats, Floats, Marks]:
     """Return the lower and upper edge of a band, and a mark for each row.
 
-    A row is marked as NaN if more runs have NaN there than at the row before.
+    A row is marked as NaN if more runs have NaN in this row than in the row before.
     """
     edges = [_gathered(edge, order).cast(pl.Float64).to_numpy() for edge in (band.low, band.high)]
     n_nan = _gathered(band.n_nan, order).cast(pl.Int64).to_numpy()
@@ -240,7 +241,7 @@ def _gathered(values: pl.Series, order: Places | None) -> pl.Series:
 
 
 def _chosen(shapes: Sequence[pl.Series], n_points: int, marks: Marks | None) -> Places | None:
-    """Return the rows to draw, ascending; None for all of them."""
+    """Return the indices of the rows to draw, ascending; None if all rows are drawn."""
     if len(shapes[0]) <= n_points:
         return None
     # Numbers as names: keys could be any text.
@@ -280,7 +281,7 @@ def _counts(marks: Marks) -> tuple[int, ...]:
 
 
 def numbers(frame: pl.DataFrame, name: str) -> pl.Series:
-    """Return a column as floats; times are seconds since 1970.
+    """Return a column as floats; times become seconds since 1970.
 
     Raises
     ------
@@ -291,7 +292,7 @@ def numbers(frame: pl.DataFrame, name: str) -> pl.Series:
 
 
 def column_of(frame: pl.DataFrame, name: str) -> pl.Series:
-    """Return a column; raise `InvalidArgument` if the frame does not have it."""
+    """Return a column; raise `InvalidArgument` if the frame has no such column."""
     if name not in frame.columns:
         raise InvalidArgument(f"The frame has no column {name!r}.")
     return frame.get_column(name)
@@ -309,7 +310,7 @@ def _floats(cells: pl.Series, name: str) -> pl.Series:
 
 
 def labels_of(series: Sequence[Series]) -> list[str]:
-    """Return the names of series in the legend: what distinguishes them.
+    """Return the legend's labels of series: run, key or both, as needed to tell them apart.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""`Drawing`: what a drawer draws, with everything decided."""
+"""`Drawing`: the points and text of a chart, which each drawer turns into its output."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FIRST_DATE, LAST_DATE = -62_135_596_800, 253_402_300_799
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Drawing:
-    """The points and texts of a chart.
+    """The points and text of a chart, ready to be drawn.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ class Drawing:
     remarks : tuple of str
         Sentences to show below the curves, safe to print.
     curves : tuple of Curve
-        The points.
+        The curves with the points to draw.
     x, y : Axis
         Key, scale and range of the axes.
     """
@@ -36,7 +36,7 @@ class Drawing:
 
     @property
     def has_dates(self) -> bool:
-        """Whether the x axis shows dates: its values are times, and a calendar has all of them."""
+        """Whether the x axis shows dates: it is linear, and has times in the years 1 to 9999."""
         is_linear_time = self.x.is_time and not self.x.is_log
         return is_linear_time and all(
             curve.x[0] >= FIRST_DATE and curve.x[-1] <= LAST_DATE
@@ -46,7 +46,7 @@ class Drawing:
 
     @property
     def notes(self) -> str:
-        """The remarks in one line, with what a log axis leaves out."""
+        """The remarks in one line, and the number of points that a log axis leaves out."""
         n_below = sum(int((curve.y <= 0).sum()) for curve in self.curves) if self.y.is_log else 0
         more = (
             (f"{counted(n_below, 'point')} at or below 0, not on the log axis",) if n_below else ()

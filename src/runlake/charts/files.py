@@ -1,4 +1,4 @@
-"""Scripts and styles of charts in HTML, and those of uPlot that the build hook fetches."""
+"""Paths of the scripts and styles of charts in HTML, including uPlot, which the build fetches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turn aligned statistics of groups of runs into series with bands."""
+"""Turns the statistics of run groups, aligned by x, into series with bands."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ COUNTS = ("n", "n_nan", "n_missing")
 def series_of_groups(
     aligned: pl.DataFrame, axis: str, by: Sequence[str], stats: Sequence[str]
 ) -> list[Series]:
-    """Return a series per group and key.
+    """Return a series with a band for each group of runs and each key.
 
     Parameters
     ----------
     aligned : DataFrame
-        The result of `Runs.align`: the columns of ``by``, ``key``, the axis, and statistics, among
-        them the mean. The rows of a group and key follow each other.
+        The result of `Runs.align`: the columns of ``by``, ``key``, the axis, and statistics,
+        including the mean. The rows of each group and key are consecutive.
     axis : str
         Column of the x axis.
     by : sequence of str
         Columns of the groups; empty for a single group.
     stats : sequence of str
-        The statistic at the edges of the band: one that is added to the mean and subtracted from it
-        ("std", "sem"), "ci95", two statistics, or nothing.
+        Chooses the edges of the band: one statistic ("std" or "sem") that is added to the mean and
+        subtracted from the mean, "ci95", two statistics for the lower and upper edge, or nothing
+        for no band.
     """
     parts = _parts(aligned, [*by, KEY])
     return [_series(part, axis, by, stats) for part in parts]

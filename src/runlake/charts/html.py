@@ -1,8 +1,8 @@
-"""Draw charts as HTML: a document, and a frame for notebooks.
+"""Draws charts as HTML: a document, and a frame for notebooks.
 
 A payload is a JSON object with the text and the settings of one chart; the numbers are buffers (see
-`buffers`). ``chart.js`` draws it with uPlot. Names come from other people: they are text in a
-payload, and no part of the markup.
+`buffers`). ``chart.js`` draws a payload with uPlot. Names come from other people, so they are text
+in the payload, and never markup.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ MISSING = (
 
 
 def document(drawings: Sequence[Drawing], title: str | None = None) -> str:
-    """Return an HTML document with charts; the crosshair is linked across those with one x axis.
+    """Return an HTML document with charts; charts with the same x axis share a crosshair.
 
     Parameters
     ----------
     drawings : sequence of Drawing
-        At least one.
+        The charts, at least one.
     title : str, optional
-        Title of the document; that of the first chart if omitted.
+        Title of the document; the title of the first chart if omitted.
     """
     name = drawings[0].heading if title is None else title
     parts = _static_parts(drawings) if missing_files() else _interactive_parts(drawings)
@@ -82,12 +82,12 @@ def document(drawings: Sequence[Drawing], title: str | None = None) -> str:
 def frame_of(drawings: Sequence[Drawing], height: int | None = None) -> str:
     """Return an ``iframe`` that contains a document of charts, for the output of a notebook.
 
-    The frame is closed off: what is in it can reach neither the notebook nor the network.
+    The frame is a sandbox: its content can reach neither the notebook nor the network.
 
     Parameters
     ----------
     drawings : sequence of Drawing
-        At least one.
+        The charts, at least one.
     height : int, optional
         Height of the frame in pixels; enough for all charts below each other if omitted.
     """
@@ -109,15 +109,15 @@ def height_of(drawing: Drawing) -> int:
 
 
 def payload_of(drawing: Drawing, shared: Buffers | None = None) -> dict[str, Any]:
-    """Return what ``chart.js`` needs to draw a chart, as an object for JSON.
+    """Return the payload with which ``chart.js`` draws a chart, as a dict for JSON.
 
     Parameters
     ----------
     drawing : Drawing
         The chart.
     shared : Buffers, optional
-        Gets the numbers of the chart, if several charts store equal numbers once. The payload has
-        no ``buffers`` then: whoever draws it adds those.
+        Stores the numbers of several charts, so that equal arrays are stored once. The payload has
+        no ``buffers`` then: the caller adds the stored arrays to all payloads together.
     """
     buffers = Buffers() if shared is None else shared
     curves = [_curve_of(curve, place, buffers) for place, curve in enumerate(drawing.curves)]
@@ -154,7 +154,7 @@ def _curve_of(curve: Curve, place: int, buffers: Buffers) -> dict[str, Any]:
 
 
 def script_json(value: Any) -> str:
-    r"""Return JSON that can stand in a ``script`` element: ASCII, and without markup characters.
+    r"""Return a value as JSON for a ``script`` element: in ASCII, without markup characters.
 
     Examples
     --------
@@ -168,13 +168,13 @@ def script_json(value: Any) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return text for an element or a quoted attribute of HTML."""
+    """Escape text for the content of an HTML element or for a quoted attribute."""
     # Surrogates cannot be encoded as UTF-8.
     return html.escape(text.encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
 def missing_files() -> list[str]:
-    """Return the files of uPlot that this installation lacks."""
+    """Return the names of uPlot's files that are missing in this installation."""
     return [name for name in UPLOT_FILES if not (UPLOT / name).is_file()]
 
 

@@ -26,7 +26,7 @@ LINE_WIDTH = 1.2
 LEGEND_COLUMNS = 3
 SMALL = "small"
 MAX_TITLE = 70
-# The date that each format would have otherwise.
+# Without these settings, files have a date in them, and equal charts would give different bytes.
 DATES: Any = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
 # Symbols of matplotlib, and the edge at which they stand.
 MARKS = {NAN: ("x", 0.015), INFINITY: ("^", 0.985)}
@@ -36,8 +36,8 @@ BELOW = ("v", 0.015)
 def make_figure(drawing: Drawing) -> Figure:
     """Return a chart as a figure of matplotlib; see `Chart.to_matplotlib`.
 
-    The artists have ids: ``curve 0`` is the line of the first series, ``marks 0 1`` its marks of
-    the first kind. They are the ids of the elements in SVG too.
+    The artists have ids: ``curve 0`` is the line of the first series, and ``marks 0 1`` are the
+    marks of this series of kind 1. The elements of an SVG file have the same ids.
     """
     figure_class = _figure_class()
     figure = figure_class(figsize=INCHES, dpi=DOTS_PER_INCH, layout="constrained")
@@ -57,6 +57,7 @@ def make_figure(drawing: Drawing) -> Figure:
 
 def save_figure(drawing: Drawing, path: Path) -> None:
     """Write a chart as PNG, SVG or PDF; the file's extension chooses the format."""
+    # First, because this raises MissingExtra if matplotlib is not installed.
     figure = make_figure(drawing)
     import matplotlib as mpl
 
@@ -80,7 +81,7 @@ def _figure_class() -> type[Figure]:
 
 
 def _write(artist: Any, text: str) -> None:
-    """Set text as it is: a dollar sign in a name begins no formula."""
+    """Set the text of an artist unchanged: a dollar sign in a name begins no formula."""
     artist.set_parse_math(False)
     artist.set_text(text)
 

@@ -1,4 +1,4 @@
-"""Names and colours of curves, and counts of points."""
+"""Colours, dash patterns and labels of curves."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ COLORS = (
     "#65a30d",
     "#06b6d4",
 )
-# Lengths of dashes and gaps: curves with the same colour differ by them.
+# Lengths of dashes and gaps, which distinguish curves with the same colour.
 DASHES: tuple[tuple[int, ...], ...] = ((), (7, 4), (2, 3), (9, 3, 2, 3))
 
 
 def color_of(position: int) -> str:
-    """Return the colour of a curve, by its position in the chart."""
+    """Return the colour of the curve at a position in the chart, counted from 0."""
     return COLORS[position % len(COLORS)]
 
 
 def dash_of(position: int) -> tuple[int, ...]:
-    """Return the dashes of a curve; empty for a solid line."""
+    """Return the lengths of dashes and gaps of the curve at a position; empty for a solid line."""
     return DASHES[position // len(COLORS) % len(DASHES)]
 
 
 def shown(text: str) -> str:
-    """Return a name from a user on one line, without control characters, and not too long."""
+    """Return text on one line, without control characters, shortened to `MAX_LABEL`."""
     return shortened(one_line(text), MAX_LABEL)

@@ -1,4 +1,4 @@
-"""Draw a chart as a figure of plotly, for those who continue there."""
+"""Draws a chart as a plotly figure, which users can change further."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def make_figure(drawing: Drawing) -> plotly.graph_objects.Figure:
 
 
 def _text(name: str) -> str:
-    """Return a name as it is: plotly reads markup in texts."""
+    """Escape a name, because plotly interprets markup in text."""
     return html.escape(name)
 
 
@@ -71,7 +71,7 @@ def _across(drawing: Drawing, curve: Curve) -> Any:
 
 
 def _bands(drawing: Drawing, curve: Curve, place: int) -> list[dict[str, Any]]:
-    """Return the traces of a curve: edges of its band, values before smoothing, and the line."""
+    """Return the plotly traces of a curve: band edges, values before smoothing, and the line."""
     color = color_of(place)
     group = {"x": _across(drawing, curve), "legendgroup": str(place), "mode": "lines"}
     hidden = {**group, "showlegend": False, "hoverinfo": "skip"}

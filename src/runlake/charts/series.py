@@ -23,10 +23,10 @@ class Band:
     Parameters
     ----------
     low, high : polars.Series
-        The edges; one value per row of the series' frame.
+        The edges of the band; one value per row of the series' frame.
     n_nan : polars.Series
-        Number of runs whose value is NaN, per row. The rows where it grows are marked as NaN. A
-        row whose mean is NaN is a gap: no run has a number there.
+        Number of runs whose value is NaN, for each row. Rows in which this number grows are marked
+        as NaN. A row whose mean is NaN is a gap, because no run has a number in this row.
     """
 
     low: pl.Series
@@ -41,8 +41,8 @@ class Series:
     Parameters
     ----------
     frame : polars.DataFrame
-        Has a column for the key and one for the x axis. Several series can share one frame; they
-        are then sampled together. A row whose key is null is not a point of the series.
+        Has a column for the key and a column for the x axis. Series that share one frame are
+        sampled together. A row whose key is null is not a point of the series.
     key : str
         Column of the values.
     x : str
@@ -52,7 +52,7 @@ class Series:
     band : Band, optional
         The band around the series.
     n_points : int, optional
-        Number of points that the frame stands for, if the frame is a sample already.
+        Number of points from which the frame was sampled; if omitted, the frame has all points.
     """
 
     frame: pl.DataFrame
@@ -74,7 +74,7 @@ class Axis:
     scale : {"linear", "log"}
         The scale. A log axis leaves out values of 0 and less.
     low, high : float or None
-        The range, inclusive on both ends; None means as far as there are points.
+        The range, inclusive at both ends; None means up to the first or last point.
 
     Examples
     --------
@@ -93,12 +93,12 @@ class Axis:
             end = getattr(self, name)
             if end is not None:
                 number = check_number(end, f"{name} of an axis")
-                # No point that is drawn is beyond.
+                # Points beyond these ends are never drawn.
                 object.__setattr__(self, name, max(-LARGEST, min(LARGEST, number)))
 
     @property
     def is_log(self) -> bool:
-        """True for a log axis."""
+        """True if the axis is logarithmic."""
         return self.scale == "log"
 
     @property
@@ -108,5 +108,5 @@ class Axis:
 
     @property
     def label(self) -> str:
-        """Text beside the axis."""
+        """The text beside the axis: the key, and a unit for ``_runtime``."""
         return f"{shown(self.key)} (s)" if self.key == RUNTIME else shown(self.key)

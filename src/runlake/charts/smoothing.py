@@ -10,7 +10,7 @@ MAX_WINDOW = 2**63
 
 
 def check_smooth(smooth: Any) -> float | int | None:
-    """Return the argument ``smooth`` of a plot.
+    """Check the argument ``smooth`` of a plot, and return the smoothing; None for no smoothing.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ def check_smooth(smooth: Any) -> float | int | None:
     Raises
     ------
     InvalidArgument
-        If it is anything else.
+        If ``smooth`` is anything else.
 
     Examples
     --------

@@ -21,7 +21,7 @@ MARGIN = 2.0
 def sparkline(
     frame: pl.DataFrame, key: str, *, x: str = STEP, width: int = 120, height: int = 24
 ) -> str:
-    """Return one column of a frame as a small line, in the colour of the text around it.
+    """Return a small picture of one column as a line, in the colour of the surrounding text.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ class _scale:  # noqa: N801 - used as a function
 
 
 def _path(x: Floats, y: Floats) -> str:
-    """Return the path of a line that is interrupted at NaN; a single point is a short line."""
+    """Return SVG path data of a line with gaps at NaN; a single point becomes a short line."""
     known = np.isfinite(y).nonzero()[0]
     pieces = np.split(known, (np.diff(known) > 1).nonzero()[0] + 1) if known.size else []
     parts = []

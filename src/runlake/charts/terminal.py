@@ -76,7 +76,7 @@ def _legend(drawing: Drawing) -> list[tuple[Curve, str]]:
 
 @dataclass(frozen=True, slots=True)
 class _Plane:
-    """The shown range of each axis, in the units of the picture: exponents on a log axis."""
+    """The range that each axis shows; the ends of a log axis are exponents of ten."""
 
     x: tuple[float, float]
     y: tuple[float, float]

@@ -1,4 +1,4 @@
-"""Choose round values for the ticks of an axis, and write them."""
+"""Chooses round values for the ticks of an axis, and formats these values as text."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def round_ticks(low: float, high: float, n_ticks: int) -> list[float]:
 
 
 def log_ticks(low: float, high: float, n_ticks: int) -> list[float]:
-    """Return exponents of ten within a range of exponents; the ends if there are fewer than two.
+    """Return whole exponents of ten within a range; the range's ends if fewer than two fit.
 
     Examples
     --------
@@ -57,7 +57,7 @@ def log_ticks(low: float, high: float, n_ticks: int) -> list[float]:
 
 
 def tick_text(value: float) -> str:
-    """Return a number for an axis.
+    """Return the text of a number beside a tick of an axis.
 
     Examples
     --------
@@ -70,7 +70,7 @@ def tick_text(value: float) -> str:
 
 
 def log_text(exponent: float) -> str:
-    """Return a power of ten for an axis.
+    """Return the text of a power of ten beside a tick of a log axis.
 
     Examples
     --------
