@@ -16,7 +16,7 @@ class NotebookBar:
     Parameters
     ----------
     first : ProgressUpdate
-        What to show at first.
+        The progress to show at first.
     """
 
     def __init__(self, first: ProgressUpdate) -> None:
@@ -27,15 +27,15 @@ class NotebookBar:
         self._handle: Any = display(HTML(bar_html(first)), display_id=True)
 
     def show(self, update: ProgressUpdate) -> None:
-        """Replace what is shown."""
+        """Show the new progress in place of the old progress."""
         self._handle.update(self._html(bar_html(update)))
 
     def close(self) -> None:
-        """Leave the bar as it stands."""
+        """Do nothing, so that the cell keeps the bar with the last progress."""
 
 
 def bar_html(update: ProgressUpdate) -> str:
-    """Return a progress bar as HTML.
+    """Return the HTML of a progress bar and of the text beside the bar.
 
     Examples
     --------
@@ -49,7 +49,7 @@ def bar_html(update: ProgressUpdate) -> str:
 
 
 def amount_text(update: ProgressUpdate) -> str:
-    """Return done and total with their unit.
+    """Return progress as text with a unit: the amount done, and the total if it is known.
 
     Examples
     --------
@@ -66,7 +66,7 @@ def amount_text(update: ProgressUpdate) -> str:
 
 
 def bytes_text(n_bytes: float) -> str:
-    """Return a number of bytes with a unit."""
+    """Return a number of bytes as text, such as ``2.5 MB``."""
     for unit in UNITS:
         if n_bytes < 1000 or unit == UNITS[-1]:  # noqa: PLR2004
             break

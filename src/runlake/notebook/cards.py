@@ -1,4 +1,4 @@
-"""Cards of facts and tables, for every object that needs no more than these."""
+"""Builds cards from a heading, facts, tables and notes; most objects are shown as such cards."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ MAX_NOTES = 12
 
 
 def heading(title: str, *after: Content) -> Element:
-    """Return the first line of a card."""
+    """Return the first line of a card: the title, and further content after the title."""
     return element("h3", brief(title, 200), *(part for one in after for part in (" ", one)))
 
 
 def notes_of(notes: Sequence[str]) -> list[Element]:
-    """Return lines about what a card lacks, and about the requests that it made."""
+    """Return a line for each of the first `MAX_NOTES` notes, and a line that counts the others."""
     shown = [element("p", brief(note, 400)) for note in notes[:MAX_NOTES]]
     if len(notes) > MAX_NOTES:
         shown.append(element("p", f"{len(notes) - MAX_NOTES:,} more notes"))
@@ -37,21 +37,21 @@ def facts_card(
     Parameters
     ----------
     title : str
-        What is shown.
+        The heading of the card.
     pairs : sequence of tuple of str and Element or str or None
         Names and values; empty values are left out.
     parts : sequence of Element
         Tables and trees below the facts.
     notes : sequence of str
-        Lines at the end.
+        Lines at the end of the card.
     height : int, optional
-        Greatest height in pixels.
+        Maximum height in pixels.
     """
     return card(heading(title), facts(pairs), *parts, *notes_of(notes), height=height)
 
 
 def failed_card(title: str, reason: str) -> str:
-    """Return a card for an object that cannot be shown: it says why."""
+    """Return a card that says why an object cannot be shown."""
     return card(heading(title), element("p", brief(reason, 1000), class_="error"))
 
 
@@ -61,7 +61,7 @@ def text_card(shown: str) -> str:
 
 
 def hidden_behind(title: str, shown: str) -> str:
-    """Return HTML behind a title: a click on the title shows it."""
+    """Return a finished card folded below a title; a click on the title shows the card."""
     opened = html_of(folded(brief(title, 200)))
     # `shown` is a finished card, which an element could only contain as text.
     return f"{opened.removesuffix('</details>')}{shown}</details>"

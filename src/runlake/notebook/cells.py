@@ -1,4 +1,4 @@
-"""Values of configs, summaries and histories as short text: each is one cell, whatever its size."""
+"""Formats values of configs, summaries and histories as short text, each for one table cell."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MEDIA = {
 
 
 def cell_text(value: Any) -> str:
-    """Return a value as text of at most about `MAX_CELL` characters.
+    """Return any value as text of at most about `MAX_CELL` characters.
 
     Examples
     --------
@@ -44,12 +44,12 @@ def cell_text(value: Any) -> str:
 
 
 def is_tree(value: object) -> bool:
-    """Return whether a value is a mapping of settings, not a single logged value."""
+    """Return whether a value is a nested mapping, and not one logged value such as an image."""
     return isinstance(value, Mapping) and not isinstance(value.get("_type"), str)
 
 
 def flat(values: Mapping[str, Any], depth: int = 8, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the values of nested mappings with dotted names; what is deeper is one value.
+    """Yield dotted names and values of nested mappings; a mapping below ``depth`` is one value.
 
     Examples
     --------
@@ -64,7 +64,7 @@ def flat(values: Mapping[str, Any], depth: int = 8, prefix: str = "") -> Iterato
 
 
 def is_number(value: object) -> bool:
-    """Return whether a value is a number, and no bool."""
+    """Return whether a value is a number and not a bool."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
@@ -82,7 +82,7 @@ def _text(value: Any, depth: int) -> str:
 
 
 def number_text(value: float) -> str:
-    """Return a number with six digits, or with fewer if they are enough."""
+    """Return a number as text with at most six significant digits."""
     return "NaN" if math.isnan(value) else f"{value:.6g}"
 
 
@@ -125,7 +125,7 @@ def _histogram(value: Mapping[str, Any]) -> str:
 
 
 def media_text(value: Mapping[str, Any]) -> str:
-    """Return the cell of a logged file or list of files as text: kind, dimensions, caption.
+    """Return a description of a logged file or list of files: kind, dimensions and caption.
 
     Examples
     --------

@@ -70,7 +70,7 @@ overflow-wrap:anywhere;color:var(--fg);background:none}}
 
 
 def element(tag: str, *content: Content, **attributes: str) -> Element:
-    """Return an element; strings in its content are text, never markup.
+    """Return an HTML element; strings in the content become text, never markup.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def element(tag: str, *content: Content, **attributes: str) -> Element:
 
 
 def text(value: str) -> str:
-    """Return text without control characters and characters that change its direction."""
+    """Remove control characters, including those that change the writing direction, from text."""
     return without_controls(value)
 
 
@@ -110,12 +110,12 @@ def brief(value: object, limit: int = MAX_TEXT) -> str:
 
 
 def html_of(*elements: Element) -> str:
-    """Return elements as HTML."""
+    """Return the HTML text of elements, one after the other."""
     return "".join(tostring(one, encoding="unicode", method="html") for one in elements)
 
 
 def link(url: str, shown: str) -> Content:
-    """Return a link, or only its text if the address is not http(s)."""
+    """Return a link, or only the text ``shown`` if the URL is not http or https."""
     try:
         scheme = urlsplit(url).scheme
     except ValueError:
@@ -127,39 +127,39 @@ def link(url: str, shown: str) -> Content:
 
 
 def card(*parts: Element, height: int | None = None) -> str:
-    """Return a card with its style sheet.
+    """Return the HTML of a card, with the style sheet for all cards.
 
     Parameters
     ----------
     *parts : Element
         The parts of the card, from top to bottom.
     height : int, optional
-        Greatest height in pixels; a higher card scrolls.
+        Maximum height in pixels; a higher card scrolls.
     """
     limit = {} if height is None else {"style": f"max-height:{height:g}px"}
     return html_of(element("style", STYLE), element("div", *parts, class_="runlake", **limit))
 
 
 def folded(title: str, *parts: Element, is_open: bool = False) -> Element:
-    """Return parts that a click on their title shows."""
+    """Return an element with a title; a click on the title shows or hides the parts."""
     opened = {"open": "open"} if is_open else {}
     return element("details", element("summary", title), *parts, **opened)
 
 
 class Room:
-    """The bytes that a part of a card may still have.
+    """Limits the size of a section of a card, by counting the bytes that are left.
 
     Parameters
     ----------
     n_bytes : int
-        All bytes of the part.
+        Maximum size of the section in bytes.
     """
 
     def __init__(self, n_bytes: int) -> None:
         self._left = n_bytes
 
     def takes(self, part: Element) -> bool:
-        """Return whether a part fits into the bytes that are left; if so, subtract its bytes."""
+        """Return whether an element fits into the bytes that are left; if so, subtract its size."""
         n_bytes = size_of(part)
         if n_bytes > self._left:
             return False
@@ -168,7 +168,7 @@ class Room:
 
 
 def size_of(part: Element) -> int:
-    """Return the greatest length that an element may have as HTML, in bytes.
+    """Return an upper bound for the size of an element as HTML, in bytes.
 
     Examples
     --------

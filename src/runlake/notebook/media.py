@@ -20,7 +20,7 @@ VIDEO = {"mp4": "video/mp4", "webm": "video/webm", "ogg": "video/ogg"}
 
 
 def media_figure(kind: str, name: str, caption: str, content: bytes) -> Element:
-    """Return media as an element; what a browser cannot show is named.
+    """Return a media file as an element; a file that browsers cannot show is only named.
 
     Parameters
     ----------
@@ -29,9 +29,9 @@ def media_figure(kind: str, name: str, caption: str, content: bytes) -> Element:
     name : str
         Name of the file.
     caption : str
-        Text below it; may be empty.
+        Text below the media; if empty, the name is shown.
     content : bytes
-        The file.
+        The content of the file.
     """
     said = element("figcaption", brief(caption or name, 300))
     if len(content) > MAX_EMBEDDED_BYTES:
@@ -51,12 +51,12 @@ def media_figure(kind: str, name: str, caption: str, content: bytes) -> Element:
 
 
 def media_card(figures: Sequence[Element]) -> str:
-    """Return figures as a card of their own."""
+    """Return a card that shows the given figures."""
     return card(element("div", *figures))
 
 
 def describe(facts: Mapping[str, object]) -> str:
-    """Return the dimensions among the fields of a cell as text.
+    """Return width and height of logged media as text; empty if they are unknown.
 
     Examples
     --------

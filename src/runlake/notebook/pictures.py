@@ -27,9 +27,9 @@ class Picture:
     caption : str
         Text below the picture.
     content : bytes or None
-        The file; None if the picture is not shown.
+        The content of the file; None if the picture is not shown.
     reason : str
-        Why it is not shown.
+        Why the picture is not shown.
     """
 
     caption: str
@@ -38,7 +38,7 @@ class Picture:
 
 
 def image_type(content: bytes) -> str | None:
-    """Return the MIME type of a raster image by its first bytes; None if it is no such image.
+    """Return the MIME type of a raster image by the first bytes; None for any other content.
 
     Examples
     --------
@@ -51,12 +51,12 @@ def image_type(content: bytes) -> str | None:
 
 
 def data_url(kind: str, content: bytes) -> str:
-    """Return bytes as a URL that contains them."""
+    """Return a data URL, which contains the content in base64."""
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def gallery(pictures: Sequence[Picture]) -> Element:
-    """Return pictures side by side, each with its caption."""
+    """Return an element that shows pictures side by side, each with its caption."""
     return element("div", *map(_figure, pictures))
 
 

@@ -21,7 +21,7 @@ def plan_card(
     Parameters
     ----------
     title : str
-        What is read.
+        The heading: what is read.
     header : sequence of str
         Names of the columns.
     exports : sequence of sequence of str
@@ -44,7 +44,7 @@ def pull_card(run: str, pairs: Sequence[tuple[str, str]], files: Sequence[str]) 
     run : str
         Path of the run.
     pairs : sequence of tuple of str and str
-        Names and values.
+        Names and values of the counts.
     files : sequence of str
         A line per export.
     """
@@ -67,7 +67,7 @@ def scan_card(
     Parameters
     ----------
     title : str
-        The run.
+        The heading: the run.
     pairs : sequence of tuple of str and str or None
         Keys, steps and numbers of rows.
     rows : sequence of dict

@@ -24,7 +24,7 @@ RUNS_BYTES = 100_000
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """What the card of a run shows.
+    """The fields and values that the card of a run shows.
 
     Parameters
     ----------
@@ -35,9 +35,9 @@ class RunFacts:
     pairs : sequence of tuple of str and str or None
         Times, user, tags and other fields.
     config, summary : mapping
-        The values.
+        The values of config and summary; None if they are not shown.
     curves : sequence of Curve
-        The curves of the keys.
+        The curves of some keys.
     n_keys : int
         Number of keys with numbers.
     pictures : sequence of Picture
@@ -60,16 +60,16 @@ class RunFacts:
 
 
 def run_card(run: RunFacts, charts: str = "", height: int | None = None) -> str:
-    """Return the card of a run.
+    """Return the HTML of the card of a run.
 
     Parameters
     ----------
     run : RunFacts
         What to show.
     charts : str
-        HTML that follows the card: charts of its keys.
+        HTML with charts of the run's keys, which follows the card.
     height : int, optional
-        Greatest height of the card in pixels.
+        Maximum height of the card in pixels.
     """
     parts = [
         heading(run.title, state_text(run.state)),
@@ -99,9 +99,9 @@ class RunRow:
     name, state, url : str
         Display name, state and page of the run.
     values : sequence
-        Values of the columns; None if the run lacks one.
+        A value for each column; None where the run has no value.
     curve : Curve or None
-        The curve of the chosen key; None if there is none.
+        The curve of the chosen key; None if the run has no such curve.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""A curve as a small inline SVG, with gaps where values are missing and marks where not finite."""
+"""Draws a curve as a small inline SVG, with a gap and a mark at each value that is not finite."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Curve:
     key : str
         The key.
     steps : sequence of float
-        Ascending.
+        The steps, ascending.
     values : sequence of float
-        One per step; may be NaN or infinite.
+        The value at each step; may be NaN or infinite.
     """
 
     key: str
@@ -34,7 +34,7 @@ class Curve:
 
     @property
     def last(self) -> str:
-        """The last value, as text."""
+        """The last value as text; empty if the curve has no points."""
         return number_text(self.values[-1]) if self.values else ""
 
 
@@ -44,7 +44,8 @@ def sparkline(curve: Curve) -> Element:
     Parameters
     ----------
     curve : Curve
-        At most `MAX_POINTS` points are drawn, at equal distances in the sequence, with the last.
+        The points. Of more than `MAX_POINTS` points, this number is drawn: the first, the last, and
+        points at equal distances between the two.
     """
     points = _thinned(list(zip(curve.steps, curve.values, strict=False)))
     finite = [value for _, value in points if math.isfinite(value)]
@@ -100,7 +101,7 @@ def _scaled(value: float, low: float, high: float, size: int) -> str:
 
 
 def _stretches(points: Sequence[tuple[float, float]]) -> Iterator[list[tuple[float, float]]]:
-    """Yield runs of consecutive finite points."""
+    """Yield the pieces of the curve between points that are not finite."""
     stretch: list[tuple[float, float]] = []
     for point in points:
         if math.isfinite(point[1]):

@@ -21,7 +21,7 @@ def facts(pairs: Iterable[tuple[str, Content | None]]) -> Element:
 def rows_table(
     header: Sequence[str], rows: Iterable[Sequence[Content]], room: Room, more: str
 ) -> list[Element]:
-    """Return a table with a header, and a line about the rows that had no room.
+    """Return a table with a header, and a line with the number of rows that do not fit.
 
     Parameters
     ----------
@@ -30,9 +30,9 @@ def rows_table(
     rows : iterable of sequence of Element or str
         The cells of each row. Text that is a number is right-aligned.
     room : Room
-        Limits the size.
+        Limits the size of all rows together.
     more : str
-        How to see all rows.
+        Text that says how to see all rows, such as ``runs.frame()``.
     """
     body: list[Element] = []
     left_out = 0
@@ -51,7 +51,7 @@ def rows_table(
 
 
 def state_text(state: object) -> Element:
-    """Return the state of a run, coloured if it is one of the known states."""
+    """Return an element with the state of a run, in the colour of the state."""
     shown = brief(state, 40)
     return element("span", shown, **({"class_": shown} if shown in STATES else {}))
 

@@ -1,4 +1,4 @@
-"""Nested mappings, such as configs, as trees that a click unfolds; limited in size."""
+"""Shows nested mappings, such as configs, as trees of limited size that a click unfolds."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def tree(title: str, values: Mapping[str, Any], room: Room, more: str) -> Elemen
     room : Room
         Limits the size; entries that do not fit are counted.
     more : str
-        How to see all values.
+        Text that says how to see all values, such as ``run.config``.
 
     Examples
     --------
@@ -42,7 +42,7 @@ def tree(title: str, values: Mapping[str, Any], room: Room, more: str) -> Elemen
 
 
 def _fill(top: Element, values: Mapping[str, Any], room: Room, depth: int) -> int:
-    """Append the values to an element; return the number of entries that had no room."""
+    """Append the values to an element; return the number of entries that do not fit."""
     rows: list[Element] = []
     branches: list[Element] = []
     left_out = n_seen = 0
