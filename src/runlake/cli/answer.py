@@ -29,7 +29,7 @@ ROWS_PER_WRITE = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The rows of a query, read while they are printed.
+    """The rows of a query, which are read while they are printed.
 
     Parameters
     ----------
@@ -44,11 +44,11 @@ class Answer:
 
     @property
     def names(self) -> list[str]:
-        """Unique names of the columns."""
+        """The names of the columns, made unique."""
         return unlike(self.stream.schema.names)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """Yield batches of at most `ROWS_PER_WRITE` rows."""
+        """Yield the rows in Arrow batches of at most `ROWS_PER_WRITE` rows."""
         names = self.names
         left = self.limit
         while left is None or left > 0:
@@ -63,7 +63,7 @@ class Answer:
                 yield batch.slice(start, ROWS_PER_WRITE)
 
     def frames(self) -> Iterator[pl.DataFrame]:
-        """Yield the batches as frames."""
+        """Yield the batches as polars frames."""
         import pyarrow as pa
 
         from runlake.history.decode.expressions import from_arrow
@@ -71,7 +71,7 @@ class Answer:
         return (from_arrow(pa.Table.from_batches([batch])) for batch in self.batches())
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
-        """Yield rows as tuples of Python values."""
+        """Yield the rows as tuples of Python values."""
         for frame in self.frames():
             yield from zip(*map(self.cells, frame), strict=True)
 
@@ -105,17 +105,17 @@ def unlike(names: list[str]) -> list[str]:
 
 
 def show_answer(answer: Answer) -> None:
-    """Print an answer as a table: a terminal shows the first rows, a pipe gets all rows."""
+    """Print the rows of a query as a table; a terminal shows only the first rows."""
     show_table(answer.names, answer.rows(), MAX_SHOWN_ROWS)
 
 
 def write_answer(answer: Answer, form: str, output: Path | None) -> None:
-    """Write an answer as CSV, JSON lines or Parquet.
+    """Write the rows of a query as CSV, JSON lines or Parquet.
 
     Parameters
     ----------
     answer : Answer
-        The rows.
+        The rows to write.
     form : str
         "csv", "json" or "parquet".
     output : Path or None
@@ -145,7 +145,7 @@ def _write_to_stdout(answer: Answer, write: Callable[[Answer, BinaryIO], None]) 
 
 
 class _Screen(io.RawIOBase):
-    """Prints UTF-8 on a terminal, without control characters."""
+    """A file that prints UTF-8 on a terminal, without control characters."""
 
     def writable(self) -> bool:
         return True
@@ -156,7 +156,7 @@ class _Screen(io.RawIOBase):
 
 
 def check_output(output: Path | None) -> None:
-    """Raise `RunlakeError` if the output file cannot be written; called before rows are read."""
+    """Raise `RunlakeError` if the output file cannot be written; call this before rows are read."""
     if output is None:
         return
     reason = None
@@ -202,6 +202,7 @@ def written_aside(output: Path) -> Iterator[BinaryIO]:
             part.replace(target)
         finally:
             part.unlink(missing_ok=True)
+    # The reader of a pipe has closed it, which `main` does not report as an error.
     except BrokenPipeError:
         raise
     except OSError as error:

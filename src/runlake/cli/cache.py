@@ -105,7 +105,7 @@ def prune(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the runs.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Evict runs: those named, those not read for long, or the least recently read."""
+    """Evict the named runs, runs that were not read for long, or the least recently read runs."""
     from runlake.cache.upkeep.evict import prune_cache
     from runlake.cache.upkeep.prune import Policy
     from runlake.cli.output import show_rows

@@ -1,4 +1,4 @@
-"""Convert values for which JSON has no type; JSON, CSV and tables show the same text."""
+"""Converts values that JSON has no type for, so that JSON, CSV and tables show the same text."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def json_text(value: Any) -> str:
 
 
 def json_ready(value: Any) -> Any:
-    """Return a value converted to types that JSON has.
+    """Convert a value to types that JSON has, and return the result.
 
     Parameters
     ----------
@@ -101,9 +101,9 @@ def cell_text(value: Any, *, digits: int | None = None) -> str:
     Parameters
     ----------
     value : object
-        A cell. None gives an empty text, an empty string gives ``""``.
+        A cell. None becomes an empty string, and an empty string becomes ``""``.
     digits : int, optional
-        Significant digits of floats; all of them if omitted.
+        Significant digits of floats; all digits if omitted.
 
     Returns
     -------

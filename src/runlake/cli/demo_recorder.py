@@ -1,4 +1,4 @@
-"""Log the training of the demo: with the wandb SDK, or with HTTP requests like the SDK's."""
+"""Logs the training of the demo, with the wandb SDK or with the same HTTP requests."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ mutation UpsertBucket($name: String, $project: String, $display: String, $config
 
 
 class Recorder(Protocol):
-    """A running run, to which steps are logged."""
+    """A running run that takes the rows of the training."""
 
     def log(self, row: dict[str, Any]) -> None:
-        """Log the next step."""
+        """Log a row at the next step."""
 
     def finish(self) -> None:
-        """End the run; returns when the backend has received all rows."""
+        """End the run, and return when the backend has received all rows."""
 
 
 def open_recorder(project: str, run_id: str, name: str, config: Mapping[str, Any]) -> Recorder:
@@ -41,7 +41,7 @@ def open_recorder(project: str, run_id: str, name: str, config: Mapping[str, Any
     Parameters
     ----------
     project, run_id, name : str
-        Path and display name of the run; its owner is the user of the API key.
+        Project, id and display name of the run, which belongs to the user of the API key.
     config : mapping
         JSON values by key.
     """
@@ -59,7 +59,7 @@ class HttpRecorder:
     Parameters
     ----------
     project, run_id, name : str
-        Path and display name of the run.
+        Project, id and display name of the run.
     config : mapping
         JSON values by key.
     """
@@ -86,7 +86,7 @@ class HttpRecorder:
         self._stream = f"/files/{names}/file_stream"
 
     def log(self, row: dict[str, Any]) -> None:
-        """Log the next step; rows are sent in batches of `ROWS_PER_REQUEST`."""
+        """Log a row at the next step; `ROWS_PER_REQUEST` rows are sent together."""
         now = time.time()
         stamps = {
             "_step": self._n_sent + len(self._waiting),

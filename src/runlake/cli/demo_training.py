@@ -1,6 +1,6 @@
 """The training of the demo: a small network learns two spirals and logs to a W&B backend.
 
-Run as a separate process, like any training job.
+The demo runs this module in a separate process, like any training job.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Network:
         return cls(weights, [w * 0 for w in weights], [w * 0 for w in weights])
 
     def activations(self, points: Array) -> list[Array]:
-        """Return the input of each layer, with ones for the bias, and the probabilities."""
+        """Return a list: each layer's input, with ones for the bias, then the probabilities."""
         layers = [_with_ones(points)]
         for weight in self.weights[:-1]:
             layers.append(_with_ones(np.tanh(layers[-1] @ weight)))
@@ -71,7 +71,7 @@ class Network:
 
 
 def score(probability: Array, labels: Array) -> tuple[float, float]:
-    """Return mean cross-entropy and accuracy."""
+    """Return the mean cross-entropy and the accuracy of predicted probabilities."""
     right = np.where(labels == 1, probability, 1 - probability)
     return float(-np.log(right + 1e-9).mean()), float((right > 0.5).mean())  # noqa: PLR2004
 
@@ -81,14 +81,14 @@ def _with_ones(layer: Array) -> Array:
 
 
 def train(project: str, run_id: str, n_steps: int) -> None:
-    """Train; log every step, and validation every 25th step.
+    """Train the network, log every step, and log the validation at every 25th step.
 
     Parameters
     ----------
     project, run_id : str
-        Path of the run to log to.
+        Project and id of the run to log to.
     n_steps : int
-        Number of batches.
+        Number of training steps, each with one batch.
     """
     rng = np.random.default_rng(7)
     points, labels = two_spirals(rng)

@@ -51,7 +51,7 @@ def pack(
 
 @app.command()
 def snapshot(name: NameArgument, as_json: JsonOption = False) -> None:
-    """Give the runs of the lake, as they are now, a name; print the text that cites them."""
+    """Give a name to the present state of the lake's runs, and print the text that cites it."""
     from runlake.lake.lake import Lake
 
     _cite(Lake().snapshot(name), as_json=as_json)
@@ -59,7 +59,7 @@ def snapshot(name: NameArgument, as_json: JsonOption = False) -> None:
 
 @app.command()
 def cite(name: NameArgument, as_json: JsonOption = False) -> None:
-    """Print the runs of a snapshot with their digests, and the line that opens it."""
+    """Print the runs of a snapshot with their digests, and the line that opens the snapshot."""
     from runlake.lake.lake import Lake
 
     _cite(Lake().cite(name), as_json=as_json)
@@ -75,7 +75,7 @@ def snapshots(as_json: JsonOption = False) -> None:
 
 @app.command("delete-snapshot")
 def delete_snapshot(name: NameArgument) -> None:
-    """Delete a snapshot; files that the lake still has stay."""
+    """Delete a snapshot; files that the lake itself still uses are kept."""
     from runlake.lake.lake import Lake
 
     Lake().delete_snapshot(name)

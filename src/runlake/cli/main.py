@@ -208,7 +208,7 @@ def _joined(text: str) -> str:
 
 
 def _prepare_streams() -> None:
-    """Make streams escape what they cannot encode; replace a missing stream by the null device."""
+    """Make stdout and stderr escape unencodable text; open the null device for a missing stream."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
@@ -218,7 +218,7 @@ def _prepare_streams() -> None:
 
 
 def _close_stdout() -> None:
-    """Flush standard output; if that fails, redirect it, so that Python prints no error at exit."""
+    """Flush standard output; if this fails, redirect it, so that Python prints no error at exit."""
     try:
         sys.stdout.flush()
     except OSError:

@@ -81,8 +81,8 @@ def show_table(names: Sequence[str], rows: Iterable[Sequence[Any]], limit: int |
     rows : iterable
         The rows. All of them are read, because a terminal also shows their total number.
     limit : int or None
-        Maximum number of rows printed on a terminal, of the columns that fit in its width; None
-        means all rows and columns. Files and pipes always get all of them.
+        Maximum number of rows printed on a terminal, with the columns that fit in its width; None
+        means all rows and columns. Files and pipes always get all rows and columns.
     """
     if not is_terminal():
         _print_lines(itertools.chain([[cell_text(name) for name in names]], _texts(rows)))
@@ -107,7 +107,7 @@ def show_table(names: Sequence[str], rows: Iterable[Sequence[Any]], limit: int |
 
 
 def _count_fitting(labels: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
-    """Return how many columns from the left fit in the terminal; one at least.
+    """Return how many columns, from the left, fit in the terminal; at least one.
 
     A column counts with at most `WIDE` characters, because long cells are folded.
     """
@@ -124,7 +124,7 @@ def _count_fitting(labels: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
 
 
 def show_frame(frame: pl.DataFrame, limit: int = MAX_SHOWN_ROWS) -> None:
-    """Print the first rows of a frame, and the total number of its rows."""
+    """Print the first rows of a frame, and the total number of rows."""
     show_table(frame.columns, frame.iter_rows(), limit)
 
 

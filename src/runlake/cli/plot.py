@@ -41,7 +41,7 @@ def plot(
     max_step: Annotated[int | None, typer.Option(help="Step to stop before.")] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help=OUTPUT_FORM)] = None,
 ) -> None:
-    """Draw the curves of keys of runs."""
+    """Draw the curves of one or more keys, for one or more runs."""
     from runlake.charts.chart import checked_target
     from runlake.cli.answer import check_output
     from runlake.public.api import Api
@@ -100,7 +100,7 @@ def _chart(
 
 
 def _project(api: Api, path: str) -> Runs | None:
-    """Return the runs of a project; None if the path is the path of a run."""
+    """Return the runs of the project at a path; None if the path names a run."""
     from runlake.errors import ProjectNotFoundError, RunNotFoundError
     from runlake.values import is_url
 

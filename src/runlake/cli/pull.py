@@ -86,7 +86,7 @@ def _is_local(path: str) -> bool:
 
 
 def _add_local(paths: list[str], *, chosen: bool, as_json: bool) -> None:
-    """Store runs of the SDK's directories in the lake."""
+    """Add the runs in directories of the wandb SDK to the lake, and print reports."""
     from runlake.errors import InvalidArgument
     from runlake.lake.lake import Lake
 
@@ -106,7 +106,7 @@ def _add_local(paths: list[str], *, chosen: bool, as_json: bool) -> None:
 
 
 def _subjects(paths: list[str]) -> list[str | list[str]]:
-    """Return the projects one by one, and the runs together."""
+    """Return what to pull: each project by itself, and all runs in one list."""
     runs = [path for path in paths if _is_run(path)]
     projects: list[str | list[str]] = [path for path in paths if not _is_run(path)]
     return [*projects, runs] if runs else projects
@@ -145,7 +145,7 @@ def _pull_run(path: str, *, refresh: bool, as_json: bool) -> None:
 
 
 def _pull_short(path: str, *, as_json: bool) -> bool:
-    """Pull the run of a path that leaves out its entity; return False if there is none."""
+    """Pull the run at a path without an entity; return False if there is no such run."""
     from runlake.errors import InvalidArgument, RunNotFoundError
 
     try:
@@ -161,7 +161,7 @@ def _show(report: PullReport | None, *, as_json: bool) -> None:
 
 
 def parsed_filters(filters: str | None) -> Any:
-    """Return the filter in a command line; None if there is none."""
+    """Return the filter in the JSON text of ``--filters``; None if the option is not given."""
     from runlake.errors import InvalidArgument
 
     if filters is None:

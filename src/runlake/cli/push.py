@@ -27,7 +27,7 @@ def push(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Copy runs of the lake to a backend, and check each by reading it back."""
+    """Copy runs of the lake to a backend, and check each copy by reading it back."""
     from runlake.cli.pull import parsed_filters
     from runlake.errors import InvalidArgument
     from runlake.lake.lake import Lake

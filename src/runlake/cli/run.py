@@ -53,7 +53,7 @@ FORMS = {
 
 
 class How(Enum):
-    """Whether ``query`` returns rows with all or with any of the keys."""
+    """The rows that ``query`` returns: rows with all of the keys, or with any key."""
 
     all = "all"
     any = "any"
@@ -111,7 +111,7 @@ def query(
     ] = None,
     lake: Annotated[bool, typer.Option("--lake", help="Query all runs on disk with SQL.")] = False,
 ) -> None:
-    """Read rows of a run, or query its history with SQL; with --lake SQL, all runs on disk."""
+    """Read rows of a run, or query its history with SQL; with --lake, query all runs on disk."""
     from runlake.cli.answer import Answer, check_output, show_answer, write_answer
     from runlake.errors import InvalidArgument
     from runlake.lake.lake import Lake
@@ -154,7 +154,7 @@ def query(
 
 
 def _is_sql(text: str) -> bool:
-    """Return whether the place of a path has SQL; paths may have blanks: ``team/my project/a``."""
+    """Return whether an argument is SQL, not a path with blanks such as ``team/my project/a``."""
     words = text.split(maxsplit=1)
     return len(words) > 1 and words[0].lower() in SQL_STARTS
 
@@ -168,7 +168,7 @@ def _sql_of_lake(first: str | None, second: str | None) -> str:
 
 
 def find_run(api: Api, path: str) -> Run:
-    """Return the run at a path; the error for the path of a project names its newest runs."""
+    """Return the run at a path; if the path names a project, the error names the newest runs."""
     from runlake.errors import InvalidArgument, NotCached, RunNotFoundError
     from runlake.values import is_url
 
