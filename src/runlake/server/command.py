@@ -137,7 +137,7 @@ def add(
     api_key: Annotated[str | None, typer.Option(help="Key to use, 40 characters or more.")] = None,
     data_dir: DataDir = DEFAULT_DIRECTORY,
 ) -> None:
-    """Add a user; works while the server runs."""
+    """Add a user; the server may be running."""
     from runlake.server.store.accounts import add_user
 
     with _opened(data_dir) as database:
@@ -176,7 +176,7 @@ def list_of_keys(
     ] = None,
     data_dir: DataDir = DEFAULT_DIRECTORY,
 ) -> None:
-    """List the API keys by their ids; the keys themselves are not kept."""
+    """List the ids of the API keys; the keys themselves are not stored."""
     from runlake.server.store.accounts import list_keys
 
     with _opened(data_dir) as database:
@@ -193,7 +193,7 @@ def revoke(
     ],
     data_dir: DataDir = DEFAULT_DIRECTORY,
 ) -> None:
-    """Revoke an API key at once."""
+    """Revoke an API key; a running server refuses it immediately."""
     from runlake.server.store.accounts import revoke_key
 
     with _opened(data_dir) as database:
@@ -209,7 +209,7 @@ def check(
     backup: Annotated[Path | None, typer.Option(help="Backup to take intact files from.")] = None,
     data_dir: DataDir = DEFAULT_DIRECTORY,
 ) -> None:
-    """Check the database and the digests of all files, while the server runs too."""
+    """Check the database and the digests of all files; the server may be running."""
     from runlake.server.data_directory.check import check_directory, repair_directory
 
     if not data_dir.is_dir():
@@ -237,7 +237,7 @@ def backup(
     ] = False,
     data_dir: DataDir = DEFAULT_DIRECTORY,
 ) -> None:
-    """Back up a data directory, while the server runs too; later backups copy what is new."""
+    """Back up a data directory; the server may be running. Later backups copy only new files."""
     from runlake.server.data_directory.copies import back_up
 
     with _explained(data_dir):

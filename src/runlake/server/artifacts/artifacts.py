@@ -1,4 +1,4 @@
-"""Artifact versions: pending until committed, then numbered, aliased, used and deleted."""
+"""Stores artifact versions: creates, commits, changes, links and deletes versions."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class ArtifactStore:
         return row
 
     def by_client_id(self, entity: str, client_id: str) -> sqlite3.Row | None:
-        """Return the version with an id that a client chose itself; None if there is none."""
+        """Return the version that has a client's own id (``clientID``); None if there is none."""
         return self._database.row(
             f"{VERSION} JOIN artifact_client_ids i ON i.version_id = v.id "
             "WHERE i.client_id = ? AND p.entity = ?",
@@ -113,7 +113,7 @@ class ArtifactStore:
         return self.by_alias(collection, alias or "latest") if collection else None
 
     def by_alias(self, collection: sqlite3.Row, alias: str) -> sqlite3.Row | None:
-        """Return a committed version of a collection by alias or by ``vN``; None if not found."""
+        """Return a collection's committed version with an alias or ``vN``; None if not found."""
         # 18 digits fit into the 64 bits of SQLite's integers.
         numbered = re.fullmatch(r"v(\d{1,18})", alias)
         return self._database.row(
@@ -126,7 +126,7 @@ class ArtifactStore:
         )
 
     def memberships(self, version_id: int) -> list[sqlite3.Row]:
-        """Return one row per collection with a version: the version's own, then its portfolios."""
+        """Return one row per collection that has a version: first its sequence, then portfolios."""
         return [
             row
             for members in MEMBERS.values()
@@ -229,10 +229,10 @@ class ArtifactStore:
         return self._existing(version_id)
 
     def _same_content(self, collection_id: int, given: Mapping[str, Any]) -> sqlite3.Row | None:
-        """Return the version to use instead of a new one; None if there is no such version.
+        """Return an existing version to use instead of a new version; None if there is none.
 
-        This version is the pending version with the same ``distributedID``, or, if the
-        client allows this, a committed version with the same digest.
+        This is the pending version with the same ``distributedID``, or, if the client allows this,
+        a committed version with the same digest.
         """
         # The workers of a distributed job fill one version together.
         if given.get("distributedID"):
@@ -306,7 +306,15 @@ class ArtifactStore:
         return self._existing(row["id"])
 
     def update(self, row: sqlite3.Row, given: Mapping[str, Any]) -> sqlite3.Row:
-        """Change a version by the non-null fields of an ``UpdateArtifactInput``, and return it."""
+        """Change a version, and return its new row.
+
+        Parameters
+        ----------
+        row : Row
+            The version.
+        given : mapping
+            The fields of ``UpdateArtifactInput`` that are not null.
+        """
         changes: dict[str, Any] = {"updated_at": time.time()}
         changes |= {key: given[key] for key in ("description", "metadata") if key in given}
         if "ttlDurationSeconds" in given:
@@ -339,7 +347,10 @@ class ArtifactStore:
                 self._set_aliases(connection, row, [alias], collection_id)
 
     def delete_aliases(self, row: sqlite3.Row, aliases: Iterable[tuple[int, str]]) -> None:
-        """Remove aliases from a version; each alias is a pair of a collection's id and a name."""
+        """Remove aliases from a version.
+
+        Each alias is a pair: the database id of a collection, and the alias in this collection.
+        """
         with self._database.transaction() as connection:
             connection.executemany(
                 "DELETE FROM artifact_aliases WHERE version_id = ? AND collection_id = ? "
@@ -350,7 +361,10 @@ class ArtifactStore:
     def link(
         self, row: sqlite3.Row, project: sqlite3.Row, name: str, aliases: Iterable[str]
     ) -> sqlite3.Row:
-        """Link a version into a portfolio, which is created if needed; return the membership."""
+        """Link a version into a portfolio, and return the row of the version in this portfolio.
+
+        The portfolio is created if it does not exist.
+        """
         with self._database.transaction() as connection:
             portfolio = self.collections.find_or_create(
                 connection, project["id"], name, row["type"], PORTFOLIO

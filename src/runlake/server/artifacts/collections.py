@@ -55,7 +55,7 @@ class CollectionStore:
         )
 
     def get(self, entity: str, collection_id: str) -> sqlite3.Row:
-        """Return a collection by its protocol id; raise `Refused` if the entity has none."""
+        """Return an entity's collection by its protocol id; raise `Refused` if there is none."""
         row = None
         for kind in (SEQUENCE, PORTFOLIO):
             number = parse_id(collection_id, kind)
@@ -95,7 +95,7 @@ class CollectionStore:
         type_name: str,
         kind: str = SEQUENCE,
     ) -> sqlite3.Row:
-        """Return the collection with a name, or create it.
+        """Return the collection with a name; create the collection if it does not exist.
 
         Raise `Refused` if the collection with this name has another type or kind.
         """
@@ -164,7 +164,10 @@ class CollectionStore:
         )
 
     def add_tags(self, column: str, owner_id: int, names: Iterable[str]) -> None:
-        """Add tags to a collection or a version, which is named as in `tags`."""
+        """Add tags to a collection or a version.
+
+        The parameters ``column`` and ``owner_id`` are those of `tags`.
+        """
         tags = list(names)
         for name in tags:
             if not re.fullmatch(r"[-\w]+( +[-\w]+)*", name) or len(name) > MAX_NAME_LENGTH:
@@ -176,7 +179,10 @@ class CollectionStore:
             )
 
     def delete_tags(self, column: str, owner_id: int, names: Iterable[str]) -> None:
-        """Remove tags from a collection or a version, which is named as in `tags`."""
+        """Remove tags from a collection or a version.
+
+        The parameters ``column`` and ``owner_id`` are those of `tags`.
+        """
         with self._database.transaction() as connection:
             connection.executemany(
                 f"DELETE FROM artifact_tags WHERE {column} = ? AND name = ?",
@@ -207,7 +213,7 @@ class CollectionStore:
 
 
 def order_by(order: str | None, columns: dict[str, str], *, default: str) -> str:
-    """Return the SQL terms after ORDER BY for an order such as ``-name``; ``-`` is descending."""
+    """Return the SQL terms after ORDER BY for an order such as ``-name`` (``-`` is descending)."""
     if not order:
         return default
     column = columns.get(order.lstrip("+-"))

@@ -205,7 +205,7 @@ class ArtifactContents:
         return stored_as if row and self._storage.find(stored_as) else None
 
     def release(self, version_id: int) -> None:
-        """Delete a version's manifests and list of files, and objects that no other version has."""
+        """Delete a version's manifests and list of files, and objects that only the version has."""
         with self._database.transaction() as connection:
             own = connection.execute(
                 "SELECT DISTINCT object FROM artifact_files WHERE version_id = ? "
@@ -270,7 +270,7 @@ class ArtifactContents:
 
 
 def manifest_digest(contents: Entries) -> str:
-    """Return the digest of an artifact with these entries, as the protocol defines it.
+    """Return the digest of an artifact, as the protocol defines it, from its manifest entries.
 
     Examples
     --------

@@ -71,7 +71,7 @@ def repair_directory(data_dir: Path, backup: Path | None = None) -> Iterator[Fin
     Parameters
     ----------
     data_dir : Path
-        The directory.
+        The data directory.
     backup : Path, optional
         A backup to take intact files from.
 

@@ -57,7 +57,7 @@ def back_up(data_dir: Path, destination: Path, *, link: bool = False) -> Copied:
     Parameters
     ----------
     data_dir : Path
-        The directory.
+        The data directory.
     destination : Path
         A new or empty directory, or an earlier backup, which is updated.
     link : bool

@@ -1,4 +1,4 @@
-"""Keep a data directory private, let only one server use it at a time, and detect lost commits.
+"""Keeps a data directory private and for one server at a time, and detects lost commits.
 
 The database contains a number, its generation. The file ``generation`` contains the same number. At
 each start and after each checkpoint, the number is increased, first in the database, then in the
@@ -41,7 +41,7 @@ def hold_directory(data_dir: Path, *, is_changed: bool = True) -> Iterator[None]
     Parameters
     ----------
     data_dir : Path
-        The directory.
+        The data directory.
     is_changed : bool
         True if the caller will write to the directory. The directory is then created if it does
         not exist, and closed to other users.
@@ -149,7 +149,7 @@ def check_schema(source: Path) -> None:
 
 @contextlib.contextmanager
 def no_removals(data_dir: Path) -> Iterator[None]:
-    """Keep servers from removing files of objects during the block."""
+    """Prevent servers from removing the files of stored objects during the block."""
     lock = FileLock(removal_lock(data_dir / STORAGE), timeout=LOCK_SECONDS, mode=0o600)
     try:
         lock.acquire()

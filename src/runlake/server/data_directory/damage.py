@@ -12,7 +12,7 @@ class NotRepairable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """A damage of a data directory.
+    """A damage of a data directory, and the function that repairs the damage.
 
     Parameters
     ----------

@@ -44,7 +44,7 @@ def add_checksums(data_dir: Path, database: Database, is_over: Callable[[], bool
     Parameters
     ----------
     data_dir : Path
-        The directory.
+        The data directory.
     database : Database
         Database of the directory.
     is_over : callable

@@ -59,7 +59,10 @@ class LostLines:
         return find_spans(self._database, HAS_FILE)
 
     def compare(self, export: ExportSpan) -> Compared | None:
-        """Count an export's rows and the steps of its lines; None if either is lost or damaged."""
+        """Count the rows of an export and the steps of its stored lines.
+
+        Return None if the file or some of the lines are missing or damaged.
+        """
         file = self._file(export)
         # The server may compress the lines at this moment.
         with self._database.snapshot():
@@ -134,7 +137,7 @@ class LostLines:
         return f"They were made again from the rows of {export.name!r}."
 
     def _lines_beyond(self, export: ExportSpan) -> list[Line]:
-        """Return the lines outside an export that are in a block with lines of the export.
+        """Return lines that are outside an export, but share a block with lines of the export.
 
         A block can overlap two exports: if lines arrive late for a gap, exports are written again,
         but blocks are not.

@@ -37,7 +37,7 @@ class LostObjects:
     Parameters
     ----------
     data_dir : Path
-        The directory.
+        The data directory.
     database : Database
         Database of the directory.
     backup : Path or None

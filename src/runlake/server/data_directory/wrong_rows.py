@@ -64,9 +64,10 @@ class WrongRows:
             yield Damage(text, partial(self._name_or_delete, row["name"]))
 
     def find(self) -> Iterator[Damage]:
-        """Yield a damage for each wrong line count, unreadable line, and run with missing rows.
+        """Yield a damage for each wrong line count, bad line, and run with incomplete exports.
 
-        The exports of a run miss rows if the stored lines of the run have more steps.
+        A bad line is a stored line that cannot be parsed. The exports of a run are incomplete if
+        the stored lines have steps that no export has.
         """
         for row in self._database.rows(WRONG_COUNTS):
             text = (

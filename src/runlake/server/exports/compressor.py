@@ -34,7 +34,7 @@ COUNT = (
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """The positions of the lines of a run that are compressed into one block.
+    """A range of positions of a run, whose lines are compressed into one block.
 
     The lines are from position ``first``, inclusive, to ``stop``, exclusive. The block begins at
     ``start``, which is before ``first`` if the first positions of an export have no lines.
@@ -194,7 +194,7 @@ class LineCompressor:
 
 
 def _is_listed(connection: sqlite3.Connection, export: ExportSpan) -> bool:
-    """Return whether an export is still in the database; a withdrawn export is not.
+    """Return whether an export is still listed in the database, and so was not withdrawn.
 
     The lines of a listed export do not change.
     """

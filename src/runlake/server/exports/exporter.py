@@ -191,7 +191,7 @@ class Exporter:
 
 
 def _move(connection: sqlite3.Connection, run_id: int, lines: _Lines, n_changes: int) -> bool:
-    """Record that lines are exported; return False if lines of the run changed since the read."""
+    """Record that lines are exported; return False if they have changed since they were read."""
     moved = connection.execute(
         "UPDATE runs SET exported_count = ?, live_bytes = max(0, live_bytes - ?) "
         "WHERE id = ? AND exported_count = ? AND n_changes = ?",

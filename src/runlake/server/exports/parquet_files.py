@@ -48,12 +48,12 @@ def write_export(columns: dict[str, pa.Array], lines: list[str], file: Path) -> 
     Parameters
     ----------
     columns : dict of str to Array
-        The columns.
+        The columns, by dotted key.
     lines : list of str
         The lines from which the columns were made; needed if Parquet cannot store the type of a
         column.
     file : Path
-        The file.
+        The Parquet file.
     """
     try:
         _write(columns, file)

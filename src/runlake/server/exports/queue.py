@@ -224,7 +224,7 @@ class ExportQueue:
                     return
 
     def _pauses(self, run_id: int) -> bool:
-        """Return whether a run, whose exports failed several times, must wait for the next try."""
+        """Return whether a run must wait before its next export, because its exports failed."""
         n_failures = self._n_failures[run_id]
         if n_failures <= 1:
             return False
@@ -232,7 +232,7 @@ class ExportQueue:
         return time.monotonic() < self._failed_at[run_id] + pause
 
     def _ask(self, task: str, run_id: int) -> str:
-        """Send a task to the worker process; return its answer, or `FAILED` if it ended."""
+        """Send a task to the worker process; return its answer, `FAILED` if the process ended."""
         try:
             worker, questions, answers = self._start()
             questions.write(f"{task} {run_id}\n")

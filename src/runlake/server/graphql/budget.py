@@ -17,7 +17,7 @@ BYTES_OF_CELL = 24
 
 
 class Budget:
-    """Limits the time and the response of one request, whose time starts with this object.
+    """Limits the time and the response size of one request; the time starts with this object.
 
     Parameters
     ----------
@@ -98,6 +98,6 @@ class Budget:
 
 
 def _size_of_rows(rows: list[Any]) -> int:
-    """Estimate the bytes of rows as JSON from the first row, because most rows have its keys."""
+    """Estimate the length of rows as JSON from the first row: most rows have the same keys."""
     n_cells = len(rows[0]) if isinstance(rows[0], dict) else 1
     return BYTES_OF_CELL * n_cells * len(rows)

@@ -103,7 +103,7 @@ class _Sizes:
         self._names: set[str] = set()
 
     def check(self) -> set[str]:
-        """Return the names of all fields; raise `GraphQLError` for too many or too deep fields."""
+        """Return the names of all fields; raise `GraphQLError` if the document is too large."""
         for definition in self._node.definitions:
             if isinstance(definition, OperationDefinitionNode):
                 self._measure(definition.selection_set)

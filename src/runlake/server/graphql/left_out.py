@@ -29,7 +29,7 @@ QUOTED = re.compile(r"'(?:\w+\.)?(\w+)'")
 
 
 def named_feature(problems: Sequence[str]) -> str | None:
-    """Return a sentence that names the W&B feature a document needs; None if it needs none.
+    """Return a sentence that names the missing W&B feature a document needs, or None.
 
     Parameters
     ----------

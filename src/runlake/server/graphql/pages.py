@@ -69,7 +69,7 @@ def position_in(cursor: str | None) -> int | None:
 
 
 def timestamp(seconds: float) -> str:
-    """Return seconds since 1970 as the protocol writes times: ISO 8601 in UTC, without a zone."""
+    """Convert seconds since 1970 to a time in ISO 8601, in UTC but without a time zone."""
     return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat()
 
 

@@ -1,4 +1,4 @@
-"""GraphQL fields and mutations of runs; their history is in `history`."""
+"""GraphQL fields and mutations of runs; the module `history` has the fields of the history."""
 
 from __future__ import annotations
 

@@ -158,7 +158,7 @@ TOPICS = (users, projects, runs, history, files, versions, collections, edits)
 
 
 def load_schema() -> GraphQLSchema:
-    """Return the schema with a resolver for each field that needs a resolver."""
+    """Return the GraphQL schema, with its resolvers and scalars installed."""
     schema = build_schema(SDL + ARTIFACT_SDL)
     install_scalars(schema)
     install(schema, (topic.TABLE for topic in TOPICS))

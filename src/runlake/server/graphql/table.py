@@ -69,7 +69,7 @@ class Table:
         return add
 
     def mutation(self, *names: str) -> Callable[[Act], Act]:
-        """Return a decorator that makes a function execute some mutations.
+        """Return a decorator that makes a function the resolver of some mutations.
 
         The function takes the context and the input fields.
         """
@@ -86,7 +86,7 @@ class Table:
         return add
 
     def names_types_of(self, abstract: str, name: Show) -> None:
-        """Set the function that returns the name of the object type of an abstract type's value.
+        """Set the function that names the object type of a value of an interface or a union.
 
         Parameters
         ----------
@@ -114,7 +114,7 @@ def constant(value: Any) -> Show:
 
 
 def install(schema: GraphQLSchema, tables: Iterable[Table]) -> None:
-    """Set the resolvers that tables contain in a schema.
+    """Set the resolvers of all tables in a schema.
 
     Raises
     ------

@@ -26,7 +26,7 @@ IS_LATE = "runlake.is_late"
 
 
 class Waiting:
-    """Lists a server's connections without a request, oldest first, and the limits of all of them.
+    """Keeps the limits of a server's connections, and a list of connections without a request.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class Waiting:
         self.oldest_first: dict[BoundedConnection, None] = {}
 
     def protocol(self) -> type[BoundedConnection]:
-        """Return a connection class, for uvicorn's option ``http``, that has these limits."""
+        """Return a class of connections with these limits, for uvicorn's option ``http``."""
         return type("Connection", (BoundedConnection,), {"waiting": self})
 
 
@@ -101,7 +101,7 @@ class BoundedConnection(HttpProtocol):
             self.waiting.oldest_first[self] = None
 
     def pause_writing(self) -> None:
-        """Start the deadline of an answer, because the client does not read the answer."""
+        """Start the deadline for a client that does not read its response."""
         super().pause_writing()
         self._answer.start(self.waiting.body_timeout)
 
@@ -111,7 +111,7 @@ class BoundedConnection(HttpProtocol):
         self._answer.end()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End all deadlines."""
+        """End all deadlines of the connection, which is closed."""
         self.waiting.oldest_first.pop(self, None)
         for deadline in (self._headers, self._body, self._answer):
             deadline.end()

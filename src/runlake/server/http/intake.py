@@ -249,7 +249,7 @@ class LastAnswer(JSONResponse):
         super().__init__(content, status_code, {"Connection": "close"})
 
     async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
-        """Send the answer, and read some of the body while the client reads the answer."""
+        """Send the response, and read some of the request body meanwhile."""
         start = {"type": "http.response.start", "status": self.status_code}
         await send({**start, "headers": self.raw_headers})
         await send({"type": "http.response.body", "body": self.body, "more_body": True})

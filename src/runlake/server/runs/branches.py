@@ -32,7 +32,7 @@ STEPS_PER_PAGE = 5_000
 
 @dataclass(frozen=True, slots=True)
 class BranchPoint:
-    """The step of a run, in the same project, after which another run continues.
+    """A step of a run, after which another run of the project, or the run itself, continues.
 
     Parameters
     ----------

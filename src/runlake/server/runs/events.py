@@ -6,7 +6,10 @@ from runlake.server.runs.lines import Row, parse_line
 
 
 def system_row(line: str) -> Row:
-    """Parse an event line, and return the row of system metrics that the protocol has for it."""
+    """Parse an event line into a row of system metrics.
+
+    The keys of the row begin with ``system.`` or ``_``.
+    """
     return name_system_keys(parse_line(line))
 
 

@@ -107,7 +107,7 @@ def _member(cell: dict[str, Any]) -> Any:
 
 
 def _without_nulls(value: Any) -> Any:
-    """Remove nulls from nested dicts: a struct of a column has the members of all rows."""
+    """Remove nulls from nested dicts: a Parquet struct has every member that any row has."""
     if isinstance(value, dict):
         return {k: _without_nulls(item) for k, item in value.items() if item is not None}
     if isinstance(value, list):

@@ -21,7 +21,7 @@ WHERE files.run_id = ? AND objects.file IS NOT NULL
 
 
 class RunFiles:
-    """Files of all runs of a server; an announced file is listed once it is uploaded.
+    """Stores the files of all runs; an announced file is listed as soon as it is uploaded.
 
     Parameters
     ----------

@@ -65,7 +65,7 @@ class RunField:
 
 
 def find_field(name: str) -> RunField:
-    """Return the field of runs that has a name in filters.
+    """Return the field of runs that a name in a filter or an order stands for.
 
     Parameters
     ----------

@@ -38,9 +38,9 @@ class Probe:
     Parameters
     ----------
     field : RunField
-        The field.
+        The field that is compared.
     sql : str
-        The comparison.
+        The comparison as an SQL expression.
     values : tuple
         The values for the question marks in ``sql``, in order.
     is_walked : bool

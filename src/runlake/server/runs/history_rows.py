@@ -20,7 +20,7 @@ class HistoryRows:
     Parameters
     ----------
     lines : KeptLines
-        The stored lines.
+        Finds the stored lines.
     """
 
     def __init__(self, lines: KeptLines) -> None:
@@ -36,7 +36,7 @@ class HistoryRows:
         Parameters
         ----------
         run : Row
-            The run.
+            The database row of the run.
         start, stop : int
             First step, inclusive, and the step to stop before, exclusive.
         is_live : bool
@@ -80,7 +80,7 @@ class HistoryRows:
         Parameters
         ----------
         run : Row
-            The run.
+            The database row of the run.
         keys : sequence of str
             The keys; ``_step`` may be among them.
         start, stop : int
@@ -116,7 +116,7 @@ def _parsed(lines: Iterable[Line]) -> list[Row]:
 
 
 def _marks(keys: Sequence[str]) -> list[str]:
-    """Return strings to search for: each line that has one of the keys contains one of them.
+    """Return strings to search for: each line with one of the keys contains at least one string.
 
     The search only skips lines that cannot have a key; the parsed rows are checked afterwards. A
     dotted key may come from a nested dict, whose line contains only the last part of the key as a

@@ -72,7 +72,7 @@ class KeptLines:
         Returns
         -------
         list of Line
-            The lines.
+            The lines, each with its step and its position.
         """
         condition = " OR ".join("instr(content, ?)" for _ in marks) or "1"
         values = (run_id, start, stop, first, *marks)
@@ -127,7 +127,7 @@ class KeptLines:
     def first_steps(
         self, run_id: int, start: int, stop: int, first: int, n_steps: int
     ) -> list[Line]:
-        """Return the lines of the first ``n_steps`` steps that `in_steps` returns."""
+        """Return the lines of `in_steps`, but only the lines of the first ``n_steps`` steps."""
         with self._database.snapshot():
             stop = self._step_after(run_id, start, stop, first, n_steps)
             return self.in_steps(run_id, start, stop, first)

@@ -92,7 +92,10 @@ def pack(lines: Sequence[Line]) -> PackedLines:
 def store_block(
     connection: sqlite3.Connection, run_id: int, position: int, stop: int, packed: PackedLines
 ) -> None:
-    """Store a block for positions from ``position`` to before ``stop``, in the open transaction."""
+    """Store a block for the positions from ``position``, inclusive, to ``stop``, exclusive.
+
+    The connection must have an open transaction.
+    """
     connection.execute(
         "INSERT INTO line_blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (

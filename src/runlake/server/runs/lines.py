@@ -90,7 +90,7 @@ def to_wire(value: Any) -> Any:
 
 
 def rows_on_wire(lines: Mapping[int, Sequence[str]]) -> list[str]:
-    """Return the row of each step as JSON; each row is merged as `row_on_wire` does it.
+    """Return the row of each step as JSON, merged from all lines of the step.
 
     Examples
     --------
@@ -134,7 +134,7 @@ def _is_on_wire(step: int, line: str) -> bool:
 
 
 def _are_on_wire(steps: Sequence[int], lines: Sequence[str]) -> bool:
-    """Return whether all lines can be sent unchanged; much faster than `_is_on_wire` for each.
+    """Return whether all lines can be sent unchanged, faster than `_is_on_wire` for each line.
 
     The result is also False if a key resembles a number with a long exponent.
     """

@@ -85,7 +85,7 @@ class Exports(Protocol):
 
 
 class RunStore:
-    """All runs of a server.
+    """Stores all runs of a server, and the lines that the runs send.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ class RunStore:
         )
 
     def large_values(self, column: str, run_ids: Sequence[int]) -> dict[int, Any]:
-        """Return a large column of some runs, as a dict of the run's database id to the value."""
+        """Return the values of a large column of some runs, by database id of the run."""
         rows = self._database.rows(
             f"SELECT id, {column} FROM runs WHERE id IN (SELECT value FROM json_each(?))",
             json.dumps(run_ids),
@@ -411,7 +411,7 @@ class RunStore:
         self._exports.wait(run["id"], is_done, seconds)
 
     def export_state(self, run_id: int) -> sqlite3.Row:
-        """Return the id, `exported_count` and `has_old_exports` of a run."""
+        """Return the columns ``id``, ``exported_count`` and ``has_old_exports`` of a run."""
         row = self._database.row(
             "SELECT id, exported_count, has_old_exports FROM runs WHERE id = ?", run_id
         )
@@ -511,7 +511,7 @@ class RunStore:
         Parameters
         ----------
         run : Row
-            The run.
+            The database row of the run.
         step : int
             The last step that is kept.
 
@@ -551,7 +551,7 @@ class RunStore:
             connection.execute("UPDATE runs SET state = ? WHERE id = ?", (state, run_id))
 
     def stop(self, run_id: int) -> None:
-        """Ask a run to stop; the response to its next file-stream request tells its script."""
+        """Ask a run to stop; the response to its next file-stream request tells the script so."""
         with self._database.transaction() as connection:
             connection.execute("UPDATE runs SET is_stopped = 1 WHERE id = ?", (run_id,))
 

@@ -57,7 +57,7 @@ def read_body(content: bytes) -> dict[str, Any]:
     Parameters
     ----------
     content : bytes
-        The body.
+        The body in UTF-8.
 
     Returns
     -------
@@ -86,7 +86,7 @@ def read_stream(content: bytes) -> dict[str, Any]:
 
 
 def check_size(texts: Iterable[str | bytes]) -> None:
-    """Raise `ValueError` if the values in some JSON texts would take too much memory."""
+    """Raise `ValueError` if the values in JSON texts would take too much memory when parsed."""
     n_bytes = 0
     for text in texts:
         n_bytes += _estimate(text)

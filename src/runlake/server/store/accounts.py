@@ -47,7 +47,7 @@ class AccountError(Exception):
     Parameters
     ----------
     message : str
-        The text.
+        The text for the user.
     exit_code : int
         Exit code of a command that fails with this error.
     """

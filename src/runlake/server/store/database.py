@@ -385,7 +385,7 @@ class Database:
         del self._local.connection
 
     def leave_checkpoints(self) -> None:
-        """Make no checkpoints by itself: SQLite would make one after some commits."""
+        """Switch off SQLite's automatic checkpoints; from now on, the caller calls `checkpoint`."""
         self._log_pages = 0
         self.connection().execute(f"PRAGMA wal_autocheckpoint = {self._log_pages}")
 
@@ -417,7 +417,7 @@ class Database:
         return bool(layout)
 
     def compact(self) -> None:
-        """Rewrite the file without free pages if it has many; nobody else may use it meanwhile."""
+        """Rewrite a file that has many free pages; nobody else may use the file meanwhile."""
         connection = self.connection()
         (n_free,) = connection.execute("PRAGMA freelist_count").fetchone()
         (n_pages,) = connection.execute("PRAGMA page_count").fetchone()

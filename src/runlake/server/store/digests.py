@@ -50,7 +50,7 @@ def read_digests(file: Path, *, from_disk: bool = False) -> Digests:
     Parameters
     ----------
     file : Path
-        The file.
+        The file whose bytes are read.
     from_disk : bool
         Read the bytes from the disk and not from the operating system's cache, where the system
         allows this.

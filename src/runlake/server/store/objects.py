@@ -74,7 +74,7 @@ class WrittenFile:
 
 
 class Storage:
-    """Objects on disk; the database lists an object as soon as the object is complete.
+    """Stores objects on disk; the database names an object's file as soon as it is complete.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ class Storage:
             )
 
     def find(self, name: str) -> StoredObject | None:
-        """Return the facts of a complete object; None if there is no such object."""
+        """Return the file, digests and length of a complete object; None if there is none."""
         row = self._database.row("SELECT * FROM objects WHERE name = ?", name)
         return self._facts(row) if row is not None and row["file"] is not None else None
 

@@ -19,7 +19,7 @@ OPTIONS.log_errors = False
 
 @lru_cache(maxsize=64)
 def compile_pattern(pattern: str) -> re2._Regexp[str]:
-    """Compile a pattern.
+    """Compile a regular expression with RE2.
 
     Parameters
     ----------

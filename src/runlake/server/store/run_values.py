@@ -41,7 +41,7 @@ _AHEAD = _Ahead()
 
 
 def config_values(text: str) -> str:
-    """Convert the JSON of a config to JSON by dotted path, without ``{"value": ...}`` wrappers.
+    """Convert a config to JSON with a member per dotted path, without ``{"value": ...}`` wrappers.
 
     Examples
     --------
@@ -55,13 +55,13 @@ def config_values(text: str) -> str:
 
 
 def summary_values(text: str) -> str:
-    """Convert the JSON of a summary to JSON with a member per dotted path."""
+    """Convert a summary to JSON with a member per dotted path."""
     ahead = _AHEAD.texts.pop(("summary", text), None)
     return _flat(_parsed(text)) if ahead is None else ahead
 
 
 def work_ahead(*, config: str | None = None, summary: str | None = None) -> None:
-    """Compute the values by dotted path of a long config or summary before a transaction.
+    """Convert a long config or summary to JSON by dotted path before it is stored.
 
     Otherwise triggers would compute the values within this thread's next transaction, during which
     no other user can write. For a document of 10 MB this takes seconds.
@@ -74,7 +74,9 @@ def work_ahead(*, config: str | None = None, summary: str | None = None) -> None
 
 
 def json_path(path: str) -> str:
-    """Return SQLite's JSON path, safe in SQL, to a dotted path in the result of `config_values`.
+    """Convert a dotted path to the JSON path by which SQL reads a result of `config_values`.
+
+    The JSON path can be put into the text of an SQL statement.
 
     Examples
     --------
