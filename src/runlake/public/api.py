@@ -426,6 +426,7 @@ class Api(ApiArtifacts):
 
     def _of_url(self, url: str) -> Run | Project | Sweep:
         for page, read in (("runs", self.run), ("sweeps", self.sweep)):
+            # After entity and project, which may have such a name too, and before an id.
             if page in url_parts(url)[2:-1]:
                 return read(url)
         return self.project(url)

@@ -215,6 +215,7 @@ class ArtifactEdits(ArtifactFields):
             If the backend refuses, for example because the version has aliases.
         """
         given = {"artifactID": self.id, "deleteAliases": delete_aliases}
+        # If only the response was lost, a repetition would report that there is no such version.
         mutate(self._client, mutations.DELETE_ARTIFACT, {"input": given}, is_idempotent=False)
 
     @property

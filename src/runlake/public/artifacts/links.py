@@ -100,6 +100,7 @@ class ArtifactLinks(ArtifactEdits):
                 f"Artifact {self.qualified_name!r} is not a link, so it cannot be unlinked. "
                 "Call .delete() to delete the version."
             )
+        # The mutation needs the id of the collection, which the fields of a version do not have.
         collection = self._open_collection(self._path)
         given = {"artifactID": self.id, "artifactPortfolioID": collection.id}
         mutate(self._client, mutations.UNLINK_ARTIFACT, {"input": given}, is_idempotent=False)

@@ -93,6 +93,7 @@ def _loaded(load: Any, notes: list[str]) -> Mapping[str, Any] | None:
     try:
         found: Mapping[str, Any] = load()
     except RunlakeError as error:
+        # The same error of config and summary is shown once.
         if str(error) not in notes:
             notes.append(str(error))
         return None

@@ -145,6 +145,7 @@ def _values(run: Run, field: str, notes: list[str]) -> dict[str, Any]:
     try:
         values: Mapping[str, Any] = getattr(run, field)
     except RunlakeError as error:
+        # The same error of many runs is shown once.
         if str(error) not in notes:
             notes.append(str(error))
         return {}

@@ -51,6 +51,7 @@ def directory_text(root: str | os.PathLike[str], what: str = "root") -> str:
     try:
         is_free = stat.S_ISDIR(Path(text).stat().st_mode)
     except OSError:
+        # A new directory does not exist yet.
         is_free = True
     if not is_free:
         raise InvalidArgument(f"{what} {text!r} is a file. Pass a directory, which may be new.")

@@ -121,6 +121,7 @@ class RunPlots(RunFields):
             return axis, []
         if asked.x is None and frame.get_column(axis).null_count() == frame.height:
             return STEP, [f"x is {STEP}, because the declared axis {axis!r} has no values"]
+        # Only for its error, if the axis is unknown or its values cannot be drawn.
         has_points(self._path, axis, frame, reading.logged_keys)
         return axis, []
 

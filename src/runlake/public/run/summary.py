@@ -84,6 +84,7 @@ class SummaryView(MutableMapping[str, Any]):
         wanted = {
             key: value for key, value in given.items() if overwrite or key not in self._locked
         }
+        # All values are encoded before any is set, so that a wrong value changes nothing.
         self._json_dict.update({key: self._encoded(key, value) for key, value in wanted.items()})
         self._locked.update(wanted if overwrite else ())
         self._origin.send()

@@ -166,6 +166,7 @@ class RunsPlots(RunAnswers):
             for key in keys
             if frame.get_column(key).null_count() < frame.height
         ]
+        # The series of one run share its frame, so frames are counted, not series.
         n_empty = len(names) - len({id(one.frame) for one in found})
         if n_empty:
             notes.append(f"no points: {n_empty:,} of {counted(len(names), 'run')}")
@@ -221,6 +222,7 @@ class RunsPlots(RunAnswers):
         if missing and n_runs:
             known = self._known_keys()
             for key in missing:
+                # The frame has no rows: this raises an error if the key is unknown or cannot be drawn.
                 has_points(self._place, key, _nothing(axis, key), lambda: known)
         notes += [f"no points: {key}" for key in missing]
         notes.append(f"mean of {counted(n_runs, 'run')}{f', band: {said}' if said else ''}")
