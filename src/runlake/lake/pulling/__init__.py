@@ -1,1 +1,1 @@
-"""Pull the runs of projects and of lists into a lake."""
+"""Pull runs into a lake: the runs of projects, and runs that the user lists."""

@@ -62,13 +62,14 @@ class PulledArtifacts:
     Parameters
     ----------
     rows : list of dict
-        The list of the run's artifacts, for the file beside its exports.
+        A row per artifact of the run, for the file beside the run's exports. The last row has the
+        numbers of logged and used artifacts.
     n_bytes : int
-        Bytes that were downloaded.
+        Number of bytes that were downloaded.
     n_versions : int
-        Versions whose files are on disk now, and were not before.
+        Number of artifact versions whose files this pull has added to the disk.
     problem : str or None
-        Why something is missing.
+        Why an artifact is missing; None if all are there.
     """
 
     rows: list[Row]
@@ -78,7 +79,7 @@ class PulledArtifacts:
 
 
 class ArtifactPulls:
-    """Pulls the artifacts of the runs of one pull; each version once, whichever runs have it.
+    """Pulls the artifacts of runs; a version that several runs share is pulled once.
 
     Parameters
     ----------
@@ -99,7 +100,7 @@ class ArtifactPulls:
         self._done: dict[tuple[str, bool], str | None] = {}
 
     def pull(self, run: RunPath, asked: Sequence[str], numbers: Numbers | None) -> PulledArtifacts:
-        """Pull the artifacts of a run.
+        """Pull the artifacts of a run, and return what was stored.
 
         Parameters
         ----------
@@ -109,7 +110,7 @@ class ArtifactPulls:
             Names and patterns of the artifacts whose files are pulled. The fields of all artifacts
             are pulled.
         numbers : tuple of int or None
-            How many artifacts the run logged and used, if the backend has said that.
+            How many artifacts the run has logged, and how many it has used; None if unknown.
         """
         rows: list[Row] = []
         problems: list[str] = []
@@ -140,7 +141,11 @@ class ArtifactPulls:
     def _store(
         self, node: Mapping[str, Any], with_files: bool, counted: _Received
     ) -> tuple[bool, str | None]:
-        """Store a version; return whether its files were not there before, and what is missing."""
+        """Store the fields of an artifact version, and if requested, its files.
+
+        Return whether the files are new on disk, and why a file is missing; None if no file is
+        missing.
+        """
         artifact_id = str(node["id"])
         with self._guard:
             # Many runs may use one version: one thread stores it, and the others wait for it.
@@ -219,7 +224,7 @@ class ArtifactPulls:
 
 
 class _Received:
-    """Counts the bytes that arrive; implements `Progress`, but shows nothing."""
+    """A `Progress` that counts the bytes that arrive, and shows nothing."""
 
     def __init__(self) -> None:
         self.n_bytes = 0
@@ -231,7 +236,7 @@ class _Received:
         """Do nothing: only bytes are counted."""
 
     def advance(self, n_done: int) -> None:
-        """Count bytes."""
+        """Add the bytes that have arrived to the count."""
         self.n_bytes += n_done
 
     def finish(self) -> None:
@@ -239,9 +244,10 @@ class _Received:
 
 
 def list_artifacts(client: Client, run: RunPath, mode: str) -> tuple[list[dict[str, Any]], int]:
-    """Return the artifacts that a run logged or used, in the backend's order, and their number.
+    """Return the artifacts that a run logged or used, and the number of artifacts.
 
-    The number also counts artifacts in projects that the API key must not read.
+    The artifacts are in the backend's order. The number also counts artifacts in projects that the
+    API key must not read.
     """
     nodes: dict[str, dict[str, Any]] = {}
     walk = Walk(client, f"the artifacts {mode} by run '{run}'")
@@ -268,7 +274,10 @@ def list_artifacts(client: Client, run: RunPath, mode: str) -> tuple[list[dict[s
 
 
 def is_asked(node: Mapping[str, Any], asked: Sequence[str]) -> bool:
-    """Return whether the files of an artifact are to be pulled."""
+    """Return whether ``asked`` requests the files of an artifact, by a name or a pattern.
+
+    Artifacts that consist of exports of a run's history are never requested.
+    """
     if is_history(node):
         return False
     collection = names_of(node)[2]
@@ -288,7 +297,7 @@ def _row(mode: str, node: Mapping[str, Any]) -> Row:
 
 
 def has_files(place: ArtifactPlace, held: HeldVersion) -> bool:
-    """Return whether the manifest of a version is on disk, and each file with its length."""
+    """Return whether the manifest and all files of a version are on disk, with their lengths."""
     manifest = read_manifest_of(place, held)
     return manifest is not None and all(
         _has_length(place, entry) for entry in stored_entries(manifest)
@@ -305,13 +314,13 @@ def _has_length(place: ArtifactPlace, entry: Entry) -> bool:
 
 
 class Damages:
-    """Finds damaged artifacts; each version is read once."""
+    """Finds damaged artifact versions, and reads the files of each version only once."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[ArtifactPlace, str], str | None] = {}
 
     def first(self, place: ArtifactPlace, held: HeldVersion) -> str | None:
-        """Return in words which part of a version is damaged or missing; None if it is intact."""
+        """Describe the first damaged or missing file of a version; None if all are intact."""
         if (place, held.id) not in self._known:
             self._known[place, held.id] = _first_damage(place, held)
         return self._known[place, held.id]
@@ -344,8 +353,8 @@ def holds_artifacts(
     numbers : tuple of int or None
         How many artifacts the run has logged, and how many it has used; None if unknown.
     known : dict of str to bool
-        Whether the files of a version are on disk, by the version's id. Versions that are checked
-        here are added, so that a version of many runs is checked once.
+        For each version that was checked before, by its id, whether its files are on disk. Versions
+        that this call checks are added, so that a version of many runs is checked once.
     """
     rows = read_rows(directory, ARTIFACTS)
     if rows is None:

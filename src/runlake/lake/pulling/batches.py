@@ -1,4 +1,4 @@
-"""Pull the new runs of a page in batches; leave all other runs to tasks of their own."""
+"""Pull small new runs of a page together, in batches; every other run is pulled by its own task."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ FEWEST_RUNS = 4
 
 
 class Batch:
-    """Runs that one thread pulls together.
+    """New runs that one thread pulls together.
 
     Parameters
     ----------
     means : Means
-        Client, catalog and progress.
+        The client, catalog and progress of the pull.
     stripes : SharedStripes
-        The locks.
+        The locks of the runs.
     tasks : sequence of RunTask
-        The runs; `may_join` is true for each of them.
+        The runs. `may_join` has returned true for each of these tasks.
     ended : callable
         Called with each run that was pulled, and what its pull did.
     left : callable
@@ -59,11 +59,11 @@ class Batch:
 
     @property
     def tasks(self) -> list[RunTask]:
-        """The runs for which neither ``ended`` nor ``left`` was called yet."""
+        """The tasks that were not passed to ``ended`` or ``left`` yet."""
         return list(self._tasks.values())
 
     def pull(self) -> None:
-        """Pull the runs; if this raises an error, `tasks` are the runs that are not pulled."""
+        """Pull the runs. After an error, `tasks` has the runs that were not pulled."""
         means = self._means
         found = [self._new_run(task) for task in self.tasks]
         runs = [run for run in found if run is not None]
@@ -82,7 +82,7 @@ class Batch:
         self._left(task, work)
 
     def _new_run(self, task: RunTask) -> NewRun | None:
-        """Return a run with its manifest; None if the run has to be pulled alone."""
+        """Fetch a run's manifest, and return the run; None if the run has to be pulled alone."""
         means, listed = self._means, task.listed
         settings = means.client.settings
         if means.metadata is None or means.metadata(listed.path) != []:
@@ -112,7 +112,7 @@ class Batch:
 
 
 def may_join(task: RunTask) -> bool:
-    """Return whether a run may be pulled in a batch: a new run, of which only rows are wanted."""
+    """Return whether a run may be pulled in a batch: it is new, and only its rows are requested."""
     is_new = task.need is Need.PULL and task.is_new and task.question == Question()
     has_no_more = task.files == (METADATA_FILE,) and not task.artifacts
     return is_new and has_no_more and not has_system_metrics(task.listed)

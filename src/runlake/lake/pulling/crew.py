@@ -1,4 +1,4 @@
-"""Run tasks in threads, and hand their results to one thread as they end."""
+"""Run tasks in threads, and call a function with each result when the task ends."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Threads:
     n_threads : int
         Maximum number of tasks at the same time.
     stop : Stop
-        Ends the tasks.
+        When set, tasks that have not begun are dropped.
     """
 
     def __init__(self, work: Callable[[Any], Any], n_threads: int, stop: Stop) -> None:
@@ -38,7 +38,11 @@ class Threads:
         self._guard = threading.Lock()
 
     def submit(self, task: Any, ended: Ended) -> None:
-        """Start a task, in a new thread if all are busy."""
+        """Start a task, in a new thread if all threads are busy.
+
+        When the task ends, its thread calls ``ended`` with the result and the error; one of them is
+        None.
+        """
         with self._guard:
             self._n_waiting += 1
             is_short = self._n_waiting > len(self._threads) < self._n_threads
@@ -50,7 +54,7 @@ class Threads:
             thread.start()
 
     def close(self) -> None:
-        """Wait until all submitted tasks have ended, or briefly after a stop."""
+        """Wait until all submitted tasks have ended; after a stop, wait two seconds at most."""
         for _ in self._threads:
             self._tasks.put(None)
         deadline = time.monotonic() + GRACE_SECONDS

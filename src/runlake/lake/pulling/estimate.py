@@ -45,16 +45,16 @@ class Estimate:
     Parameters
     ----------
     new, changed : list of str
-        Runs by path.
+        Paths of the runs that are not in the lake, and of the runs that have changed.
     failed : dict of str to Failure
-        Runs about which the backend or a storage host could not be asked.
+        Runs for which a request of the estimate failed.
     n_bytes : int or None
-        Length of the exports to download; None if a host does not state a length.
+        Bytes of exports, files and artifacts to download; None if a host does not state a length.
     n_requests : int
-        Requests for runs that are not unchanged.
+        Number of requests for the new and the changed runs.
     n_artifacts : int
-        Versions of artifacts to download. For each, its whole size and a request per file are
-        counted, although contents that are on disk are not downloaded again.
+        Number of artifact versions to download. For each version, its whole size and one request
+        per file are counted, although contents that are on disk are not downloaded again.
     """
 
     new: list[str] = field(default_factory=list)
@@ -75,7 +75,7 @@ class _Cost:
 def estimate(
     client: Client, needed: Sequence[Listed], request: PullRequest, stop: Stop
 ) -> Estimate:
-    """Ask for the lengths of the exports that a pull would download; nothing is stored.
+    """Request the lengths of the exports that a pull would download, and store nothing.
 
     Parameters
     ----------
@@ -84,15 +84,15 @@ def estimate(
     needed : sequence of Listed
         The runs to pull.
     request : PullRequest
-        What is to be pulled.
+        What to pull of each run.
     stop : Stop
-        Ends the requests.
+        Ends the requests when it is set.
 
     Returns
     -------
     Estimate
-        Bytes and requests. The whole length of an export is counted, even if only some of its keys
-        are requested.
+        The runs, bytes and requests of the pull. The whole length of an export is counted, even if
+        only some of its keys are requested.
     """
     n_pages = math.ceil(len(needed) / RUNS_PER_PAGE)
     # The manifests of a page, and its metadata, unless the files of each run are listed.
@@ -152,7 +152,7 @@ def _file_cost(
 
 
 def _artifact_cost(client: Client, listed: Listed, request: PullRequest) -> _Cost:
-    """Return the cost of listing the artifacts of a run, and those whose files are requested."""
+    """List the artifacts of a run; return the number of requests and the artifacts to download."""
     directory = directory_of(client.settings, listed)
     stored = read_manifest(directory).beside.get(ARTIFACTS)
     asked = dict.fromkeys([*(stored.asked if stored else ()), *request.artifacts])
@@ -169,7 +169,7 @@ def _artifact_cost(client: Client, listed: Listed, request: PullRequest) -> _Cos
 
 
 def _add_version(place: ArtifactPlace, found: Estimate, node: dict[str, Any]) -> None:
-    """Add the cost of the files of an artifact version."""
+    """Add the requests and bytes of an artifact version to the estimate ``found``."""
     found.n_requests += 1
     held = find_version(place, str(node["id"]), names_of(node))
     if held is None or not has_files(place, held):

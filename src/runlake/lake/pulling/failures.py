@@ -22,6 +22,7 @@ from runlake.lake.report import Failure
 LOST_AGAIN = "it is pulled again; if its worker ends again, look at the worker's log."
 ASKED_AGAIN = "it is requested again; what is on disk is kept."
 LACKING_AGAIN = "what it lacks is requested again; what is on disk is kept."
+# The first class that matches counts, so a subclass stands before its base class.
 RETRIES: tuple[tuple[type[BaseException], str], ...] = (
     (RunNotFoundError, "it is skipped, unless the backend lists it again."),
     (AccessDenied, "it is requested again, with the API key of that time."),
@@ -36,7 +37,7 @@ RETRIES: tuple[tuple[type[BaseException], str], ...] = (
 
 
 def failure_of(error: BaseException) -> Failure:
-    """Return the entry of a report for an error that a pull of one run has raised."""
+    """Return the `Failure` for an error that the pull of one run has raised."""
     if has_lost_worker(error):
         return Failure(_lost(error), type(error).__name__, LOST_AGAIN)
     retry = next((text for kind, text in RETRIES if isinstance(error, kind)), ASKED_AGAIN)

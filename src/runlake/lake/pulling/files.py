@@ -31,7 +31,7 @@ STORED = ("name", "id", "sizeBytes", "md5", "mimetype", "updatedAt")
 
 
 class MetadataFiles:
-    """The metadata files of a page of runs, which are looked up together at the first use.
+    """Finds the metadata files of a page of runs, with one request at the first use.
 
     Parameters
     ----------
@@ -51,7 +51,11 @@ class MetadataFiles:
         self._guard = threading.Lock()
 
     def find(self, run: RunPath) -> list[FileNode] | None:
-        """Return the metadata file of a run, in a list; None if it has to be looked up alone."""
+        """Return a list with the metadata file of a run; an empty list if the run has no such file.
+
+        Return None if the backend did not answer about the run. The caller then has to list the
+        files of this run.
+        """
         with self._guard:
             if self._answer is None:
                 self._answer = self._executor.submit(self._ask)
@@ -80,7 +84,7 @@ class MetadataFiles:
                 nodes = [edge["node"] for edge in (project.get("runs") or {})["edges"]]
                 return {node["name"]: _first(node) for node in nodes}
         except BackendError:
-            # An older backend; each run is asked about alone.
+            # An older backend may refuse this query. Then the files of each run are listed.
             return {}
 
 
@@ -96,7 +100,7 @@ def pull_files(
     known: list[FileNode] | None,
     stop: Stop,
 ) -> tuple[list[FileNode], int, str | None]:
-    """Download files of a run.
+    """Download the requested files of a run that are missing on disk; return all files on disk.
 
     Parameters
     ----------
@@ -107,15 +111,16 @@ def pull_files(
     asked : sequence of str
         Names and patterns of the files.
     known : list of dict or None
-        The files as the backend lists them; None to list them now.
+        The files as the backend lists them; None requests the list now.
     stop : Stop
         When set, no further file is downloaded.
 
     Returns
     -------
     tuple of list of dict, int, and str or None
-        The files on disk by the backend's names of fields, each with ``content``, the name of the
-        file in the run's directory; the bytes that were downloaded; and why a file is missing.
+        The files on disk, each with the fields of the backend and with ``content``, the path of the
+        file relative to the run's directory; the number of bytes that were downloaded; and why a
+        file is missing, or None.
     """
     stored, problems = [], []
     n_bytes = 0
@@ -142,7 +147,7 @@ def pull_files(
 
 
 def is_intact(directory: RunDirectory, stored: FileNode) -> bool:
-    """Return whether the content of a stored file has its length, and its MD5 if that is known."""
+    """Return whether a stored file has the recorded length and, if known, the recorded MD5."""
     path = directory.path / str(stored["content"])
     try:
         if not is_regular(path) or path.stat().st_size != int(stored["sizeBytes"] or 0):
@@ -155,7 +160,7 @@ def is_intact(directory: RunDirectory, stored: FileNode) -> bool:
 
 
 def is_held(directory: RunDirectory, node: FileNode) -> bool:
-    """Return whether this version of a file is on disk, with its length."""
+    """Return whether the listed version of a file is on disk, with the right length."""
     path = content_path(directory, str(node["name"]), _version(node))
     try:
         return path.stat().st_size == int(node.get("sizeBytes") or 0)
@@ -164,7 +169,7 @@ def is_held(directory: RunDirectory, node: FileNode) -> bool:
 
 
 def list_files(client: Client, run: RunPath, asked: Sequence[str]) -> Iterator[FileNode]:
-    """Yield the files of a run whose name is in ``asked`` or matches a pattern in it."""
+    """Yield the backend's fields of each file of a run whose name matches an item of ``asked``."""
     # The backend selects files by exact names; patterns are matched here.
     names = list(asked) if not any(set(one) & set("%*?[") for one in asked) else []
     cursor, seen = None, set[str]()

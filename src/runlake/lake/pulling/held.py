@@ -18,7 +18,7 @@ from runlake.settings import Settings
 
 
 class Need(Enum):
-    """What a pull has to do about a run."""
+    """What a pull has to do about a run: nothing, store its new fields, or pull it."""
 
     NOTHING = "nothing"
     NOTE_FIELDS = "fields"
@@ -37,29 +37,30 @@ def find_need(
     request: PullRequest,
     known: dict[str, bool],
 ) -> Need:
-    """Return what has to be done about a run, without a request.
+    """Return what a pull has to do about a run; no request is sent.
 
     Parameters
     ----------
     settings : Settings
-        Source of the cache directory.
+        The settings of the pull.
     catalog : Catalog
         Used to look up which columns of a partly downloaded export are on disk.
     listed : Listed
         The run as the backend lists it now.
     request : PullRequest
-        What is to be pulled.
+        What to pull.
     known : dict of str to bool
-        As for `holds_artifacts`; the same for all runs of a pull.
+        As for `holds_artifacts`. All runs of a pull share this dict.
 
     Returns
     -------
     Need
-        `NOTHING` if the rows, the fields and the requested files on disk are current,
-        `NOTE_FIELDS` if only the fields are not, else `PULL`.
+        `NOTHING` if the rows, the fields and the requested files on disk are current; `NOTE_FIELDS`
+        if only the fields have changed; else `PULL`.
     """
     directory = directory_of(settings, listed)
     stored = read_manifest(directory)
+    # A run that only a read has cached, or that was unpinned, is pulled, because a pull pins it.
     if stored.pulled_at is None or not stored.is_pinned:
         return Need.PULL
     if not _has_rows(settings, directory, catalog, stored, listed, request):
@@ -72,7 +73,7 @@ def find_need(
 
 
 def has_system_metrics(listed: Listed) -> bool:
-    """Return whether a run has system metrics; if so, the list has their last values."""
+    """Return whether a run has system metrics: the backend then lists their last values."""
     return listed.attrs.get("systemMetrics") not in (None, "", "{}", {})
 
 

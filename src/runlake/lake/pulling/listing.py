@@ -31,7 +31,7 @@ class Listed:
     path : RunPath
         The run.
     freshness : Freshness
-        State, heartbeat and number of lines.
+        State, heartbeat and number of history lines, which show whether the run has changed.
     attrs : dict
         The run's fields by the backend's names.
     n_artifacts : tuple of int or None
@@ -46,12 +46,12 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class ListedPage:
-    """A page of runs.
+    """A page of the backend's list of runs.
 
     Parameters
     ----------
     runs : tuple of Listed
-        The runs, each once.
+        The runs of the page.
     missing : tuple of RunPath
         Runs that were requested by path, and that the backend does not list.
     """
@@ -61,7 +61,7 @@ class ListedPage:
 
 
 class Entities(DefaultEntity):
-    """Finds the entity for paths without one; this takes a request at the first use.
+    """Finds the entity of selections; for the default entity, one request is sent at the first use.
 
     Parameters
     ----------
@@ -73,12 +73,12 @@ class Entities(DefaultEntity):
         self._client = client
 
     def of(self, selection: Selection) -> str:
-        """Return the entity of a selection."""
+        """Return the entity of a selection; the default entity if the selection names none."""
         return self._entity(selection.entity)
 
 
 def list_pages(client: Client, request: PullRequest) -> Iterator[ListedPage]:
-    """Yield the runs of a request, page by page; a page is requested when it is needed."""
+    """Yield the runs of a pull page by page; each page is requested when the caller needs it."""
     entities = Entities(client)
     for selection in request.selections:
         entity = entities.of(selection)
@@ -95,6 +95,7 @@ def list_pages(client: Client, request: PullRequest) -> Iterator[ListedPage]:
                 for run in page.runs:
                     left.pop(run.path.run_id, None)
                 yield _with_numbers(client, page) if request.artifacts else page
+            # With filters, a run that is not listed may exist, and not match.
             if left and not selection.filters:
                 missing = tuple(RunPath(entity, selection.project, run_id) for run_id in left)
                 yield ListedPage((), missing)
@@ -107,7 +108,7 @@ def _pages(client: Client, entity: str, selection: Selection, filters: Any) -> I
 
 
 def _with_numbers(client: Client, page: ListedPage) -> ListedPage:
-    """Return the runs of a page with the numbers of their artifacts; one request."""
+    """Request how many artifacts each run of a page has, and return the page with these numbers."""
     if not page.runs:
         return page
     place, ids = page.runs[0].path, [run.path.run_id for run in page.runs]
@@ -123,7 +124,7 @@ def _with_numbers(client: Client, page: ListedPage) -> ListedPage:
     try:
         answer = query_project(client, documents.runs_artifacts(), variables)
     except BackendError:
-        # An older backend; the artifacts of each run are listed.
+        # An older backend may refuse this query. Then the artifacts of each run are listed.
         return page
     with answer_to(client, "Runs", "the artifacts of runs"):
         nodes = [edge["node"] for edge in (answer.get("runs") or {}).get("edges") or ()]
@@ -133,7 +134,7 @@ def _with_numbers(client: Client, page: ListedPage) -> ListedPage:
 
 
 def numbers_of(node: Mapping[str, Any]) -> tuple[int, int] | None:
-    """Return how many artifacts a run has logged and used; None if the backend does not say it."""
+    """Return how many artifacts a run has logged and used; None if this is unknown."""
     found = [node.get(name) for name in ("outputArtifacts", "inputArtifacts")]
     n_logged, n_used = (None if one is None else one.get("totalCount") for one in found)
     return None if n_logged is None or n_used is None else (int(n_logged), int(n_used))

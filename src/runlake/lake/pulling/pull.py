@@ -98,14 +98,14 @@ def pull(settings: Settings, request: PullRequest) -> PullReport:
 
 @dataclass(slots=True)
 class _Page:
-    """A page whose runs are being pulled."""
+    """A page of runs that are being pulled; ``n_left`` is the number of runs to wait for."""
 
     n_left: int = 0
 
 
 @dataclass(slots=True)
 class _Done:
-    """What was done until now."""
+    """The results of a pull so far, from which its report is made."""
 
     new: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
@@ -114,7 +114,8 @@ class _Done:
     failed: dict[str, Failure] = field(default_factory=dict)
     n_bytes: int = 0
     n_artifacts: int = 0
-    # Of each client of an executor's tasks, its count before the first task and after the last one.
+    # For each client of an executor's tasks: its number of requests before the first task and
+    # after the last task.
     counted: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     @property
@@ -123,7 +124,7 @@ class _Done:
         return sum(after - before for before, after in self.counted.values())
 
     def count(self, name: str, before: int, after: int) -> None:
-        """Record how many requests a client had sent before and after a task."""
+        """Record how many requests a client had sent before a task, and after this task."""
         first, last = self.counted.get(name, (before, after))
         self.counted[name] = min(first, before), max(last, after)
 
@@ -133,7 +134,7 @@ Start: TypeAlias = Callable[[_Page, Sequence[RunTask], ThreadPoolExecutor], None
 
 
 class _Pull:
-    """The state of one pull; all methods but `_list` run in the calling thread."""
+    """The state of one pull; other threads report to the calling thread through a queue."""
 
     def __init__(self, client: Client, request: PullRequest) -> None:
         self._client = client
@@ -183,7 +184,7 @@ class _Pull:
         return self._report()
 
     def _note_the_rest(self) -> None:
-        """Store the current state on disk of the runs whose pull was cancelled."""
+        """Store in the catalog what is now on disk of the runs whose pull was cancelled."""
         for directory in self._underway.values():
             if directory.manifest.exists():
                 self._catalog.note_run(directory, read_manifest(directory))
@@ -248,7 +249,7 @@ class _Pull:
                 threads = Threads(_call, n_threads, self._stop)
                 stack.callback(threads.close)
                 batches = None
-                # The number of workers is that of the runs which are pulled at once.
+                # A batch pulls many runs at once, and would exceed a number of workers of the user.
                 if request.n_workers is None:
                     batches = Threads(_call, BATCHES_AT_ONCE, self._stop)
                     stack.callback(batches.close)
@@ -369,7 +370,7 @@ class _Pull:
     def _ended_batch(
         self, page: _Page, batch: Batch, _: None, failure: BaseException | None
     ) -> None:
-        """Collect the runs of a batch that failed as a whole, or was stopped."""
+        """Report the open runs of a batch that failed as a whole, or was stopped."""
         for task in batch.tasks:
             self._ended(page, task, None, failure)
 
@@ -397,7 +398,7 @@ class _Pull:
         done: PulledTask | None,
         failure: BaseException | None,
     ) -> None:
-        """Collect the runs of a task of an executor."""
+        """Record the results of the runs that a task of an executor has pulled."""
         results: Sequence[PulledRun | BaseException | None] = [failure] * len(tasks)
         if done is not None:
             self._catalog.add(done.changes)
@@ -459,7 +460,7 @@ class _Pull:
         )
 
     def _keep_within(self) -> None:
-        """Evict unpinned runs if the cache is too large; raise `CacheFull` if it stays so."""
+        """Evict unpinned runs if the cache is too large; raise `CacheFull` if it still is."""
         limit = self._settings.cache_max_bytes
         if limit is None or self._n_bytes_before + self._done.n_bytes <= limit:
             return
@@ -486,7 +487,7 @@ class _Pull:
         return found
 
     def _place(self, run: str) -> int:
-        """Return the position of a run in the list of runs to pull; it orders the report."""
+        """Return the position of a run in the list of runs to pull, by which reports are sorted."""
         return self._places.get(run, 0)
 
     def _report(self, *, is_interrupted: bool = False) -> PullReport:

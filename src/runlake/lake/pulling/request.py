@@ -39,7 +39,7 @@ Subject: TypeAlias = str | Run | Runs | Iterable[str | Run]
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Runs of one project.
+    """Which runs of one project to pull.
 
     Parameters
     ----------
@@ -50,9 +50,9 @@ class Selection:
     filters : mapping
         Conditions in the language of `Api.runs`.
     order : str
-        As for `Api.runs`.
+        The order of the runs, as for `Api.runs`.
     run_ids : tuple of str
-        The runs; empty means all that match the filters.
+        The ids of the runs; empty means all runs that match the filters.
     """
 
     entity: str | None
@@ -69,19 +69,19 @@ class PullRequest:
     Parameters
     ----------
     selections : tuple of Selection
-        The runs.
+        Which runs to pull.
     question : Question
-        Keys and steps of the history.
+        Keys and steps of the history to pull.
     files : tuple of str
         Names and patterns of the files to pull.
     artifacts : tuple of str
         Names and patterns of the artifacts whose files to pull; empty pulls no artifacts.
     dry_run : bool
-        Download nothing.
+        Download nothing, and estimate the pull.
     n_workers : int or None
-        Number of runs that are pulled at the same time.
+        Maximum number of runs that are pulled at the same time; None means the default.
     executor : Executor or None
-        Pulls the runs, in place of threads of this process.
+        Pulls the runs; None uses threads of this process.
     progress : Progress or None
         Shows the downloads.
     """
@@ -109,12 +109,12 @@ def check_pull(
     executor: Executor | None = None,
     progress: ProgressOption = None,
 ) -> PullRequest:
-    """Check the arguments of `Lake.pull`; no request is made.
+    """Check the arguments of `Lake.pull`, and return them as a `PullRequest`.
 
     Parameters
     ----------
     settings : Settings
-        Defaults for parts that paths leave out.
+        Source of the entity and the project that a path leaves out.
     path_or_runs, filters, keys, since, files, artifacts, dry_run, workers, executor, progress
         As for `Lake.pull`.
 
@@ -142,7 +142,7 @@ def check_pull(
 
 
 def matches(name: str, patterns: Iterable[str]) -> bool:
-    """Return whether a file's name is one of ``patterns``, or matches one of them."""
+    """Return whether a name is one of ``patterns``, or matches a pattern among them."""
     return any(
         name == pattern
         or (_is_pattern(pattern) and re.fullmatch(_expression(pattern), name) is not None)
@@ -196,7 +196,11 @@ def _run_path(settings: Settings, one: object) -> RunPath:
 
 
 def settings_for(settings: Settings, subject: Subject) -> Settings:
-    """Return the settings of a lake, with the backend of a list of runs or of `Run` objects.
+    """Return the settings for pulling runs into a lake, from the backend of these runs.
+
+    The settings of `Run` objects and of `Runs` lists replace those of the lake, except the cache
+    directory. Offline mode is on if it is on in either of them. Paths name no backend, so for paths
+    the settings of the lake are returned.
 
     Raises
     ------
@@ -215,7 +219,7 @@ def settings_for(settings: Settings, subject: Subject) -> Settings:
 
 
 def names_run(path: str) -> bool:
-    """Return whether a path names a run; a path of one or two names is that of a project."""
+    """Return whether a path names a run; a path with one or two parts names a project."""
     if is_url(path):
         return "runs" in url_parts(path)[2:-1]
     parts = [part for part in re.split(r"[/:]", path.strip().strip("/")) if part]
@@ -230,7 +234,7 @@ def _all_of(conditions: list[Mapping[str, Any]] | list[dict[str, Any]]) -> dict[
 
 
 def _since_filter(since: Since) -> dict[str, Any]:
-    """Return the condition that a run has logged since a time."""
+    """Return the filter for runs that were active after a time; an empty filter for None."""
     if since is None:
         return {}
     return checked_filters({"heartbeatAt": {"$gte": _moment(since)}})

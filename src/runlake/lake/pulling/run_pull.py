@@ -55,16 +55,16 @@ class RunTask:
     listed : Listed
         The run as the backend lists it.
     need : Need
-        What has to be done.
+        What the pull has to do about the run.
     question : Question
-        Keys and steps of the history.
+        Keys and steps of the history to pull.
     files : tuple of str
         Names and patterns of the files to pull.
     artifacts : tuple of str
         Names and patterns of the artifacts to pull.
     is_new : bool
-        True if the run was not in the lake before. A task that is tried again finds what its first
-        try has stored.
+        True if the run was not in the lake before the pull. A task that is tried again cannot find
+        this out, because its first try may have stored the run.
     """
 
     listed: Listed
@@ -86,9 +86,9 @@ class PulledRun:
     n_bytes : int
         Bytes that were downloaded.
     lacks : str or None
-        What is missing, although no failure ended the pull.
+        What could not be pulled, although the pull did not fail; None if nothing is missing.
     n_artifacts : int
-        Versions of artifacts whose files are on disk now, and were not before.
+        Number of artifact versions whose files this pull has added to the disk.
     """
 
     is_new: bool
@@ -114,7 +114,8 @@ class Means:
     metadata : callable or None
         Returns the metadata file of a run, see `MetadataFiles.find`.
     artifacts : ArtifactPulls or None
-        Pulls artifacts, each once in the whole pull; None pulls them for each run.
+        Pulls artifacts, each version once in the whole pull. None pulls the artifacts of each run
+        alone.
     guards : dict of Path to Lock
         One lock for all threads that pull runs with the same lock file. Waiting for this lock costs
         nothing, while waiting for the lock file means polling it.
@@ -130,12 +131,12 @@ class Means:
 
 
 def pull_one(means: Means, task: RunTask) -> PulledRun:
-    """Pull one run; an error means that the lake does not have the run's current state.
+    """Pull one run. If an error is raised, the lake does not have the run's current state.
 
     Parameters
     ----------
     means : Means
-        Client, catalog and progress.
+        The client, catalog and progress of the pull.
     task : RunTask
         The run.
 
@@ -155,6 +156,7 @@ def pull_one(means: Means, task: RunTask) -> PulledRun:
     if task.need is Need.NOTE_FIELDS:
         _note_fields(means, directory, listed.attrs)
         return PulledRun(task.is_new)
+    # Before the exports, because `pull_run` writes the manifest, which names these files.
     beside, n_bytes, lacks = _pull_companions(means, task, directory, stored)
     n_artifacts = 0
     if task.artifacts:
@@ -197,7 +199,11 @@ def _note_fields(means: Means, directory: RunDirectory, attrs: Mapping[str, Any]
 def _pull_companions(
     means: Means, task: RunTask, directory: RunDirectory, stored: StoredManifest
 ) -> tuple[dict[str, Companion], int, list[str]]:
-    """Return what was stored beside the exports, its bytes, and what could not be fetched."""
+    """Store the system metrics and files of a run beside its exports.
+
+    Return the stored companions by kind, the bytes that were downloaded, and for each failure a
+    message that says what is missing.
+    """
     found: dict[str, Companion] = {}
     lacks = []
     client, listed = means.client, task.listed
@@ -236,7 +242,7 @@ class _Artifacts:
 def _pull_artifacts(
     means: Means, task: RunTask, directory: RunDirectory, stored: StoredManifest
 ) -> _Artifacts:
-    """Pull the artifacts of a run; what an earlier pull stored stays listed if that fails."""
+    """Pull the artifacts of a run; if this fails, artifacts of an earlier pull stay listed."""
     pulls = means.artifacts or ArtifactPulls(means.client, means.keeping.stop)
     found = pulls.pull(directory.run, task.artifacts, task.listed.n_artifacts)
     rows = found.rows
@@ -252,7 +258,7 @@ def _pull_artifacts(
 
 
 def _pull_live_rows(means: Means, directory: RunDirectory, pulled: PullResult) -> list[str]:
-    """Store the rows that are in no export; return what could not be fetched."""
+    """Store the rows of a run that are in no export; return a message for each failure."""
     client = means.client
     offer = read_manifest(directory).offer
     plan = open_plan(client, pulled.manifest.path, Question(), pulled=pulled)

@@ -1,4 +1,4 @@
-"""The progress of a whole pull, which the downloads in all threads advance together."""
+"""The progress of a whole pull, to which the downloads in all threads add their bytes."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from runlake.exports.progress import Progress, Silence
 
 
 class SharedProgress:
-    """Passes the bytes of all runs on to one progress, never concurrently.
+    """Adds the bytes of all runs to one progress, one thread at a time.
 
     Parameters
     ----------
     progress : Progress or None
-        Shows the bytes.
+        Shows the bytes; None shows nothing.
     """
 
     def __init__(self, progress: Progress | None) -> None:
@@ -24,7 +24,7 @@ class SharedProgress:
 
     @contextmanager
     def shown(self) -> Iterator[None]:
-        """While the context is open, show the progress of the whole pull."""
+        """Show the progress of the whole pull while the context is open."""
         self._progress.start("exports", None, "B")
         try:
             yield
@@ -36,7 +36,7 @@ class SharedProgress:
         """Do nothing: `shown` has begun the progress of the whole pull."""
 
     def advance(self, n_done: int) -> None:
-        """Count bytes that arrived for any run."""
+        """Add bytes that have arrived for any run."""
         with self._guard:
             self._progress.advance(n_done)
 

@@ -31,17 +31,17 @@ RUNS_PER_TASK = 8
 
 @dataclass(frozen=True, slots=True)
 class PulledTask:
-    """What a task did.
+    """What a task of an executor did.
 
     Parameters
     ----------
     results : tuple of PulledRun or Exception
-        What was done of each run, or why it could not be pulled.
+        For each run, what its pull did, or the error that ended its pull.
     changes : tuple of callable
         Changes that the catalog has to store.
     counted : tuple of str, int and int
-        A name of the task's client, which may be shared by many tasks, and the number of its
-        requests before and after the task.
+        The name of the client, which many tasks may share, and the number of requests that the
+        client had sent before the task, and after it.
     """
 
     results: tuple[PulledRun | Exception, ...]
@@ -52,7 +52,7 @@ class PulledTask:
 def pull_elsewhere(
     settings: Settings, mark: TaskMark, has_key: bool, tasks: Sequence[RunTask]
 ) -> PulledTask:
-    """Pull some runs of one project.
+    """Pull some runs of one project, in a task of an executor.
 
     Parameters
     ----------
@@ -61,16 +61,16 @@ def pull_elsewhere(
     mark : TaskMark
         Exists as long as the pull runs.
     has_key : bool
-        Whether the pull has an API key.
+        True if the process that started the pull has an API key.
     tasks : sequence of RunTask
         The runs.
 
     Raises
     ------
     CacheError
-        If the lake is not visible where the task runs.
+        If the task does not see the lake, or the process that started the pull has ended.
     AuthenticationError
-        If there is no API key.
+        If the pull has an API key, but there is none where the task runs.
     """
     mark.check()
     key = settings.api_key
