@@ -222,7 +222,7 @@ class RunsPlots(RunAnswers):
         if missing and n_runs:
             known = self._known_keys()
             for key in missing:
-                # The frame has no rows: this raises an error if the key is unknown or cannot be drawn.
+                # Only for its error, if the key is unknown or its values cannot be drawn.
                 has_points(self._place, key, _nothing(axis, key), lambda: known)
         notes += [f"no points: {key}" for key in missing]
         notes.append(f"mean of {counted(n_runs, 'run')}{f', band: {said}' if said else ''}")
