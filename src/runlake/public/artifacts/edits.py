@@ -64,7 +64,10 @@ class ArtifactEdits(ArtifactFields):
 
     @property
     def aliases(self) -> list[str]:
-        """The aliases in the collection. To change them, change the list and call `save`."""
+        """The version's aliases. To change them, change the list and call `save`.
+
+        Only the aliases in the collection in which the version was found are listed.
+        """
         return self._aliases
 
     @aliases.setter

@@ -52,7 +52,7 @@ class ArtifactManifestEntry:
 
     @property
     def digest(self) -> str:
-        """The file's digest in base64; for a reference, a string that identifies its version."""
+        """The file's digest in base64; for a reference, a string that identifies the version."""
         return self._entry.digest
 
     @property

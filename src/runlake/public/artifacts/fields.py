@@ -70,7 +70,7 @@ class ArtifactFields:
         return artifact
 
     def as_linked_at(self, time: str | None) -> Self:
-        """Set the time at which the artifact was linked to its collection. Return the artifact."""
+        """Set the time when the artifact was linked to its collection, and return the artifact."""
         self._linked_at = time
         return self
 
@@ -151,7 +151,7 @@ class ArtifactFields:
 
     @property
     def linked_at(self) -> str | None:
-        """Time when the artifact was linked to its collection; None if it was logged there."""
+        """Time when the artifact was linked to its collection; None for an artifact that is no link."""
         return self._linked_at
 
     @property

@@ -1,4 +1,4 @@
-"""Link versions to additional collections, such as those of a registry."""
+"""Link versions to additional collections, such as the collections of a registry."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def _named(subject: object) -> str:
 
 @contextmanager
 def warnings_as_notes(notes: list[str]) -> Iterator[None]:
-    """Within the ``with`` block, do not print warnings; at its end, append them to ``notes``."""
+    """Collect warnings in the ``with`` block; when the block ends, append them to ``notes``."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield

@@ -260,6 +260,6 @@ class RunAnswers(RunScans):
         return value_per_run(self._client, readings, self._place, question.projection, axis, choice)
 
     def _known_per_run(self, key: str, choice: Choice) -> pl.DataFrame | None:
-        """Return ``_step`` and the key's value per run; None if runs must be read to find them."""
+        """Return ``_step`` and the key's value per run; None if runs must be read."""
         del key, choice
         return None

@@ -108,7 +108,7 @@ class Runs(RunHistories, RunsPlots, RunAttachments, RunList):
         return [reading.pulled for reading in readings]
 
     def _of(self, runs: Sequence[Run]) -> Runs:
-        """Return a list of the given runs, which are in this list, without fetching them again."""
+        """Return a list of some runs of this list, without fetching the runs again."""
         # The filter is for later requests of the new list, such as for the states of its runs.
         chosen = self._with_filters({"name": {"$in": [run.id for run in runs]}})
         chosen._take(runs)  # noqa: SLF001 - a list of the same class
