@@ -21,7 +21,7 @@ DIFFERENCES = "d4"
 class Buffers:
     """Collects the arrays of numbers that a page needs; equal arrays are stored once.
 
-    The index of an array is its index in ``stored``.
+    The index that a method returns is the array's position in the list ``stored``.
     """
 
     def __init__(self) -> None:

@@ -107,7 +107,7 @@ def make_curves(
     x_axis : Axis
         The x axis. Points outside of the axis's range are left out before sampling.
     smooth : float, int or None
-        As for `smooth_values`. Values are smoothed before they are sampled.
+        The smoothing, as for `smooth_values`. Values are smoothed before they are sampled.
     n_points : int
         Maximum number of rows of each sample.
 

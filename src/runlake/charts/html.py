@@ -1,8 +1,8 @@
 """Draws charts as HTML: a document, and a frame for notebooks.
 
-A payload is a JSON object with the text and the settings of one chart; the numbers are buffers (see
-`buffers`). ``chart.js`` draws a payload with uPlot. Names come from other people, so they are text
-in the payload, and never markup.
+A payload is a JSON object with the text and the settings of one chart; the numbers are encoded
+arrays (see `buffers`). ``chart.js`` draws a payload with uPlot. Names come from other people, so
+they are text in the payload, and never markup.
 """
 
 from __future__ import annotations
@@ -116,8 +116,8 @@ def payload_of(drawing: Drawing, shared: Buffers | None = None) -> dict[str, Any
     drawing : Drawing
         The chart.
     shared : Buffers, optional
-        Stores the numbers of several charts, so that equal arrays are stored once. The payload has
-        no ``buffers`` then: the caller adds the stored arrays to all payloads together.
+        Stores the numbers of several charts, so that equal arrays are stored once. The payload then
+        has no ``buffers``: the caller sends the stored arrays once for all payloads.
     """
     buffers = Buffers() if shared is None else shared
     curves = [_curve_of(curve, place, buffers) for place, curve in enumerate(drawing.curves)]

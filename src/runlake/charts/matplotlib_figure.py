@@ -37,7 +37,7 @@ def make_figure(drawing: Drawing) -> Figure:
     """Return a chart as a figure of matplotlib; see `Chart.to_matplotlib`.
 
     The artists have ids: ``curve 0`` is the line of the first series, and ``marks 0 1`` are the
-    marks of this series of kind 1. The elements of an SVG file have the same ids.
+    NaN marks (kind 1) of this series. The elements of an SVG file have the same ids.
     """
     figure_class = _figure_class()
     figure = figure_class(figsize=INCHES, dpi=DOTS_PER_INCH, layout="constrained")

@@ -26,7 +26,7 @@ def sparkline(
     Parameters
     ----------
     frame : polars.DataFrame
-        Has a column of numbers for the key and one for the x axis.
+        Has a column of numbers for the key and a column for the x axis.
     key, x : str
         Names of the columns.
     width, height : int

@@ -28,7 +28,7 @@ def json_text(value: Any) -> str:
     Returns
     -------
     str
-        NaN and infinities are written as in the W&B protocol, as strings.
+        The JSON text. NaN and infinities are strings, as in the W&B protocol.
 
     Examples
     --------

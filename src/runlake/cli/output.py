@@ -79,7 +79,7 @@ def show_table(names: Sequence[str], rows: Iterable[Sequence[Any]], limit: int |
     names : sequence of str
         Names of the columns.
     rows : iterable
-        The rows. All of them are read, because a terminal also shows their total number.
+        All rows are read, because a terminal also shows the total number of rows.
     limit : int or None
         Maximum number of rows printed on a terminal, with the columns that fit in its width; None
         means all rows and columns. Files and pipes always get all rows and columns.

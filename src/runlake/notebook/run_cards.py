@@ -29,9 +29,9 @@ class RunFacts:
     Parameters
     ----------
     title : str
-        Display name of the run, else its id.
+        Display name of the run, or the id if the run has no name.
     path, state, url : str
-        Path, state and page of the run.
+        Path and state of the run, and the URL of its page.
     pairs : sequence of tuple of str and str or None
         Times, user, tags and other fields.
     config, summary : mapping
@@ -65,7 +65,7 @@ def run_card(run: RunFacts, charts: str = "", height: int | None = None) -> str:
     Parameters
     ----------
     run : RunFacts
-        What to show.
+        The fields and values to show.
     charts : str
         HTML with charts of the run's keys, which follows the card.
     height : int, optional
@@ -97,7 +97,7 @@ class RunRow:
     Parameters
     ----------
     name, state, url : str
-        Display name, state and page of the run.
+        Display name and state of the run, and the URL of its page.
     values : sequence
         A value for each column; None where the run has no value.
     curve : Curve or None
@@ -121,7 +121,7 @@ def runs_table(
     columns : sequence of str
         Names of the columns, such as ``config.lr``.
     key : str or None
-        The key of the curves; None without curves.
+        The key whose curves are shown; None to show no curves.
     rows : sequence of RunRow
         The runs.
     n_runs : int or None

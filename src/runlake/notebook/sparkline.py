@@ -44,8 +44,8 @@ def sparkline(curve: Curve) -> Element:
     Parameters
     ----------
     curve : Curve
-        The points. Of more than `MAX_POINTS` points, this number is drawn: the first, the last, and
-        points at equal distances between the two.
+        The points. If there are more than `MAX_POINTS`, only this number is drawn: the first, the
+        last, and points at equal distances between the two.
     """
     points = _thinned(list(zip(curve.steps, curve.values, strict=False)))
     finite = [value for _, value in points if math.isfinite(value)]

@@ -2,7 +2,7 @@
 
 To understand this package, begin with `app`, which combines all pages in one Starlette application.
 A `source` reads the data of the pages, with an `Api` or from a `Lake`. `responses` builds every
-answer: pages from the templates, data, and errors. `project` has the pages of a project, and `run`
-the pages of a run; `home`, `files`, `artifacts` and `sweeps` have the others. `command` has the
-commands, and `mount` adds the pages to the embedded backend; both are declared as entry points.
+HTTP response: pages from templates, data, and errors. `project` has the pages of a project, and
+`run` the pages of a run; `home`, `files`, `artifacts` and `sweeps` have the other pages. `command`
+has the commands, and `mount` adds the pages to the embedded backend; both are entry points.
 """

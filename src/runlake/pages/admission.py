@@ -33,8 +33,8 @@ class Admission:
     app : ASGIApp
         The pages.
     port : int
-        The port of the pages. The name of the cookie contains it, because browsers send a cookie to
-        all ports of a host.
+        The port of the pages. The cookie's name contains the port, because browsers send a cookie
+        to all ports of a host.
     """
 
     def __init__(self, app: ASGIApp, port: int) -> None:

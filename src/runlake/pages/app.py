@@ -25,7 +25,7 @@ def build_pages(source: Source, *, base: str = "") -> ASGIApp:
     source : Source
         Source of the data; the same for every visitor.
     base : str
-        Path below which the pages are mounted, such as ``/wandb``. All links begin with it.
+        Path below which the pages are mounted, such as ``/wandb``. All links begin with this path.
     """
     return _OneSource(AsSent(WithHeaders(all_pages())), source, base.rstrip("/"))
 

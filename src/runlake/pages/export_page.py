@@ -67,7 +67,8 @@ def export(target: Target, output: Path) -> Copied:
     target : Target
         The page to begin with, and the source of the data. All pages below this one are copied.
     output : Path
-        The directory; an earlier copy in it is replaced once the new one is complete.
+        The directory to write. An earlier copy in this directory is replaced as soon as the new
+        copy is complete.
 
     Raises
     ------

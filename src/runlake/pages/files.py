@@ -34,9 +34,9 @@ class Listed:
     files : list of File
         At most `MAX_LISTED` files of the run, ascending by name.
     n_all : int or None
-        Number of all files; None if they were not pulled.
+        Number of all files; None if no files were pulled.
     reason : str
-        Why no files are listed; empty if they are.
+        Why no files are listed; empty if files are listed.
     """
 
     run: Run

@@ -180,7 +180,7 @@ def attachment(name: str) -> str:
 def tagged(request: Request, answer: Response) -> Response:
     """Add an ETag to a response; if the browser has the same content, return HTTP 304 instead.
 
-    A response with another status than 200 gets no ETag, and must not be stored.
+    A response with a status other than 200 gets no ETag, and a header forbids storing it.
     """
     if answer.status_code != HTTPStatus.OK:
         answer.headers.setdefault("Cache-Control", "no-store")

@@ -37,7 +37,7 @@ def serve_pages(
     Parameters
     ----------
     source : Source
-        Source of the data of the pages.
+        The source of the pages' data.
     path : sequence of str
         The parts of the address of the first page.
     ports : sequence of int

@@ -17,12 +17,12 @@ from runlake.values import ProjectPath, is_url, url_parts
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The first page that a command shows, and the source of all pages.
+    """The first page that a command shows, and the source of the data.
 
     Parameters
     ----------
     source : Source
-        Source of the data of the pages.
+        The source of the pages' data.
     path : tuple of str
         The parts of the address of the first page, not encoded.
     name : str
@@ -42,8 +42,8 @@ def open_target(text: str | None, lake: Path | None) -> Target:
     text : str or None
         ``entity/project``, a run path, or the URL of a page; all projects if None.
     lake : Path or None
-        Directory of pulled runs; if None, the backend of the settings, and in offline mode the
-        directory of the settings.
+        Directory of pulled runs. If None, the backend in the settings is used, or in offline mode
+        the cache directory in the settings.
 
     Raises
     ------

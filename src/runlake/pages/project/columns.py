@@ -66,7 +66,7 @@ def numeric_entries(rows: Sequence[RunRow]) -> list[str]:
 
 
 def keys_to_draw(rows: Sequence[RunRow], match: str = "") -> list[str]:
-    """Return the sorted keys under which the runs logged numbers and that contain ``match``.
+    """Return the runs' numeric keys that contain ``match``, sorted.
 
     Case does not matter. Keys that begin with ``_`` are left out.
     """

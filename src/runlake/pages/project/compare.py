@@ -24,7 +24,7 @@ class Cell:
     Parameters
     ----------
     text : str
-        The value as it is shown.
+        The value as the page shows it.
     is_missing : bool
         True if the run does not have the entry.
     differs : bool
@@ -67,7 +67,7 @@ def compared(rows: Sequence[RunRow], *, shows_equal: bool) -> list[Line]:
     Parameters
     ----------
     rows : sequence of RunRow
-        The runs to compare with the first of them.
+        The runs to compare. Each run is compared with the first run.
     shows_equal : bool
         Also return a line for each entry that has the same value in all runs.
     """

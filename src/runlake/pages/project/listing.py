@@ -110,7 +110,8 @@ def named_runs(source: Source, view: ProjectView, ids: Sequence[str]) -> RunList
 def check_project(source: Source, view: ProjectView) -> None:
     """Raise an error if a project does not exist, or the visitor may not read it.
 
-    In a directory of pulled runs, a project without runs does not exist. On a backend, it may.
+    In a directory of pulled runs, a project exists only if it has runs. A backend may have projects
+    without runs.
     """
     n_runs = len(source.runs(view.entity, view.project, per_page=1))
     if n_runs == 0 and not source.is_live:

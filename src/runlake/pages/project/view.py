@@ -52,7 +52,7 @@ class ProjectView:
     smooth : str
         The smoothing, a number as for `Run.plot`; empty for none.
     log : str
-        "y" for a logarithmic y axis.
+        "y" for a logarithmic y axis; empty for a linear axis.
     by : tuple of str
         Columns to group by: runs with equal values in these columns share one curve.
     band : str

@@ -59,8 +59,8 @@ async def show_charts(request: Request) -> Response:
 def copied_of(stream: str, contents: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     """Return the data requests whose responses a static copy stores, as names and parameters.
 
-    The first request is for the keys, and there is one for the chart of each key. ``run.js`` sends
-    the same requests. ``stream`` is empty, or "system-" for system metrics.
+    The first request asks for the keys, and each further request for the chart of one key.
+    ``run.js`` sends the same requests. ``stream`` is empty, or "system-" for system metrics.
     """
     keys = [key for _, some in contents["groups"] for key in some]
     charts = [(f"{stream}charts", {"key": [key], "points": COPIED_POINTS}) for key in keys]

@@ -164,7 +164,8 @@ def _cut(
 ) -> pl.DataFrame | None:
     """Return the rows in a range of the x axis, and one more row on either side.
 
-    The lines of a curve lead to these two rows. Return None if the rows are not sorted by x.
+    With these two rows, the curve reaches the edges of the range. Return None if the rows are not
+    sorted by x.
     """
     x = frame.get_column(axis)
     if not x.dtype.is_numeric() or x.null_count() or not x.is_sorted():

@@ -43,7 +43,7 @@ class Subscription:
     wake : callable
         Called in another thread when `collect` will return events.
     position : int
-        Number of the follower's rows that the page has collected.
+        How many of the follower's rows the page has collected.
     n_rewinds : int
         How often the run was rewound, as far as the page knows.
     state : str

@@ -24,7 +24,7 @@ def logged_keys(columns: Columns, run: Run, types: frozenset[str]) -> list[str]:
     """Return the sorted keys with values of the given types, such as ``table-file``.
 
     The summary has the types of the last values, and the manifest the types of all values. A key
-    whose type is in neither of them is left out.
+    is left out if its type is in neither the summary nor the manifest.
     """
     found = {key for key, value in flat(run.summary_metrics) if _is_of(value, types)}
     contents = columns.contents(run)

@@ -52,7 +52,7 @@ def show(
     request : Request
         The request.
     run : Run
-        The run.
+        The run to show.
     tab : str
         The last part of the address: one of `TABS`.
     template : str

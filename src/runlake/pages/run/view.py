@@ -21,7 +21,7 @@ class View:
     Parameters
     ----------
     x : str or None
-        The key of the x axis; None means the one that ``define_metric`` declared for each key.
+        The key of the x axis; None means the axis that ``define_metric`` declared for each key.
     smooth : float, int or None
         The smoothing, as for `Run.plot`; None for no smoothing.
     log : bool
