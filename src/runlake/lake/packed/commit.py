@@ -73,9 +73,9 @@ def commit(tables: Tables, change: Change) -> Moment:
 
 
 def commit_state(tables: Tables, change: Change | None = None) -> Moment:
-    """Commit the live runs to ``runs``, and return the new moment.
+    """Commit a change of the table ``runs``, and return the new moment.
 
-    The commit also names the newest snapshot of each other table.
+    The new snapshot of ``runs`` names the newest snapshot of each other table.
     """
     change = change or Change()
     # A commit fails only if another process has committed meanwhile.

@@ -34,7 +34,7 @@ _SCALARS: dict[str, tuple[pa.DataType, str | None]] = {
 
 @lru_cache(maxsize=1024)
 def text_of(dtype: pa.DataType | None, *, is_json: bool = False) -> str | None:
-    """Describe the type of a column as a string; None if no packed table can hold its values.
+    """Describe the type of a column as a string; None if no packed table can hold such values.
 
     Parameters
     ----------

@@ -96,6 +96,7 @@ def pack(
     started = time.monotonic()
     place = PackedPlace(settings.cache_dir)
     write = write or partial(segments_of, place)
+    # The lock only keeps two processes from doing the same work: commits are safe without it.
     with open_tables(place, creates=True) as tables, _lock(settings, place):
         catch_up(settings.cache_dir)
         todo = find_todo(settings.cache_dir, tables, chosen)

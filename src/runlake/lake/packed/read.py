@@ -249,7 +249,7 @@ class PackedRead(PackedRows):
         )
 
     def _kinds(self, key: str, part: Numbered) -> dict[str, np.ndarray]:
-        """Return the runs of ``part`` that have a key, as run numbers by type of the values."""
+        """Return the numbers of the runs in ``part`` that have a key, by type of the values."""
         if key == STEP:
             return {"int64": np.asarray(part.numbers, np.int32)}
         by_type = self._by_key.get(key, {})

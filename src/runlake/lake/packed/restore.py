@@ -70,5 +70,6 @@ def restored(
         directory=temporary.path,
         exports=LoadedExports([export]),
         n_left_out=0,
+        # The file is deleted with this object.
         keeper=temporary,
     )

@@ -185,6 +185,7 @@ def _stored(key: str, text: str, table: str, cells: pl.Series) -> pl.Series:
             return cells.cast(pl.Int64)
         except pl.exceptions.InvalidOperationError:
             raise Unpackable(f"its key {key!r} has integers beyond 64 bits ({text})") from None
+    # The table has doubles only; reads cast back to the recorded type.
     return cells.cast(pl.Float64) if cells.dtype == pl.Float32 else cells
 
 

@@ -89,7 +89,7 @@ def read_sources(root: Path, *, has_fields: bool = False) -> list[Source] | None
 
 
 def read_texts(root: Path) -> dict[str, str]:
-    """Return the `Source.text` of each run that is complete on disk, by its directory."""
+    """Return the digest (`Source.text`) of each run that is complete on disk, by directory."""
     rows = Catalog(root).select(TEXTS) or ()
     return {row[0]: text for row in rows if (text := _text(row[1:])) is not None}
 
@@ -98,6 +98,7 @@ def _text(state: Sequence[Any]) -> str | None:
     is_complete, n_live_rows, *live, files = state
     if not is_complete:
         return None
-    # The rows that are in no export are in a file of another name only if the run went on.
+    # The name of an export depends on its content. Live rows are in no export, so the run's counts
+    # and times show whether they have changed.
     parts = [files or "", *(map(str, live) if n_live_rows else ())]
     return blake2b(SEPARATOR.join(parts).encode(), digest_size=12).hexdigest()

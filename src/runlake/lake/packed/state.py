@@ -39,6 +39,7 @@ def read_files(files: Iterable[PackedFile], columns: Sequence[str] = NAMES) -> p
     if not paths:
         return empty_runs().select(columns)
     needed = list(dict.fromkeys([*columns, "run"]))
+    # glob=False: the path of a cache may have brackets or stars.
     rows = pl.scan_parquet(paths, glob=False).select(needed).collect()
     return rows.sort("run").select(columns)
 

@@ -54,8 +54,8 @@ def stats_of(
 ) -> KeyStats:
     """Compute the statistics of one key's values in each run.
 
-    NaN is never a minimum or maximum. If several values are equal to the minimum or maximum, its
-    step is the first step that has such a value.
+    NaN is never a minimum or maximum. If several values are equal to the minimum or maximum, the
+    recorded step is the first step with such a value.
 
     Parameters
     ----------

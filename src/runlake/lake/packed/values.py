@@ -42,7 +42,10 @@ MAX_READERS = 8
 
 @dataclass(frozen=True)
 class Numbered:
-    """Run numbers in the order in which the answer has the runs."""
+    """Run numbers in the order in which the answer has the runs.
+
+    A run number identifies a run in the packed tables.
+    """
 
     numbers: Sequence[int]
 

@@ -36,7 +36,7 @@ _guard = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class PackedVersion:
-    """A run in the packed tables: run number, digest of its source, and number of rows."""
+    """A packed run: run number, digest of the data that was packed, and number of rows."""
 
     number: int
     source: str
@@ -58,7 +58,7 @@ class PackedView:
     files : mapping of str to tuple of PackedFile
         The data files of each table.
     storage_options : mapping or None
-        Options of the object storage with the files; None if they are on this machine.
+        Options of the object storage with the files; None if the files are on this machine.
     is_published : bool
         True if the tables are those of a published lake, which has no exports.
     """
@@ -158,6 +158,7 @@ class PackedView:
     def scan(self, paths: Sequence[str]) -> pl.LazyFrame:
         """Return the rows of data files as a lazy frame."""
         options = None if self.storage_options is None else dict(self.storage_options)
+        # glob=False: the path of a lake may have brackets or stars.
         return pl.scan_parquet(list(paths), glob=False, storage_options=options)
 
     def stats(

@@ -159,7 +159,8 @@ def send_artifacts(
                 artifacts.ids[held.id] = sending.log(there, artifacts, held)
             except RunlakeError as error:
                 artifacts.problems.append(f"its artifact {_name(held)!r} was not sent: {error}")
-    # The SDK has closed the runs by now.
+    # After all logged artifacts, because a run may use an artifact that another run of this push has
+    # logged. The SDK has closed the runs by now.
     for there, artifacts in runs.items():
         for held in artifacts.used:
             try:

@@ -171,6 +171,7 @@ class _Pushing:
         run is done.
         """
         name = str(run.path)
+        # Runs of two backends can have the same path; then `run_id` names the backend too.
         name = name if name not in self._done() else run.run_id
         try:
             there = RunPath(*self._place_for(run.path.entity, run.path.project), run.path.run_id)
@@ -181,7 +182,7 @@ class _Pushing:
             if self.is_dry_run:
                 self._estimate(run, listed)
             else:
-                # Before the run exists at the backend, because artifacts are sent after all runs.
+                # Before the run is created: the artifacts are sent only after all runs.
                 check_contents(artifacts, self._damages)
                 # A backend may begin the history again when the SDK opens the run.
                 rows = None if artifacts.logged else self._rows(listed)

@@ -145,6 +145,7 @@ def _send_lines(client: Client, directory: RunDirectory, sent: Sent, rows: Itera
     for at, lines in _batches(map(line_of, read_system_rows(directory) or ())):
         send_lines(client, path, {EVENTS: (at, lines)})
     state = stored.offer.state if stored.offer else None
+    # Without an exit code, the backend does not end a run that is still under way.
     exit_code = None if state in UNDER_WAY else int(state != FINISHED)
     summary = json.dumps(summary_of(stored.attrs or {}))
     # The exit code ends the run, so it is in the last request.
@@ -164,6 +165,7 @@ def _batches(lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
     """Yield the lines for each request, with the index of its first line among all lines."""
     at, batch, n_bytes = 0, list[str](), 0
     for line in lines:
+        # `json.dumps` writes ASCII, so a character is a byte.
         if batch and (n_bytes + len(line) > MAX_BYTES or len(batch) >= MAX_LINES):
             yield at, batch
             at, batch, n_bytes = at + len(batch), [], 0

@@ -69,6 +69,7 @@ def compile_filters(filters: Mapping[str, Any]) -> Condition:
     >>> compile_filters({"state": "finished"}).probes
     (Sql(text='runs.state = ?', values=('finished',)),)
     """
+    # SQLite cannot use an index for the compiled condition, in which each comparison is wrapped.
     probes = tuple(
         build(f"{field.column} = {{}}", bound(value))
         for name, value in filters.items()

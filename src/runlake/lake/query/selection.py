@@ -97,6 +97,7 @@ class Selection:
     offset: int = 0
 
     def __post_init__(self) -> None:
+        # A wrong filter or order raises its error here, not in the first query.
         compile_filters(self.filters)
         self._order()
 
