@@ -71,7 +71,7 @@ class RunArtifacts:
         return self.directory.base_url
 
     def key(self, artifact_id: str) -> VersionKey:
-        """Return the key of a version: the run's backend, and the version's id there."""
+        """Return the key of an artifact version: the run's backend, and the version's id there."""
         return self.origin, artifact_id
 
     def manifest(self, held: HeldVersion) -> Manifest:
@@ -159,7 +159,7 @@ def send_artifacts(
                 artifacts.ids[held.id] = sending.log(there, artifacts, held)
             except RunlakeError as error:
                 artifacts.problems.append(f"its artifact {_name(held)!r} was not sent: {error}")
-    # After all logged artifacts, because a run may use an artifact that another run of this push has
+    # After all logged artifacts, because a run may use an artifact that another run of this push
     # logged. The SDK has closed the runs by now.
     for there, artifacts in runs.items():
         for held in artifacts.used:
@@ -213,7 +213,7 @@ def _needed(
     earlier: Mapping[VersionKey, VersionKey],
     key: VersionKey,
 ) -> list[VersionKey]:
-    """Return the keys of the versions in this push that must be sent before a version."""
+    """Return the keys of the versions that this push must send before the version ``key``."""
     _, artifacts, held = by_key[key][0]
     targets = {earlier[key]} if key in earlier else set[VersionKey]()
     manifest = read_manifest_of(place_of(artifacts.directory), held)

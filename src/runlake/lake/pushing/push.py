@@ -316,7 +316,7 @@ class _Pushing:
 
 
 def choose(runs: FixedRuns, subject: object) -> FixedRuns:
-    """Return the runs of a lake that paths name.
+    """Return the runs of a lake that the given paths name.
 
     Parameters
     ----------

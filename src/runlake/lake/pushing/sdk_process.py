@@ -108,7 +108,7 @@ class _Logger:
         return wandb.init(entity=entity, project=project, id=run_id, settings=settings)
 
     def close(self) -> None:
-        """Close all runs."""
+        """Close all open runs of the SDK."""
         for run in self._runs.values():
             with suppress(Exception):
                 run.finish()

@@ -103,7 +103,7 @@ def send(
 
 
 def remove(client: Client, sent: Sent) -> None:
-    """Delete a run at the backend that was sent only in part; ignore errors.
+    """Delete a partly sent run at the backend; ignore errors.
 
     Otherwise the part would look like the whole run, and a later push would refuse the run.
     """
@@ -162,7 +162,7 @@ def _text(value: object) -> str:
 
 
 def _batches(lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
-    """Yield the lines for each request, with the index of its first line among all lines."""
+    """Yield, for each request, the index of the first line and the lines."""
     at, batch, n_bytes = 0, list[str](), 0
     for line in lines:
         # `json.dumps` writes ASCII, so a character is a byte.
