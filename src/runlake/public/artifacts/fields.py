@@ -151,7 +151,7 @@ class ArtifactFields:
 
     @property
     def linked_at(self) -> str | None:
-        """Time when the artifact was linked to its collection; None for an artifact that is no link."""
+        """Time when the artifact was linked to its collection; None if it is no link."""
         return self._linked_at
 
     @property
