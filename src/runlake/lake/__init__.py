@@ -4,9 +4,9 @@ To understand this package, begin with `lake`, the facade. `pulling` downloads t
 and returns a `report`. The catalog (`runlake.cache.catalog`) describes what is on disk; `catch_up`
 of `runlake.cache.upkeep` updates it.
 
-The methods over many runs are in `lake_runs`. Each call lists its runs once, as `fixed_runs`. It
-selects them in the catalog: `query` compiles W&B's filter language to SQL. `disk_source` opens the
-histories; the code for lists of runs then reads them. `copies` writes runs to files of other
-formats. `snapshots` gives a name to the current state of all runs, and `publishing` copies packed
-tables to a directory or a bucket from which other people read them.
+The methods over many runs are in `lake_runs`. Each call queries the catalog once for its runs, and
+keeps the list in an object of `fixed_runs`; `query` compiles W&B's filter language to SQL for this.
+`disk_source` opens the histories of the runs, which the code for lists of runs then reads. `copies`
+writes runs to files of other formats. `snapshots` gives a name to the current state of all runs,
+and `publishing` copies packed tables to a directory or a bucket from which other people read.
 """

@@ -37,8 +37,8 @@ class RunDiff:
     a, b : str
         The names of the runs.
     config, summary : polars.DataFrame
-        A row per value that differs: ``path``, and the value of each run as JSON text in ``a`` and
-        ``b``, which is null if the run does not have the value.
+        A row per value that differs: ``path`` (such as ``optimizer.lr``), and the value of each run
+        as JSON text in ``a`` and ``b``, which is null if the run does not have the value.
     curves : polars.DataFrame
         A row per key whose histories differ, ascending by step: ``key``, ``_step`` (the first step
         at which the histories differ), and the value of each run at this step as JSON text in ``a``

@@ -119,8 +119,8 @@ class DiskSource:
     ) -> list[AnyReading]:
         """Return a planned read of each run, in the order of ``runs``.
 
-        A run is read from packed tables if these have its current rows, and otherwise from exports,
-        as in `open`, which also describes the errors.
+        A run is read from packed tables if its packed rows are current, and otherwise as in `open`.
+        The errors are those of `open`.
         """
         chosen = {} if self.packed is None else self.packed.readings(runs, question)
         others = [run for run in runs if run.run_id not in chosen]

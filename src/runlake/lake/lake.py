@@ -48,12 +48,13 @@ class Lake(Snapshots, LakeRuns):
     Parameters
     ----------
     path : path or str, optional
-        The cache directory, as ``WANDB_CACHE_DIR`` names it, or the folder ``runlake`` in it. If
-        omitted, the settings name the directory. Or the directory of a published lake, or its URL
-        in object storage, such as ``s3://bucket/prefix``: its state at this moment is read.
+        The cache directory, as ``WANDB_CACHE_DIR`` names it, or the folder ``runlake`` in it; or a
+        published lake: its directory, or its URL in object storage, such as ``s3://bucket/prefix``.
+        If omitted, the settings name the cache directory. A published lake is read in the state
+        that it has now.
     at : str, optional
-        Read the snapshot of this name, which `snapshot` has taken. All its bytes stay the same
-        until it is deleted. A lake that is opened at a snapshot cannot be changed.
+        Read the snapshot of this name, which `snapshot` has taken. The bytes of a snapshot stay the
+        same until the snapshot is deleted. A lake that is opened at a snapshot cannot be changed.
     offline : bool, optional
         Refuse `pull`. If omitted, the setting ``RUNLAKE_OFFLINE`` decides. Reads never need a
         network, except those of a lake in object storage.
@@ -191,10 +192,10 @@ class Lake(Snapshots, LakeRuns):
     def add(self, path: PathLike) -> PullReport:
         """Add runs to the lake from the files that the W&B SDK has written on this machine.
 
-        This needs no account, server or network.
-        Each run becomes a run of the lake, with history, config, summary, system metrics and files,
-        whether it was logged online or offline. Nothing in the directory is changed. Runs whose
-        files have not changed are skipped. To get the new rows of a running run, add it again.
+        This needs no account, server or network. Each run becomes a run of the lake, with history,
+        config, summary, system metrics and files, whether it was logged online or offline. Nothing
+        in the directory is changed. Runs whose files have not changed are skipped. To get the new
+        rows of a running run, add the run again.
 
         Parameters
         ----------
@@ -284,8 +285,8 @@ class Lake(Snapshots, LakeRuns):
         Parameters
         ----------
         against : Api or str, optional
-            The backend, or the name of a snapshot. If omitted: the snapshot ``at`` which the lake
-            was opened, or else the backend of the settings.
+            The backend, or the name of a snapshot. If omitted, the snapshot, if the lake was opened
+            at a snapshot; otherwise the backend of the settings.
 
         Returns
         -------

@@ -60,8 +60,8 @@ class LakeDatasets(ABC):
         keys, like, kind, columns, how, min_step, max_step
             As for `scan`.
         partition_rows : int
-            Approximate number of rows of a partition. A run with more rows gets several partitions,
-            which are divided between row groups.
+            Approximate number of rows of a partition. A run with more rows is divided into several
+            partitions, at the boundaries of row groups.
         incomplete : {"warn", "raise", "skip"}
             What to do with runs that lack keys or steps on disk; see the class.
 
@@ -82,8 +82,8 @@ class LakeDatasets(ABC):
 
         Notes
         -----
-        If a run is pulled again before its partition is read, the worker raises `CacheError`: the
-        frame would mix rows of two moments.
+        If a run is pulled again before its partition is read, the worker raises `CacheError`,
+        because the frame would mix rows of two pulls.
         """
         from runlake.lake.clusters.dask_frames import dask_frame, import_dask
         from runlake.lake.clusters.parts import plan_parts

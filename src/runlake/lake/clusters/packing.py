@@ -45,7 +45,7 @@ def segments_elsewhere(
     place : PackedPlace
         The directory of the tables.
     runs : sequence of RunToPack
-        The runs, ascending by number.
+        The runs, ascending by their numbers in the packed tables.
     """
     tasks = [tuple(runs[at : at + RUNS_PER_TASK]) for at in range(0, len(runs), RUNS_PER_TASK)]
     with standing_mark(place.root) as mark:

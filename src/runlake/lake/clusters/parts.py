@@ -145,7 +145,8 @@ def plan_parts(
     settings : Settings
         The settings of the lake.
     n_rows : int
-        Approximate number of rows of a part. A run with more rows is divided between row groups.
+        Approximate number of rows of a part. A run with more rows is divided into several parts, at
+        the boundaries of row groups.
 
     Returns
     -------

@@ -1,7 +1,7 @@
 """`Publication`: the content of ``lake.json``, which readers of a published lake open first.
 
-The file names one moment of all tables, with the data files of each. So a reader needs neither a
-catalog nor Iceberg's manifests. A process replaces the file only if no other process has replaced
+The file names one snapshot of each table, with its data files. So a reader needs neither a catalog
+nor Iceberg's manifests. A process replaces the file only if no other process has replaced
 it meanwhile. So if two processes publish to one place at the same time, one of them fails, and
 readers see only the publication of the other.
 """

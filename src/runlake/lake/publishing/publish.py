@@ -1,7 +1,7 @@
 """Publish runs of a lake: copy their packed rows to a directory or bucket that others read.
 
 Data files are written first, then Iceberg's metadata of each table, and then ``lake.json``, which
-names one moment of all tables. In this order, a reader never sees a part of a publication.
+names one snapshot of each table. In this order, a reader never sees a part of a publication.
 """
 
 from __future__ import annotations

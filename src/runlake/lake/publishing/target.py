@@ -149,8 +149,8 @@ def open_target(
     bucket : Bucket
         The place of the lake.
     catalog : mapping of str to str or None
-        pyiceberg's properties of a catalog that several writers share. Without one, ``lake.json``
-        names the metadata.
+        pyiceberg's properties of a catalog that several writers share. If None, the metadata files
+        that ``lake.json`` names are opened.
     staging : Path
         An empty directory on this machine.
 

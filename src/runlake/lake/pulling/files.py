@@ -109,7 +109,7 @@ def pull_files(
     directory : RunDirectory
         The run's directory.
     asked : sequence of str
-        Names and patterns of the files.
+        Names and patterns of the files to download.
     known : list of dict or None
         The files as the backend lists them; None requests the list now.
     stop : Stop

@@ -95,7 +95,7 @@ class Snapshots:
         Parameters
         ----------
         name : str, optional
-            The name of the snapshot. If omitted, the snapshot ``at`` which the lake was opened.
+            The name of the snapshot. May be omitted if the lake was opened at a snapshot.
 
         Returns
         -------
@@ -107,7 +107,7 @@ class Snapshots:
         Raises
         ------
         InvalidArgument
-            If ``name`` is omitted, and the lake was not opened ``at`` a snapshot.
+            If ``name`` is omitted, and the lake was not opened at a snapshot.
         NotCached
             If the lake has no snapshot of this name.
         """
