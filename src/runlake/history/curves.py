@@ -105,6 +105,7 @@ def _points(frame: pl.DataFrame, key: str) -> Points:
 
     if not frame[key].dtype.is_numeric():
         return [], []
+    # By index and with an alias, because `pl.col` takes a key such as "^a.*$" as a pattern.
     filled = frame.select(pl.col(STEP), frame[key].alias("value")).filter(
         pl.col("value").is_not_null()
     )

@@ -55,6 +55,7 @@ class HeadStart:
         executor.shutdown(wait=False)
 
     def __reduce__(self) -> tuple[type[None], tuple[()]]:
+        # A thread cannot be pickled. The unpickled reading decodes its first rows itself.
         return type(None), ()
 
     def take(self, query: SliceQuery) -> pl.DataFrame | None:

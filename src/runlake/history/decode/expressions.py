@@ -76,6 +76,7 @@ def stored(column: Column) -> pl.Expr:
     """Return an expression for the cells of a column, or of a field of structs, as stored."""
     cells = named(column.name)
     if any(map(_is_pattern, column.path[1:])):
+        # `struct.field` takes such names as patterns too.
         read = partial(_field_of, column.path[1:])
         dtype = polars_type(column.dtype)
         cells = cells.alias("cells").map_batches(read, return_dtype=dtype, is_elementwise=True)

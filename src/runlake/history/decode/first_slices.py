@@ -38,6 +38,7 @@ def collect_first(query: SliceQuery) -> pl.DataFrame:
     n_bytes = int(frame.estimated_size())
     if key is not None and n_bytes <= MAX_SLICE_BYTES:
         with _guard:
+            # At least one byte: the cache would never drop frames of the size 0.
             _known[key] = frame, n_bytes + 1
     return frame
 

@@ -91,6 +91,8 @@ def answer_types(sources: Iterable[Sequence[Column]], keys: Sequence[str] | None
     check_names(keys or ())
     distinct = list(distinct_columns(sources))
     if keys is None and len(distinct) == 1 and isinstance(distinct[0], KeyColumns):
+        # Always the same object: by its identity, `_typed_export` recognises the own types of the
+        # columns, and uses cached expressions.
         return distinct[0].once(own_types)
     return _unified(distinct, keys)
 

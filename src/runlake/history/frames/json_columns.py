@@ -144,6 +144,7 @@ def stack(
     if not encoded and all(one.columns == names and one.dtypes == dtypes for one in frames):
         return pl.concat(frames)
     texts = dict.fromkeys([*encoded, *_clashing(frames)])
+    # Columns that are JSON text already are left as they are: they would be encoded twice.
     alike = [
         frame.with_columns(
             json_text(named(name)).alias(name)

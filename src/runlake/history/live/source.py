@@ -65,6 +65,8 @@ class BackendRows:
     def _recover(self, plan: Plan, steps: list[int]) -> list[Row]:
         """Return the rows of steps that are no longer live, from the exports that have them now."""
         window = StepRange(min(steps), max(steps) + 1)
+        # Rows with any of the keys: an older export may have the other keys of the step, so only
+        # the merged row shows whether it has all of them.
         question = Question(plan.projection.of_any_key, window)
         now = open_plan(self.client, plan.run, question)
         wanted = set(steps)

@@ -195,6 +195,7 @@ def cut_segments(
 
 def _touches(facts: ExportFacts, index: int, steps: StepRange) -> bool:
     group = facts.row_groups[index]
+    # No row of this group has a step, and rows without a step are in no history.
     if group.first_step is None or group.last_step is None:
         return False
     return steps.touches(group.first_step, group.last_step)
@@ -234,6 +235,7 @@ def _joined(segments: Sequence[Segment], whole: dict[Path, ExportRead]) -> Itera
             continue
         steps = StepRange(current.steps.start, segment.steps.stop)
         files = {read.file for read in (*current.reads, *segment.reads)}
+        # From the whole reads: those of a segment have only the row groups of its own range.
         reads = (read.within(steps) for file, read in whole.items() if file in files)
         live = current.live_steps + segment.live_steps
         current = Segment(steps, tuple(read for read in reads if read), live)

@@ -38,6 +38,7 @@ def merge_rows(sources: Sequence[Iterable[Row]]) -> Iterator[Row]:
     current: Row | None = None
     for row in ordered:
         if current is not None and row[STEP] == current[STEP]:
+            # A new dict, because a source may keep its rows, as `StoredRows` does.
             current = {**current, **row}
             continue
         if current is not None:

@@ -46,6 +46,7 @@ def cut_windows(segment: Segment) -> list[Segment]:
     steps = np.sort(pa.concat_arrays(arrays).to_numpy())
     if not len(steps):
         return []
+    # Each cut once: a repeated cut would be a window without steps.
     cuts = sorted({int(step) for step in steps[:: max(1, len(steps) // n_windows)][1:]})
     starts = [segment.steps.start, *(cut for cut in cuts if cut > segment.steps.start)]
     stops = [*starts[1:], segment.steps.stop]

@@ -143,5 +143,6 @@ def _members(groups: pl.DataFrame | None, n_runs: int) -> list[list[int]]:
         return [list(range(n_runs))]
     found: dict[str, list[int]] = {}
     for place, row in enumerate(groups.iter_rows()):
+        # By its text, because a list or a dict in a row cannot be looked up in a dict.
         found.setdefault(repr(row), []).append(place)
     return list(found.values())

@@ -177,5 +177,6 @@ def has_rows_to(reading: Reading, step: int) -> bool:
     plan = plan_read(pulled, Question(steps=StepRange(0, step + 1)))
     if plan.walk is None:
         return False
-    # The backend does not list the run's live rows, so look for a row.
+    # The backend does not list the run's live rows, so look for a row. The head start is left out:
+    # its rows can be taken only once, by the reading itself.
     return any(replace(reading, plan=plan, head_start=None).iter_batches(1))

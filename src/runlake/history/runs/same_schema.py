@@ -128,6 +128,7 @@ def _sample(
     counts = [sum(export.facts.n_rows for export in reading.plan.exports) for reading in readings]
     # Rows are assigned to runs by these counts, so a wrong footer would mix runs up.
     if frame.height != sum(counts):
+        # An error of an engine, which `sample_together` passes over: the runs are then read alone.
         raise pl.exceptions.ShapeError("the exports have other row counts than the manifest")
     frame, counts = _filtered(readings[0], frame, counts)
     wanted = list(names if keys is None else keys)

@@ -218,6 +218,7 @@ def choose_rows(frame: pl.DataFrame, n_rows: int, keys: Sequence[str]) -> Indice
 
 def _downsampled(values: np.ndarray[Any, np.dtype[np.float64]], limit: int) -> Indices:
     downsampler = MinMaxLTTBDownsampler()  # type: ignore[no-untyped-call]
+    # The downsampler refuses arrays that are not contiguous.
     points: Indices = downsampler.downsample(np.ascontiguousarray(values), n_out=limit)
     return points.astype(np.int64)
 
