@@ -15,8 +15,8 @@ from runlake.lake.local.framing import RecordFile
 from runlake.lake.local.recorded_rows import KeyCounts, RecordedRows, describe_keys, flat
 from runlake.values import STEP, RunPath
 
-# Entity and project of a run that names none. When the SDK syncs a run without a project, it uses
-# the same name of the project.
+# Entity and project of a run that names none. The SDK also uses this project when it syncs such a
+# run.
 NO_ENTITY, NO_PROJECT = "local", "uncategorized"
 RUNNING, FINISHED, FAILED, CRASHED = "running", "finished", "failed", "crashed"
 TIMESTAMP, RUNTIME = "_timestamp", "_runtime"

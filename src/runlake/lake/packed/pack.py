@@ -51,7 +51,7 @@ class Todo:
     names : dict of str to str
         The path of each run, by its directory.
     change : Change
-        Changes that need no packing: runs that are gone, and runs with other fields.
+        Changes that need no packing: runs that are gone, and packed runs whose fields have changed.
     """
 
     runs: list[Source]
@@ -215,7 +215,7 @@ def segments_of(place: PackedPlace, runs: Sequence[RunToPack]) -> Iterator[Segme
 
 @dataclass(slots=True)
 class _Reader:
-    """Reads runs in order. Another thread reads the next run while the caller uses the last one."""
+    """Reads runs in order. Another thread reads the next run while the caller uses a run."""
 
     root: Path
     left_out: dict[str, str] = field(default_factory=dict)

@@ -55,7 +55,7 @@ class PackedRun:
 
 @dataclass(slots=True)
 class Segment:
-    """Files with all values of some runs. Other machines may write them, so it can be pickled.
+    """Files with all values of some runs. Other machines may write a segment, so it is picklable.
 
     Parameters
     ----------

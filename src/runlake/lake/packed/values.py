@@ -167,8 +167,8 @@ def _group_rows(
     A row group is skipped if it has no run number between the bounds, which are inclusive.
 
     A file on this machine is read here only if the key has row groups of its own. A file in object
-    storage is always read here: pyarrow requests less of the end of a file than polars, and
-    requests each footer once.
+    storage is read here if its footer has statistics of the keys: pyarrow requests less of the end
+    of a file than polars, and requests each footer once.
     """
     opened = view.opened(paths)
     groups: dict[str, list[int]] = {}
