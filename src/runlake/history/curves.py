@@ -21,7 +21,7 @@ from runlake.values import STEP, Question, Row, RunPath
 if TYPE_CHECKING:
     import polars as pl
 
-# More cells than this are not read for small pictures; they take some 0.1 s.
+# No more cells than this are read for small charts; to read so many takes some 0.1 s.
 MAX_CELLS = 2_000_000
 POINTS = 60
 

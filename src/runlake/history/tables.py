@@ -404,7 +404,7 @@ def _frame(parts: list[dict[str, Any]], arrays: Mapping[str, list[Any]]) -> pl.D
     import polars as pl
 
     parts = [part for part in parts if "columns" in part]
-    # A frame cannot have two columns of one name, and a table can.
+    # A table may have several columns of one name, but a frame may not.
     columns = _unique([str(column) for column in parts[0]["columns"]]) if parts else []
     types = _column_types(parts[0]) if parts else {}
     rows = [row for part in parts for row in part["data"]]

@@ -62,7 +62,7 @@ class SliceQuery:
         """Decode the rows, and return them as a frame."""
         with telling_corruption(self.read.file, *self.others):
             frame = collect_in_parallel(self.frames)
-            # A chunk per file would be converted to arrays file by file.
+            # Otherwise each file would be a chunk, and be converted to arrays of its own.
             return frame.rechunk() if self.others else frame
 
 

@@ -18,7 +18,8 @@ from runlake.values import STEP, KeyKind
 if TYPE_CHECKING:
     from runlake.history.live.spool import LiveRows
 
-# The protocol's type names in historyKeys, typeCounts; all other names are types of media.
+# The type names that a backend sends in the typeCounts of historyKeys; all other names are types of
+# media.
 PROTOCOL_KINDS: Mapping[str, KeyKind] = {
     "number": "number",
     "string": "string",

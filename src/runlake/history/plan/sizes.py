@@ -37,8 +37,9 @@ PYARROW_ROWS = 4096
 
 # Frames and streams.
 CELLS_PER_BATCH = 1 << 21
-# To begin reading a row group takes as long as decoding some thousand of its rows. So a batch of
-# numbers has at least this many rows, unless these have more cells than the next limit (256 MiB).
+# Before a row group can be decoded, it is opened, which takes as long as decoding some thousand of
+# its rows. So a batch of numbers has at least this many rows, unless these have more cells than the
+# next limit (256 MiB).
 ROWS_WORTH_ENTERING = 1000
 CELLS_PER_WIDE_BATCH = 1 << 25
 # A file's dictionary contains a repeated string once, but Arrow arrays contain the string once per

@@ -200,7 +200,7 @@ class _Together:
         return cells
 
     def add(self, key: str, cells: list[Any]) -> None:
-        """Add a column; `write` writes it later."""
+        """Add a column, whose cells `write` will write into the rows."""
         self._keys.append(key)
         self._cells.append(cells)
 

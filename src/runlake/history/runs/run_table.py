@@ -245,7 +245,7 @@ FIELDS: dict[str, Callable[[Sequence[Run]], pl.Series]] = {
 }
 
 
-# Not in the table of a project's runs, where all cells of a column would be equal.
+# These columns are not in the table of a project's runs, where all of their cells would be equal.
 PLACES: dict[str, Callable[[Sequence[Run]], pl.Series]] = {
     ENTITY: _texts(ENTITY),
     PROJECT: _texts(PROJECT),

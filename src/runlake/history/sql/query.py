@@ -46,7 +46,7 @@ def run_query(history: History, query: str, read_system: ReadSystem) -> duckdb.D
         If the query is invalid or returns no result set. If keys differ only by case, their
         original names are invalid.
     """
-    # Only if the query names them: reading the system metrics costs a request.
+    # The system metrics are read only if the query names them, because this costs a request.
     if re.search(rf"\b{SYSTEM}\b", query, re.IGNORECASE):
         history.connection.register(SYSTEM, _system_frame(read_system()))
     try:
