@@ -263,6 +263,7 @@ def _storage(backend: Backend, intake: Intake) -> ASGIApp:
         )
         if not storage.allows(request.method, name, number, expires, signature, md5):
             if request.method == "PUT":
+                # The client may still send a body, and reads the answer only afterwards.
                 raise Unwelcome(403, "the URL expired, or was not signed here")
             return PlainTextResponse("The URL expired, or was not signed here.\n", 403)
         if request.method == "PUT":

@@ -45,7 +45,7 @@ LOGGER = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Options of a server; the options of ``runlake serve`` have the same names."""
+    """Options of a server, as ``runlake serve --help`` describes them."""
 
     data_dir: Path
     host: str = "127.0.0.1"
@@ -170,12 +170,14 @@ def prepare_server(
             key = None if users else add_user(backend.database, options.user)
             # Only after the first user: a database with a generation but no users counts as lost.
             generations = Generations(options.data_dir, backend.database)
+            # Called after the threads below have ended: a stack exits in reverse order.
             stack.callback(generations.end)
         address = Address(base_url, storage_url, users[0] if users else options.user, key)
         pages = Pages(base_url, options.data_dir, backend.database)
         config = _configure(options, backend, storage.getsockname()[1], pages)
         if options.access_log is not None:
             with _usable(options.access_log, "access log"):
+                # A file that cannot be written must fail here, and not at the first request.
                 options.access_log.open("a").close()
         if options.ready_file is not None:
             with _usable(options.ready_file, "ready file"):
@@ -253,6 +255,7 @@ def _listen_for_storage(options: Options) -> socket.socket:
     if options.storage_port == 0 and remembered.isdecimal():
         with contextlib.suppress(ServeError):
             return _listen(options.host, int(remembered))
+        # The file keeps the remembered port, so that the next server tries this port again.
         return _listen(options.host, 0)
     listener = _listen(options.host, options.storage_port)
     memory.write_text(f"{listener.getsockname()[1]}\n")

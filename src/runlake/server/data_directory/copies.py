@@ -128,6 +128,7 @@ def _copy(source: Path, target: Path, *, link: bool) -> Copied:
         target.joinpath(DATABASE + suffix).unlink(missing_ok=True)
     aside.replace(target / DATABASE)
     write_generation(target, int(generation[0]) if generation else 0)
+    # Not before the new database is in place: the old one names these files.
     _remove_others(target, {path for _, path, _, _ in objects})
     _flush()
     return copied
@@ -160,6 +161,7 @@ def _copy_object(
     digests = Digests()
     try:
         with source.open("rb") as content, contextlib.ExitStack() as stack:
+            # The source of a link is read too, because a damaged file must not enter the backup.
             sink = None if link else stack.enter_context(open(aside, "wb", opener=_private))
             while piece := content.read(READ_BYTES):
                 digests.update(piece)

@@ -115,6 +115,8 @@ class LineCompressor:
         """
         for piece in reversed(pieces):
             lines = list(self._kept.each(export.run_id, piece.first, piece.stop))
+            # Before the transaction, during which nobody else can write. Lines of a listed export
+            # do not change, so it is enough to check below that the export is still listed.
             packed = pack(lines)
             with self._database.transaction() as connection:
                 if not _is_listed(connection, export):

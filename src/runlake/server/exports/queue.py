@@ -49,7 +49,7 @@ class ExportQueue:
     rows : int or None
         Rows per export. If None, the exports of a run get larger as the run gets longer.
     drops : bool
-        Drop exported lines instead of compressing them.
+        Drop exported lines instead of keeping them in compressed form.
     """
 
     def __init__(self, data_dir: Path, rows: int | None, *, drops: bool = False) -> None:

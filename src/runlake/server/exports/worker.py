@@ -1,9 +1,9 @@
 """The process that writes exports: ``python -m runlake.server.exports.worker DATA_DIR ROWS DROPS``.
 
-Each line of its input is a task and the number of a run: ``export 5`` writes the next export of
-the run, and ``compress 5`` compresses the lines of one export. The process answers with a line:
-``more`` if the same task is due again, ``done`` if not, ``failed`` after an error. At the end of
-its input the process ends, so it does not outlive a server that was killed.
+Each line of standard input is a task and the database id of a run: ``export 5`` writes the next
+export of the run, and ``compress 5`` compresses the lines of one export. The process answers with a
+line: ``more`` if the same task is due again, ``done`` if not, ``failed`` after an error. The
+process ends when standard input ends, so it does not outlive a server that was killed.
 """
 
 from __future__ import annotations

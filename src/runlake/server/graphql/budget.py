@@ -87,6 +87,8 @@ class Budget:
         try:
             yield
         finally:
+            # The thread uses its connection again: an interrupt after the block would end a
+            # statement of another request.
             with self._guard:
                 self._connection = None
 

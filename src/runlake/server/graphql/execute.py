@@ -48,7 +48,7 @@ def execute(schema: GraphQLSchema, body: Mapping[str, Any], context: Context) ->
     Returns
     -------
     dict
-        ``data``, and ``errors`` if something was wrong.
+        The response: ``data``, and ``errors`` if something was wrong.
     """
     text = body.get("query") or ""
     try:
@@ -152,4 +152,5 @@ def operation_name(body: Mapping[str, Any]) -> str | None:
 # Cached, because clients send the same few documents again and again.
 @cached(LRUCache(CHARACTERS_IN_MEMORY, getsizeof=lambda found: len(found[0])), lock=Lock())
 def _find_problems(schema: GraphQLSchema, text: str) -> tuple[str, list[GraphQLError]]:
+    # The text is returned for the cache, which limits the total length of the texts.
     return text, validate(schema, read_document(text).node)

@@ -164,6 +164,7 @@ def _log_lines(context: Context, run: sqlite3.Row, given: Given) -> Fields:
 
 def _log_line(numbered: tuple[int, str]) -> Fields:
     number, line = numbered
+    # The SDK writes a time before each line, and "ERROR" before the time of a line of stderr.
     level = "error" if line.startswith("ERROR ") else ""
     stamped = re.match(r"(?:ERROR )?(\d{4}-\d\d-\d\dT[\d:.]+) ?(.*)", line, re.DOTALL)
     text = stamped[2] if stamped else line

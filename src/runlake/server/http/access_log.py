@@ -52,6 +52,7 @@ class AccessLog:
         try:
             await self._app(scope, receive, count)
         finally:
+            # The application failed, or the client left before the end of the response.
             if not is_written:
                 self._write(scope, status, n_bytes)
 

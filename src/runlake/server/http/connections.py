@@ -1,4 +1,4 @@
-"""HTTP connections with deadlines for headers and answers, and a maximum number of connections.
+"""HTTP connections with deadlines for headers and responses, and a limit of their number.
 
 uvicorn's own limits do not suffice: it waits without limit for the end of headers, and answers HTTP
 503 to everybody once there are too many connections. Here the oldest connection without a request
@@ -34,11 +34,11 @@ class Waiting:
         Number of connections that may be open. Above it, the oldest connection without a request is
         closed.
     header_timeout : float
-        Seconds until the headers of a request must be complete, from its first byte or from the
-        start of the connection.
+        Seconds until the headers of a request must be complete, counted from the first byte of the
+        request or from the start of the connection.
     body_timeout : float
         Seconds that the server waits while a client sends nothing of a body, or receives nothing of
-        an answer.
+        a response.
     """
 
     def __init__(self, max_connections: int, header_timeout: float, body_timeout: float) -> None:
@@ -49,6 +49,7 @@ class Waiting:
 
     def protocol(self) -> type[BoundedConnection]:
         """Return a class of connections with these limits, for uvicorn's option ``http``."""
+        # uvicorn creates its connections itself, with arguments of its own.
         return type("Connection", (BoundedConnection,), {"waiting": self})
 
 

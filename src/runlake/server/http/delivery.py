@@ -50,7 +50,7 @@ def deliver(request: Request, found: OpenObject | None) -> Response:
     request : Request
         The request, with its conditions and ranges.
     found : OpenObject or None
-        The requested object, which is closed after the answer; None if it does not exist.
+        The requested object, which is closed after the response; None if there is no such object.
 
     Returns
     -------
@@ -68,6 +68,7 @@ def deliver(request: Request, found: OpenObject | None) -> Response:
         "x-goog-hash": _hashes(found.facts),
         **NO_GUESSING,
     }
+    # Starlette's `FileResponse` handles Range and If-Range, but not this header.
     asked = request.headers.get("if-none-match")
     if asked is not None:
         tags = {tag.strip().removeprefix("W/") for tag in asked.split(",")}

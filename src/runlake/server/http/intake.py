@@ -160,9 +160,12 @@ class Intake:
                 async for piece in _unpacked(request, _pieces(request, limit), limit):
                     if not is_large and max(_announced(request), len(body)) > LARGE_BODY:
                         is_large = True
+                        # The user's own turn first: a request that waits for its user must not
+                        # occupy one of the turns of all users.
                         await stack.enter_async_context(lanes.large)
                         await stack.enter_async_context(self._large)
                     body += piece
+                # Only now: a client that sends its body slowly must not occupy a thread.
                 await stack.enter_async_context(lanes.threads)
                 yield bytes(body)
         finally:

@@ -56,6 +56,7 @@ class AskedIndexes:
             return False
         with self._guard:
             if self._last_used is None:
+                # 0.0, so that indexes of an earlier server may be replaced immediately.
                 self._last_used = dict.fromkeys(_existing(database), 0.0)
             for name, statement in indexes.items():
                 if name not in self._last_used:
@@ -111,7 +112,7 @@ def _index(field: RunField, project_id: int) -> tuple[str, str]:
 
 
 def _unqualified(sql: str) -> str:
-    """Return an SQL expression without the name of the table, because an index must not name it.
+    """Remove the table's name from an SQL expression, because an index must not name the table.
 
     The expression is split at single quotes. Literals contain no single quotes, so the first part,
     the third part and so on are outside of literals.

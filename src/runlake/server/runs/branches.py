@@ -37,7 +37,7 @@ class BranchPoint:
     Parameters
     ----------
     run : str
-        Name of the run.
+        Run id of the run that has the step.
     step : int
         The last step that is kept; `BEFORE_FIRST` keeps none.
     """
@@ -143,7 +143,7 @@ class Branches:
         Raises
         ------
         Refused
-            If the parent has no row at the step of the branch point, or at a later step.
+            If the step of the branch point is higher than the parent's last step.
         """
         with self._database.snapshot():
             return Fork(parent, point, self.kept_rows(parent, point.step))
@@ -154,7 +154,7 @@ class Branches:
         Raises
         ------
         Refused
-            If the run has no row at the step, or at a later step.
+            If the step is higher than the run's last step.
         """
         if step > run["last_step"]:
             has = f"its last step is {run['last_step']}" if run["last_step"] >= 0 else "it has none"

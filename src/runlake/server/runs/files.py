@@ -84,6 +84,7 @@ class RunFiles:
         values: list[str] = []
         if names:
             condition += " AND files.name IN (SELECT value FROM json_each(?))"
+            # A client may request a file by the name that it announced, such as "./media//a.png".
             values.append(json.dumps([*names, *map(_plain_name, names)]))
         if len((pattern or "").encode()) > MAX_PATTERN_BYTES:
             raise Refused(f"a pattern of file names has {MAX_PATTERN_BYTES:,} bytes at most")

@@ -28,10 +28,10 @@ class RunField:
     name : str
         The field's name in a filter.
     kind : str
-        Expression for the type of the value, named as by SQLite's ``json_type``; null if the run
-        does not have the field.
+        SQL expression for the type of the value, which is a type name of SQLite's ``json_type``;
+        null if the run does not have the field.
     value : str
-        Expression for the value of the field.
+        SQL expression for the value of the field.
     operand : callable
         Converts the operand of a comparison to the stored form of the value.
     elements : str, optional

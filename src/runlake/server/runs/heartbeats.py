@@ -16,7 +16,7 @@ class Heartbeats:
     Parameters
     ----------
     clock : callable
-        Returns seconds.
+        Returns the present time in seconds.
 
     Examples
     --------

@@ -388,6 +388,7 @@ class KeptLines:
 
     def _steps_of(self, block: sqlite3.Row, start: int, stop: int, first: int) -> Iterator[int]:
         if block["is_dropped"]:
+            # All steps are read now, because the file is closed before the caller iterates.
             return self._from_export(block, lambda file: iter([*read_steps(file, start, stop)]))
         if block["position"] < first:
             return (line.step or 0 for line in self._lines_of(block, start, stop, first))

@@ -33,7 +33,7 @@ def parse_line(line: str) -> Row:
     Parameters
     ----------
     line : str
-        A JSON object. If it has a ``_step``, this is an integer from 0 to `LAST_STEP`.
+        A JSON object. The key ``_step`` may be missing, or is an integer from 0 to `LAST_STEP`.
 
     Returns
     -------

@@ -102,7 +102,8 @@ def list_runs(
     filters : str or None
         Filters in JSON, which `parse_filters` compiles.
     order : str or None
-        A field after ``+`` (ascending, the default) or ``-``; None means the order of creation.
+        Name of a field, which ``+`` (ascending, the default) or ``-`` (descending) may precede;
+        None means the order of creation.
     first : int or None
         Maximum number of runs.
     after : str or None

@@ -66,7 +66,7 @@ class Limits:
     crash_after : float
         Seconds without a request after which a run counts as crashed.
     drops_lines : bool
-        Drop history lines that are exported, instead of compressing them.
+        Drop history lines that are exported, instead of keeping them in compressed form.
     """
 
     export_rows: int | None = None
@@ -290,6 +290,7 @@ class RunStore:
                 connection.execute(
                     "UPDATE runs SET summary = ? WHERE id = ?", (received.summary, run_id)
                 )
+            # A run that counted as crashed, because it was silent, runs again when it sends again.
             state = "running"
             if received.is_complete:
                 state = "failed" if received.exit_code else "finished"
@@ -523,7 +524,7 @@ class RunStore:
         Raises
         ------
         Refused
-            If the run has no row at the step, or at a later step.
+            If the step is higher than the run's last step.
         """
         with self._database.snapshot():
             run = self._existing(run["id"])

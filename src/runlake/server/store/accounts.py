@@ -118,6 +118,7 @@ def add_user(database: Database, name: str, api_key: str | None = None) -> str:
         raise AccountError(
             "An API key has 40 or more characters of A-Z, a-z, 0-9, '_' and '-'.", WRONG_USAGE
         )
+    # 40 characters, because the SDK refuses shorter keys.
     key = api_key or secrets.token_hex(20)
     try:
         with database.transaction() as connection:

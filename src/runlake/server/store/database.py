@@ -473,6 +473,8 @@ class Database:
                 f"its database has schema {found}, and this version of runlake knows only up to "
                 f"{len(MIGRATIONS)}: install the runlake that wrote it, or a newer one"
             )
+        # `executescript` commits an open transaction first, so each script begins its own. The
+        # version is in it, so that a crash leaves the old schema or the new one.
         for version, script in enumerate(MIGRATIONS[found:], start=found + 1):
             connection.executescript(f"BEGIN;{script};PRAGMA user_version = {version};COMMIT;")
 

@@ -90,7 +90,7 @@ def dumps_object(members: Mapping[str, Any], encoder: json.JSONEncoder) -> str:
     Returns
     -------
     str
-        JSON.
+        The object as JSON.
 
     Examples
     --------

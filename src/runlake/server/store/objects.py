@@ -6,8 +6,8 @@ has opened a file reads exactly the bytes whose digest was in the database, and 
 most files that belong to no object.
 
 ``storage/incoming/`` contains files that are being written. ``storage/KIND/XX/`` contains complete
-files; KIND is the first part of the object's name, and XX the first two characters of the file's.
-Files that older versions of runlake wrote stay where they are.
+files; KIND is the first part of the object's name, and XX the first two characters of the file's
+name. Files that older versions of runlake wrote stay where they are.
 """
 
 from __future__ import annotations
@@ -280,6 +280,7 @@ class Storage:
 
     def remove_unwanted(self) -> None:
         """Remove files that were replaced or deleted; during a backup, do nothing."""
+        # If a backup holds the lock, the files stay in the set until a later call.
         with self._guard, suppress(Timeout), FileLock(removal_lock(self._directory), timeout=0):
             while self._unwanted:
                 self._unlink(self._unwanted.pop())

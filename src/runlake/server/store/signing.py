@@ -12,6 +12,7 @@ from itsdangerous import Signer
 
 from runlake.server.store.database import Database
 
+# Few digits, because Python refuses to parse integers with thousands of digits.
 SECONDS_FORM = re.compile(r"[0-9]{1,12}")
 
 
@@ -44,9 +45,9 @@ class UrlSigner:
         Parameters
         ----------
         method, name : str
-            The allowed method, and the name of the object.
+            The allowed HTTP method, and the name of the object.
         number : int or None
-            Number of the object's row in the database; None if the object has no row.
+            Database id of the object; None if the database does not have the object.
         md5 : str
             MD5 in hex that an upload must have; empty allows any content.
         """

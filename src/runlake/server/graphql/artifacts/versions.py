@@ -13,7 +13,9 @@ from runlake.server.graphql.table import Fields, Given, Table, column, identity
 from runlake.server.store.ids import make_id
 
 TABLE = Table()
+# The SDK sends and reads this number for a version that never expires.
 NEVER = -2
+# Only runs are creators here; `createdBy` is null if there is no run, or the run was deleted.
 TABLE.names_types_of("ArtifactCreator", lambda _: "Run")
 TABLE.shows(
     "Artifact",
