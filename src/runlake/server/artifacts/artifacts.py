@@ -126,7 +126,7 @@ class ArtifactStore:
         )
 
     def memberships(self, version_id: int) -> list[sqlite3.Row]:
-        """Return one row per collection that has a version: first its sequence, then portfolios."""
+        """Return a version's row in each collection that contains it: sequence, then portfolios."""
         return [
             row
             for members in MEMBERS.values()

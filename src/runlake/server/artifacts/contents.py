@@ -199,7 +199,7 @@ class ArtifactContents:
         return rows, count["n"] if count else 0
 
     def object_of(self, entity: str, digest: str) -> str | None:
-        """Return the name of the object with an MD5 in hex; None if the entity has no such file."""
+        """Return the name of an entity's object with an MD5 (in hex); None if it is not stored."""
         stored_as = self._file_object(entity, digest)
         row = self._database.row("SELECT 1 FROM artifact_files WHERE object = ?", stored_as)
         return stored_as if row and self._storage.find(stored_as) else None
@@ -263,7 +263,7 @@ class ArtifactContents:
         return manifest
 
     def _file_object(self, entity: str, digest: str) -> str:
-        """Return the name of the object that stores an entity's content with an MD5 in hex."""
+        """Return the name of the object that stores a file with an MD5 (in hex) for an entity."""
         place = f"{entity}/{digest[:2]}/{digest}"
         older = f"blobs/{place}"
         return older if self._storage.find(older) else f"{FOLDER}/{place}"

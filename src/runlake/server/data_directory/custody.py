@@ -134,7 +134,7 @@ def accept_loss(data_dir: Path) -> Path | None:
 
 
 def check_schema(source: Path) -> None:
-    """Raise `DirectoryError` if a directory has no database, or one with another schema version."""
+    """Raise `DirectoryError` if a directory has no database with this version's schema."""
     file = source / DATABASE
     if not file.is_file():
         raise DirectoryError(f"There is no backend, and no backup of one, in {str(source)!r}.")
@@ -202,7 +202,7 @@ class Generations:
             self._begin()
 
     def end(self) -> None:
-        """Move all commits from the write-ahead log to the database, when the server ends."""
+        """Move all commits from the write-ahead log to the database file; for a server's end."""
         self._database.checkpoint(is_last=True)
 
 
@@ -215,7 +215,7 @@ def write_generation(data_dir: Path, number: int) -> None:
 
 
 def _stored_generation(file: Path) -> int | None:
-    """Return the generation of a database; None if the database is missing or has no users."""
+    """Return a database's generation number; None if the database is missing or has no users."""
     if not file.is_file() or not file.stat().st_size:
         return None
     # Do not change the database: a lost write-ahead log that the user restores must still fit it.

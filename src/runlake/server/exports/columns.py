@@ -1,4 +1,4 @@
-"""Converts history lines of any kind to columns that have the types of the W&B protocol."""
+"""Converts history lines with any values to Arrow columns of the types that W&B's exports have."""
 
 from __future__ import annotations
 

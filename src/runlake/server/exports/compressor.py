@@ -109,7 +109,7 @@ class LineCompressor:
         return False
 
     def _compress(self, export: ExportSpan, pieces: list[_Piece]) -> bool:
-        """Move the lines of an export to blocks, the last lines first.
+        """Move the lines of an export to compressed blocks, the last lines first.
 
         Return False if the export was withdrawn meanwhile.
         """

@@ -68,7 +68,7 @@ def read_plain(lines: list[str]) -> dict[str, pa.Array] | None:
 
 
 def _is_faithful(frame: pl.DataFrame, text: str) -> bool:
-    """Return whether a frame has as many keys and strings as the text that polars read."""
+    """Return whether a frame has as many keys and strings as the JSON from which polars read it."""
     n_keys, n_strings = 0, 0
     holders = list(frame.iter_columns())
     while holders:

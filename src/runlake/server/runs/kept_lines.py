@@ -149,7 +149,9 @@ class KeptLines:
         return sorted(found)[n_steps] if len(found) > n_steps else stop
 
     def each(self, run_id: int, start: int, stop: int = NO_LIMIT) -> Iterator[Line]:
-        """Yield the lines in a range of positions, ascending; dropped lines are left out.
+        """Yield the lines from position ``start``, inclusive, to ``stop``, exclusive, ascending.
+
+        Lines that were dropped are left out.
 
         Raises
         ------

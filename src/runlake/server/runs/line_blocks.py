@@ -42,7 +42,7 @@ class DamagedBlock(Refused):
 
 @dataclass(frozen=True, slots=True)
 class PackedLines:
-    """Lines in packed form: the columns of the table ``line_blocks`` that the lines determine."""
+    """A block of packed lines, as columns of the table ``line_blocks``."""
 
     n_lines: int
     n_chars: int

@@ -464,7 +464,7 @@ class RunStore:
     def lines(
         self, run_id: int, stream: str, *, first: int = 0, limit: int | None = None
     ) -> list[tuple[int, str]]:
-        """Return pairs of position and line of a stream, at most ``limit``, from ``first`` on."""
+        """Return at most ``limit`` pairs of position and line, from position ``first`` on."""
         if stream == HISTORY:
             # Lines may move from rows to a block while they are read.
             with self._database.snapshot():
@@ -483,7 +483,7 @@ class RunStore:
         ]
 
     def last_lines(self, run_id: int, stream: str, n_lines: int) -> list[tuple[int, str]]:
-        """Return pairs of position and line for the last lines of a stream, ascending."""
+        """Return pairs of position and line for the last ``n_lines`` of a stream, ascending."""
         rows = self._database.rows(
             "SELECT position, content FROM lines WHERE run_id = ? AND stream = ? "
             "ORDER BY position DESC LIMIT ?",
@@ -498,7 +498,7 @@ class RunStore:
         return self._kept.last_line(run_id)
 
     def line_count(self, run_id: int, stream: str) -> int:
-        """Return the number of lines of a stream other than the history."""
+        """Return the number of lines in a run's stream "events" or "output"."""
         row = self._database.row(
             "SELECT max(position) + 1 AS n FROM lines WHERE run_id = ? AND stream = ?",
             run_id,

@@ -25,7 +25,7 @@ MAX_LINES = 2**31 - 1
 
 
 class BadBody(Exception):
-    """A request cannot be stored; the text names the wrong part."""
+    """A file-stream request cannot be stored; the message says what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)

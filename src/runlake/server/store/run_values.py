@@ -87,7 +87,7 @@ def json_path(path: str) -> str:
 
 
 def standard_json(value: Any) -> str:
-    """Return JSON that every SQLite can read; equal values have equal texts."""
+    """Return JSON that every version of SQLite can read; equal values give equal strings."""
     return json.dumps(_standard(value, MAX_DEPTH), separators=(",", ":"), sort_keys=True)
 
 
