@@ -32,6 +32,8 @@ TITLE_KEYS = 3
 X_AXIS, Y_AXIS = Axis(STEP), Axis()
 
 
+# Compared by identity, here and in the parts of a chart: frames and arrays have no single answer to
+# the operator ==.
 @dataclass(frozen=True, eq=False)
 class Chart:
     """Curves that can be shown as interactive HTML, terminal text, a picture or a plotly figure.

@@ -265,7 +265,7 @@ def _drawable(values: Floats) -> Floats:
 
 def _marks(y: Floats) -> Marks:
     marks = np.zeros(len(y), dtype=np.uint8)
-    # The lowest of values is NaN if one of them is.
+    # With a NaN among the values, `min` is NaN, and this comparison is false.
     if not y.size or (y.min() >= -LARGEST and y.max() <= LARGEST):
         return marks
     is_odd = ~(np.abs(y) <= LARGEST)

@@ -28,8 +28,8 @@ HEIGHT = 300
 # Space of title, notes and borders, and of a line of the legend, in pixels.
 AROUND, LEGEND_LINE, MAX_LEGEND = 96, 26, 112
 LABELS_PER_LINE = 5
-# A frame that is closed off knows the theme of the system only. Where the notebook has the other
-# theme, the colors are inverted.
+# A sandboxed frame knows only the theme of the system. If the notebook has the other theme, the
+# colors are inverted.
 _INVERTED = "{filter:invert(1) hue-rotate(180deg)}"
 FRAME_STYLE = (
     ".runlake-frame{color-scheme:light dark;width:100%;border:0}"

@@ -70,6 +70,7 @@ def save_figure(drawing: Drawing, path: Path) -> None:
 
 
 def _figure_class() -> type[Figure]:
+    # Not pyplot, which would keep every figure in memory until it is closed.
     try:
         from matplotlib.figure import Figure
     except ImportError:

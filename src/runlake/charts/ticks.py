@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 ROUND = (1, 2, 5, 10)
 DAY = 86_400
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# Powers of ten are written as such beyond these.
+# Powers of ten with exponents beyond these are written like 1e12.
 MAX_PLAIN, MIN_PLAIN = 5, -4
 
 

@@ -213,6 +213,7 @@ def written_aside(output: Path) -> Iterator[BinaryIO]:
 
 def _write_json(answer: Answer, target: BinaryIO) -> None:
     # Encoding by column takes a fifth of the time of encoding row by row.
+    # A percent sign in a name is doubled, because the operator % fills in the cells.
     members = (f"{json_text(name).replace('%', '%%')}: %s" for name in answer.names)
     row = f"{{{', '.join(members)}}}\n"
     for frame in answer.frames():
@@ -243,6 +244,7 @@ def _write_csv(answer: Answer, target: BinaryIO) -> None:
 def _csv_column(answer: Answer, series: pl.Series) -> pl.Series:
     import polars as pl
 
+    # polars writes NaN like the W&B protocol, but infinities as "inf".
     dtype = series.dtype
     is_text = series.name in answer.stream.json_keys
     is_plain = dtype.is_integer() or dtype in {pl.Boolean, pl.String, pl.Null}

@@ -70,6 +70,7 @@ def _backend(directory: Path) -> Iterator[Mapping[str, Any]]:
     command = [sys.executable, "-m", "runlake", "serve", "--port", "0", "--quiet"]
     command += ["--data-dir", str(directory / "server"), "--ready-file", str(ready)]
     command += ["--export-rows", "1000"]
+    # A file and not a pipe, because a full pipe that nobody reads would stop the backend.
     log = directory / "server.log"
     with log.open("wb") as output:
         server = subprocess.Popen(  # noqa: S603 - our own command
@@ -104,7 +105,7 @@ def _train(directory: Path, address: Mapping[str, Any], steps: int) -> None:
             "WANDB_ENTITY": address["entity"],
             "WANDB_SILENT": "true",
             "WANDB_ERROR_REPORTING": "false",
-            # No netrc and no settings of the user.
+            # So that the SDK reads neither a netrc file nor settings of the user.
             "HOME": str(training),
             **dict.fromkeys(folders, str(training)),
         }

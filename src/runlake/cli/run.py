@@ -41,7 +41,7 @@ SQL_STARTS = {
     "values",
     "with",
 }
-# Endings of files that say their format.
+# The format that each file ending stands for.
 FORMS = {
     ".csv": Form.csv,
     ".json": Form.json,

@@ -85,7 +85,8 @@ def _page(content: bytes) -> Element:
         sandbox="",
         style="width:100%;height:320px;border:1px solid var(--line);background:#fff",
     )
-    # As it is: escapes of carriage returns and of marks of direction would be text of the page.
+    # Set here, because `element` would write carriage returns and direction marks as escapes, which
+    # the page would show as text.
     frame.set("srcdoc", policy + content.decode("utf-8", "replace"))
     return frame
 

@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element
 
 from runlake.notebook.markup import brief, element
 
-# By the first bytes of a file: its name and its announced type may say anything.
+# The first bytes decide, because the name and the announced type of a file may be wrong.
 MAGIC = {
     b"\x89PNG\r\n\x1a\n": "image/png",
     b"\xff\xd8\xff": "image/jpeg",

@@ -77,6 +77,7 @@ class Admission:
         path = safe_path(raw.partition(b"?")[0].decode("latin-1")) or "/"
         answer = RedirectResponse(f"{path}?{rest}" if rest else path, 303)
         answer.headers["Cache-Control"] = "no-store"
+        # This request's address has the token, so no later request may send it as the referrer.
         answer.headers["Referrer-Policy"] = "no-referrer"
         # Strict cookies are not sent after a click in another program's page, such as a notebook.
         answer.set_cookie(self._name, self._cookie, httponly=True, samesite="lax")

@@ -118,6 +118,7 @@ def send_file(request: Request, name: str, download: Callable[[str], str]) -> Re
             file.seek(0)
             digest = hashlib.file_digest(file, "md5").hexdigest()
     except BaseException:
+        # Without a response, the background task that deletes the folder never runs.
         shutil.rmtree(folder, ignore_errors=True)
         raise
     headers = {

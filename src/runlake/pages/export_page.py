@@ -86,6 +86,7 @@ def export(target: Target, output: Path) -> Copied:
             f"{str(output)!r} is neither empty nor an earlier copy; choose another directory."
         )
     place = output.absolute()
+    # In the same parent directory, because a rename cannot leave a file system.
     aside = place.with_name(f".{place.name}.{secrets.token_hex(4)}.part")
     try:
         aside.mkdir(parents=True)

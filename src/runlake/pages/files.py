@@ -112,6 +112,7 @@ def _list(source: Source, names: tuple[str, str, str], wanted: str) -> Listed:
 
 
 def _literal(text: str) -> str:
+    # The pattern of `Run.files` is SQL's LIKE, in which these characters have a meaning.
     for special in ("\\", "%", "_"):
         text = text.replace(special, f"\\{special}")
     return text

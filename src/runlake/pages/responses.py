@@ -57,7 +57,7 @@ HEADERS = {
 CACHE_CONTROL = "private, no-cache"
 JSON, CSV, PARQUET = "application/json", "text/csv; charset=utf-8", "application/vnd.apache.parquet"
 DATA = {"json": JSON, "csv": CSV, "parquet": PARQUET}
-# Errors of things that do not exist or that the visitor may not read; all have the same answer.
+# Errors for things that do not exist or that the visitor may not read. All have the same response.
 ABSENT = (
     AccessDenied,
     ArtifactEntryNotFound,

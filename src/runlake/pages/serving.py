@@ -68,6 +68,7 @@ def serve_pages(
             access_log=False,
             lifespan="off",
             ws="none",
+            # Without a limit, Ctrl-C would wait for the stream of events of every open page.
             timeout_graceful_shutdown=3,
         )
         # The port already listens: a browser that comes before the server runs waits for it.

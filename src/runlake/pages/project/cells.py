@@ -1,4 +1,4 @@
-"""Formats values as the text of cells of the table."""
+"""Formats values as the text of table cells."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def entries(rows: Sequence[RunRow], part: str) -> list[str]:
 
 
 def numeric_entries(rows: Sequence[RunRow]) -> list[str]:
-    """Return the summary columns with numbers; columns that the most runs have come first."""
+    """Return the numeric summary columns; the columns of the most runs come first."""
     prefix = f"{SUMMARY}."
     counts = Counter(
         name

@@ -150,7 +150,7 @@ def field_of(column: str) -> str:
 
 
 def column_of_field(field: str) -> str:
-    """Return the column of the table that shows a field of the backend."""
+    """Return the column of the table that shows the field with the given backend's name."""
     for prefix in ("summary_metrics.", "summaryMetrics."):
         if field.startswith(prefix):
             return f"summary.{field.removeprefix(prefix)}"
@@ -181,6 +181,7 @@ def _typed(text: str) -> Any:
         found = json.loads(text)
     except (ValueError, RecursionError):
         return text
+    # Python's parser accepts NaN and Infinity, which are not JSON: they stay text.
     is_nan = isinstance(found, float) and not math.isfinite(found)
     return text if is_nan else found
 

@@ -16,7 +16,7 @@ from runlake.pages.project.listing import CONFIG, RunRow
 MAX_AXES, MAX_LINES, MAX_WORDS = 12, 1_000, 24
 N_CONFIG = 5
 WIDTH_PER_AXIS, TOP, BOTTOM, MARGIN = 150, 46, 300, 70
-# From this ratio of the largest to the least value on, an axis is logarithmic.
+# An axis is logarithmic if the largest value is at least this many times the least value.
 LOG_RATIO = 100.0
 MIN_FOR_LOG = 3
 LABEL = 22

@@ -244,6 +244,7 @@ def _is_wrong_view(error: RunlakeError, view: ProjectView) -> bool:
     """Return whether an error is about the filter or the order of a view, not about the backend."""
     if isinstance(error, InvalidArgument):
         return True
+    # A backend that refuses a view without any choice has another problem than the view.
     is_refusal = type(error) is BackendError and error.facts.get("status") in (None, *REFUSED)
     return is_refusal and view != ProjectView(view.entity, view.project)
 
@@ -276,7 +277,7 @@ def _with_query(address: str, query: str) -> str:
 
 
 def _data_links(request: Request, name: str, view: ProjectView) -> dict[str, Any]:
-    """Return the value ``data_links`` of templates: the format and address of each download."""
+    """Return the template value ``data_links``: the format and address of each download."""
     query = "" if is_copy(request) else view.but(page=1, per_page=PER_PAGE).query()
     links = [(suffix, _address(request, f"{name}.{suffix}")) for suffix in DATA]
     return {"data_links": [(suffix, _with_query(link, query)) for suffix, link in links]}

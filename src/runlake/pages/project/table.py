@@ -141,7 +141,7 @@ def _logged_keys(runs: RunList) -> list[str]:
 
 
 def chart_questions(values: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """Return the name and parameters of each request for a chart that the page's script sends."""
+    """Return the name and parameters of each chart request that the page's script sends."""
     keys = [key for group in values["chart_groups"].values() for key in group]
     parameters = json.loads(values["parameters"])
     return [("charts", {**parameters, "key": [key]}) for key in keys]
@@ -272,7 +272,7 @@ def _table_rows(
 
 
 def _group_columns(view: ProjectView, rows: Sequence[RunRow]) -> list[str]:
-    """Return the columns to offer for grouping: first the chosen columns and those that differ."""
+    """Return the columns to offer for grouping; chosen and differing columns come first."""
     config = entries(rows, CONFIG)
     differ = [name for name in config if len({repr(row.values.get(name)) for row in rows}) > 1]
     fields = ["group", "job_type", "state", "user", "sweep", "name"]

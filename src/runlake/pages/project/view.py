@@ -100,6 +100,7 @@ class ProjectView:
             found["order"] = _signed(found["order"])
         for name, most in (("page", MAX_PAGE), ("per_page", MAX_PER_PAGE)):
             text = str(found.pop(name, ""))
+            # Python refuses to read thousands of digits; nine digits exceed both maximums.
             if text.isascii() and text.isdigit():
                 found[name] = min(most, max(1, int(text[:9])))
         return cls(entity, project, **found)

@@ -68,7 +68,7 @@ def copied_of(stream: str, contents: Mapping[str, Any]) -> list[tuple[str, dict[
 
 
 async def send_contents(request: Request) -> Response:
-    """Send the keys that have charts as JSON, in groups."""
+    """Send, as JSON, the groups of keys that have charts."""
     run, end = await run_of(request), whole_in(request.query_params, "end") or 0
     found = await in_thread(contents_of, COLUMNS, run, end, is_live=is_live(request, run))
     return await in_thread(json_answer, request, found)

@@ -71,6 +71,7 @@ async def send_media_file(request: Request) -> Response:
     name = PurePosixPath(item.name or "file").name
     answer = Response(content, media_type=kind or "application/octet-stream")
     if kind is None:
+        # Shown as a page of this site, logged HTML could read all that the visitor may read.
         answer.headers["Content-Disposition"] = attachment(name)
     return tagged(request, answer)
 

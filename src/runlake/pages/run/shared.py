@@ -94,6 +94,7 @@ def path_of(run: Run) -> RunPath:
 def identity_of(run: Run) -> Identity:
     """Return what identifies a run and a visitor: backend, cache, digest of API key, run path."""
     settings = client_of(run).settings
+    # With the key, because two visitors with different rights must never share a result.
     key = settings.api_key.reveal() if settings.api_key else ""
     digest = hashlib.sha256(key.encode()).hexdigest()
     return settings.base_url, str(settings.cache_dir), digest, path_of(run)

@@ -87,7 +87,7 @@ def is_live(request: Request, run: Run) -> bool:
 
 
 def python_line(request: Request, run: Run, call: str) -> str:
-    """Return the Python line that reads a page's data; ``call``, such as ``frame()``, ends it."""
+    """Return the Python line for a page's data, which ends with ``call``, such as ``frame()``."""
     maker = "runlake.Api()" if source_of(request).is_live else "runlake.Lake()"
     return f"{maker}.run({str(run_path(run))!r}).{call}"
 

@@ -51,7 +51,7 @@ async def show_system(request: Request) -> Response:
 
 
 async def send_system_contents(request: Request) -> Response:
-    """Send the keys of the system metrics as JSON, in groups."""
+    """Send, as JSON, the groups of the system metrics' keys."""
     run = await run_of(request)
     return json_answer(
         request, await in_thread(system_contents, run, is_live=is_live(request, run))
