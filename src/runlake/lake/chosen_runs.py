@@ -38,6 +38,7 @@ def chosen_directories(settings: Settings, runs: PackSubject) -> frozenset[str] 
     if runs is None:
         return None
     if isinstance(runs, LakeRuns):
+        # The policy has no effect, because no history is read.
         return frozenset(run.relative for run in runs._fixed(WARN).runs)  # noqa: SLF001 - of this layer
     if isinstance(runs, (str, Run)):
         runs = [runs]

@@ -73,6 +73,7 @@ class DiskSource:
         packed: PackedChoice | None = None,
     ) -> None:
         self.packed = packed
+        # Offline and without a key, so that no read sends a request.
         self.client = Client(replace(settings, api_key=None, offline=True))
         self.lacking: dict[str, str] = {}
         self._directories = directories

@@ -314,6 +314,8 @@ def published_run(
         The entries that W&B itself writes into the run's config.
     """
     path = directory.run
+    # `Run` takes the fields as a backend sends them: JSON text, with an object around each entry of
+    # the config.
     config = {name: {"value": value} for name, value in (fields["config"] | internal).items()}
     attrs = {
         **{name: value for name, value in fields.items() if name not in NOT_OF_RUN},

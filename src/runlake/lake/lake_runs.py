@@ -561,6 +561,7 @@ class LakeRuns(Publishing, LakeDatasets):
 
         from runlake.values import RUN_ID
 
+        # The same list of runs, so that the names in `run_id` are those of `fixed`.
         chosen = Selection(
             self._selection.root,
             order=self._selection.order,

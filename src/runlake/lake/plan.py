@@ -76,6 +76,7 @@ class LakePlan:
 def packed_files(packed: Sequence[PackedReading]) -> dict[str, int]:
     """Return the packed data files to open: a dict from each file's path to its size in bytes."""
     found: dict[str, int] = {}
+    # The readings of many runs share one object, whose files are found only once.
     for rows in {id(one.rows): one.rows for one in packed}.values():
         found |= rows.files()
     return found
@@ -89,6 +90,7 @@ def plan_lake(runs: FixedRuns, question: Question) -> LakePlan:
     packed = [one for one in readings if isinstance(one, PackedReading)]
     exports = [export for plan in plans for export in plan.exports]
     held = {export.path: export for plan in plans for export in plan.pulled.exports}
+    # Of an export that was downloaded partly, only the bytes on disk count.
     sizes = [held[export.file].n_held_bytes for export in exports if export.file in held]
     files = packed_files(packed)
     keys = question.keys

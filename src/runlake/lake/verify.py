@@ -187,9 +187,11 @@ def _with_artifacts(
         for row in read_list(cached.directory) or ():
             is_logged = row.mode == LOGGED
             n_whole += is_logged and (
+                # Exports that are offered as artifacts are pulled with the history.
                 is_history(row.version.node)
                 or damages.first(place_of(cached.directory), row.version) is None
             )
+    # The lake may still have artifacts that were deleted at the backend.
     n_missing = max(0, n_logged - n_whole)
     return replace(verdict, n_artifacts=n_logged, n_missing_artifacts=n_missing)
 

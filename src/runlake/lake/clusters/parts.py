@@ -157,6 +157,7 @@ def plan_parts(
     # Parts are sent to other machines, which read from disk and need no key.
     settings = replace(settings, api_key=None)
     question = asked.question
+    # No key matches. To the readings, no keys would mean every row.
     if asked.choice is not None and not question.keys:
         return [ScanPart(settings, (), question, {}, columns.clear())]
     readings = runs.source.open_any(listed, question)
@@ -177,6 +178,7 @@ def plan_parts(
         )
         for places, steps in _divided(opened, question.projection, question.steps, n_rows)
     ]
+    # Without rows there is still a part, because `dask_frame` takes the columns from the first one.
     return parts or [ScanPart(settings, (), question, types, columns.clear())]
 
 

@@ -132,6 +132,7 @@ def export_runs(runs: FixedRuns, dest: Path | Bucket, outline: Outline) -> Expor
     listed = runs.listed()
     cells = _cells(runs, (*outline.partition_by, *outline.columns))
     types = _common_types(runs, listed, outline.question)
+    # A file cannot have two columns with one name.
     doubled = {RUN_ID, *outline.partition_by, *outline.columns}.intersection(types)
     if doubled:
         key = min(doubled)

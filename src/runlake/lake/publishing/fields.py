@@ -87,6 +87,7 @@ def _refusal(paths: list[str]) -> SecretsFound:
 
 
 def _documents_of(row: Fields) -> dict[str, Any]:
+    # `exact` has the documents if strict JSON cannot, for example because of NaN.
     if row["exact"] is not None:
         found: dict[str, Any] = json.loads(row["exact"])
         return found

@@ -59,6 +59,7 @@ def published_settings(bucket: Bucket, at: str | None, *, offline: bool | None) 
             operation="Lake",
             origin=bucket.url,
         )
+    # Offline, because a read of a published lake must send no request to a backend.
     settings = load_settings(offline=True)
     root = open_published(bucket, settings.cache_dir)
     return replace(settings, cache_dir=root, api_key=None)

@@ -99,6 +99,7 @@ def _packed(request: Request) -> tuple[PackedView | None, dict[str, str]]:
     as it is.
     """
     root = request.settings.cache_dir
+    # A snapshot and a published lake read tables that are elsewhere, and cannot be packed.
     there = find_elsewhere(root)
     if there is None:
         left_out = dict(pack(request.settings, set(request.runs)).left_out)

@@ -97,6 +97,7 @@ def is_secret(name: str, value: Any) -> bool:
     if _names_secret(words):
         is_elsewhere = PLACEHOLDER.match(text) or VARIABLE.fullmatch(text)
         return not is_elsewhere and not re.search(r"\s", text)
+    # These names often have harmless values, so the value must look random too.
     if words in (["key"], ["auth"]):
         return RANDOM.fullmatch(text) is not None
     is_of_digest = bool(OF_DIGESTS.intersection(words))
@@ -126,6 +127,7 @@ def find_secrets(name: str, value: Any, path: str = "") -> Iterator[str]:
     path : str
         Path of the dict or list that contains the value.
     """
+    # A key of a dict may be a secret itself, which an error must not show.
     shown = REDACTED if is_secret("", name) else name
     place = f"{path}.{shown}" if path else shown
     if shown != name:

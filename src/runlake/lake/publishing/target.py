@@ -129,6 +129,7 @@ class Target:
         return self._relative(file.path)
 
     def _relative(self, place: str) -> str:
+        # Iceberg's metadata names local files with or without the scheme.
         for start in (self.bucket.url, self.bucket.url.removeprefix("file://")):
             if place.startswith(f"{start}/"):
                 return place.removeprefix(f"{start}/")

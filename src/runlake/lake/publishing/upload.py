@@ -71,6 +71,7 @@ def mirror_runs(target: Target, source: Source, staging: Path) -> Sent:
     staging : Path
         A directory on this machine, for files before their upload.
     """
+    # With the numbers of the lake, whole packed files are uploaded without rewriting them.
     numbers = Numbers({number: number for number in source.runs["run"]})
     sent = _send(target, source, numbers, staging)
     _send_rows(target, sent, RUNS, source.runs.select(NAMES).sort("run"), staging)
@@ -100,6 +101,7 @@ def add_runs(target: Target, source: Source, staging: Path) -> Sent:
     """
     moment = target.tables.snapshot_ids()
     known = dict(_published(target, moment).select("directory", "source").iter_rows())
+    # `source` names the exports of a run by their content, so equal text means equal rows.
     sources = zip(source.runs["directory"], source.runs["source"], strict=True)
     is_new = [known.get(directory) != text for directory, text in sources]
     fresh = source.runs.filter(pl.Series(is_new, dtype=pl.Boolean)).sort("run")
@@ -119,6 +121,7 @@ def add_runs(target: Target, source: Source, staging: Path) -> Sent:
 def _commit_added(target: Target, sent: Sent, added: pl.DataFrame, staging: Path) -> None:
     """Commit runs to the table ``runs``, in place of the runs' earlier versions."""
     for _ in range(ATTEMPTS):
+        # Again for each attempt: a commit is refused if another writer was faster.
         target.tables.reload()
         moment = target.tables.snapshot_ids()
         heads = target.tables.heads()

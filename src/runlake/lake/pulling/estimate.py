@@ -111,6 +111,7 @@ def estimate(
             files = _file_cost(client, listed, request, known)
             return history, files, _artifact_cost(client, listed, request)
         except RunlakeError as error:
+            # Returned instead of raised, because the other runs are estimated too.
             return error
 
     try:

@@ -133,6 +133,7 @@ def pull_files(
                 if not is_held(directory, node):
                     n_bytes += _download(client, directory.run, node, path)
             except (RunlakeError, OSError) as error:
+                # Any other error, such as a full disk, concerns the other files too.
                 if not isinstance(error, (BackendError, FileTransferError)):
                     raise
                 problems.append(str(error))

@@ -88,6 +88,7 @@ def _has_rows(
     offer, exports = stored.offer, stored.offered_exports
     if offer is None or exports is None or offer.freshness != listed.freshness:
         return False
+    # None is an unknown number, so there may be live rows.
     if offer.n_live_rows != 0:
         live = stored.beside.get(LIVE)
         if live is None or not _is_whole(directory, live):

@@ -201,6 +201,7 @@ class _Pull:
                     done.unchanged.append(str(listed.path))
                 else:
                     needed.append(listed)
+        # Counted now, because a pull does not send the requests of the estimate.
         n_listing = self._client.n_requests
         found = estimate(self._client, needed, self._request, self._stop)
         done.new += found.new

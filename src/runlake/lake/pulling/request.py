@@ -243,6 +243,7 @@ def _since_filter(since: Since) -> dict[str, Any]:
 def _moment(since: object) -> datetime:
     if isinstance(since, timedelta):
         return datetime.now(UTC) - since
+    # Before `date`, because a datetime is a date too.
     if isinstance(since, datetime):
         return since
     if isinstance(since, date):
@@ -265,6 +266,7 @@ def _moment(since: object) -> datetime:
 
 
 def _files(files: object) -> tuple[str, ...]:
+    # The metadata file belongs to every pulled run.
     if isinstance(files, bool):
         return (ALL_FILES,) if files else (METADATA_FILE,)
     return tuple(dict.fromkeys([*_names(files, "files", "media/*"), METADATA_FILE]))

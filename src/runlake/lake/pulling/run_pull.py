@@ -214,6 +214,7 @@ def _pull_companions(
         except BackendError as error:
             lacks.append(f"its system metrics could not be read ({error})")
             if SYSTEM in stored.beside:
+                # Not whole, so that the next pull requests them again.
                 found[SYSTEM] = replace(stored.beside[SYSTEM], is_whole=False)
     known = None
     if means.metadata is not None and task.files == (METADATA_FILE,):
@@ -260,6 +261,7 @@ def _pull_artifacts(
 def _pull_live_rows(means: Means, directory: RunDirectory, pulled: PullResult) -> list[str]:
     """Store the rows of a run that are in no export; return a message for each failure."""
     client = means.client
+    # Before the rows: if another process pulls the run meanwhile, `note_live_rows` refuses them.
     offer = read_manifest(directory).offer
     plan = open_plan(client, pulled.manifest.path, Question(), pulled=pulled)
     pages = BackendRows(client).iter_pages(plan)

@@ -39,6 +39,7 @@ def verify_snapshot(root: Path, name: str) -> pl.DataFrame:
     for recorded in record.runs:
         directory = RunDirectory(place, recorded.backend, recorded.run)
         reason = _difference(recorded, record_run(directory, known))
+        # An empty digest: the export had been dropped, and the rows are in packed files only.
         if reason is None and damaged and not all(recorded.digests.values()):
             reason = f"the packed file {damaged[0]!r}, with its rows, is damaged or gone"
         manifest = read_manifest(directory)
@@ -69,6 +70,7 @@ def _difference(recorded: RecordedRun, found: RecordedRun) -> str | None:
     """Describe the first file of a run that differs from the record; None if all are equal."""
     if recorded.digests == found.digests:
         return None
+    # First, because a damaged manifest names no files, so that all other files seem to be gone.
     if recorded.digests[FIELDS] != found.digests[FIELDS]:
         return "its manifest, with config and summary, is damaged or gone"
     names = sorted({*recorded.digests, *found.digests})

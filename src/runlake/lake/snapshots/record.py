@@ -148,6 +148,7 @@ def record_run(directory: RunDirectory, known: dict[Path, str] | None = None) ->
 
 def _fields(manifest: StoredManifest) -> list[Any]:
     offer = manifest.offer
+    # Without the time of the pull, so that the same runs have the same digest in every lake.
     state = None if offer is None else [*offer.freshness, offer.last_step]
     return [manifest.attrs, state]
 
@@ -155,6 +156,7 @@ def _fields(manifest: StoredManifest) -> list[Any]:
 def _export_digest(export: StoredExport) -> str:
     if export.coverage is None:
         return file_digest(export.path)
+    # The bytes between the downloaded ranges are not those of the export.
     ranges = sorted({(one.start, one.stop) for one in export.coverage.ranges})
     return _digest_of(export.path, ranges)
 

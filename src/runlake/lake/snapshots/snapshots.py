@@ -216,6 +216,7 @@ def _sweep(part: Path) -> None:
     """Delete temporary directories that killed processes left behind more than a day ago."""
     for one in part.parent.glob(f"*{PART}"):
         with suppress(OSError):
+            # A younger directory may be of a snapshot that another process is taking.
             if one != part and time.time() - one.stat().st_mtime > DAY:
                 shutil.rmtree(one, ignore_errors=True)
 
@@ -241,6 +242,7 @@ def _state_of(directory: RunDirectory) -> object:
         found = directory.manifest.stat()
     except OSError:
         return None
+    # A manifest is replaced by a rename, so each pull gives it another inode or time.
     return found.st_ino, found.st_mtime_ns
 
 
