@@ -39,7 +39,7 @@ MAX_RUNS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class RunPart:
-    """A run whose rows a `ScanPart` reads, all or some of them.
+    """A run of a `ScanPart`, which reads all or some of the run's rows.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ def digest_of(directory: RunDirectory) -> str:
 def plan_parts(
     runs: FixedRuns, asked: RowRequest, settings: Settings, n_rows: int
 ) -> list[ScanPart]:
-    """Divide a scan into parts; the rows of all parts, one after another, are those of the scan.
+    """Divide a scan into parts; the rows of all parts, one after another, are the scan's rows.
 
     Parameters
     ----------
@@ -213,7 +213,7 @@ def _n_rows(opened: OpenedRun) -> int:
 
 
 def _step_ranges(opened: OpenedRun, steps: StepRange, n_rows: int) -> Iterator[StepRange]:
-    """Divide a run into ranges of steps with about ``n_rows`` rows each.
+    """Yield ranges of steps that divide a run, each range with about ``n_rows`` rows.
 
     If the run is read from exports, each range begins where a row group begins.
     """

@@ -51,7 +51,7 @@ class TaskMark:
 
 @contextmanager
 def standing_mark(root: Path) -> Iterator[TaskMark]:
-    """Create a mark, yield it, and delete it when the context ends.
+    """Create a `TaskMark`, yield it, and delete its file when the context ends.
 
     Marks that killed processes have left behind are deleted first.
     """

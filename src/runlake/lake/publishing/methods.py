@@ -95,7 +95,7 @@ class Publishing:
     @overload
     def files(self, pattern: str) -> Any: ...
     def files(self, pattern: str | None = None) -> dict[str, list[File]] | list[str]:
-        """Return the files of the runs, as `Runs.files` does; or the packed data files of a key.
+        """Return the files of the runs as `Runs.files` does, or the packed data files of a key.
 
         Parameters
         ----------

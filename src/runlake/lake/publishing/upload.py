@@ -159,7 +159,7 @@ def _published(target: Target, moment: Moment) -> pl.DataFrame:
 
 
 def _take_numbers(target: Target, old: Sequence[int]) -> Numbers:
-    """Give runs new consecutive numbers that no published file contains.
+    """Return new consecutive numbers for runs, which no published file contains.
 
     The first number is random, so that several writers need no common counter.
     """
