@@ -398,6 +398,7 @@ class Lake(Snapshots, LakeRuns):
         check_flag(artifacts, "artifacts")
         check_word(incomplete, "incomplete", POLICIES)
         if isinstance(base_url, str):
+            # None instead of False, so that the environment can still turn offline mode on.
             is_offline = self._settings.offline or None
             try:
                 base_url = Api({"base_url": base_url}, api_key=api_key, offline=is_offline)
@@ -487,6 +488,7 @@ class Lake(Snapshots, LakeRuns):
         from runlake.lake.diff import diff_runs
 
         check_word(incomplete, "incomplete", POLICIES)
+        # Wrong keys are refused before anything is read.
         Projection.from_arguments(keys)
         pair = self._fixed(WARN if incomplete == WARN else RAISE).chosen(
             [str(one._path) if isinstance(one, Run) else one for one in (a, b)]  # noqa: SLF001

@@ -37,6 +37,7 @@ class BucketCopies:
         self._bucket = bucket
         self._options = options
         self._copied = dict(copied)
+        # The journal may name objects that were deleted meanwhile.
         self._sizes = {one.name: one.n_bytes for one in bucket.list()}
         self._n_unsaved = 0
 

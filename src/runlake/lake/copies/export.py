@@ -218,6 +218,7 @@ def _batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
 
 def _identity(reading: Reading, cells: Mapping[str, pl.Series], types: Types) -> str:
     """Return a digest of everything that determines the content of a run's file."""
+    # Other runs decide the types too, so a type may change although this run has not.
     own = {key: str(types[key]) for key in plan_keys(reading.plan, reading.live_rows())}
     # Live rows have no version of their own, so their content is hashed.
     live = hashlib.sha256()

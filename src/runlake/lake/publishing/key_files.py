@@ -34,6 +34,7 @@ def find_key_files(runs: FixedRuns, key: Any) -> list[str] | None:
         return None
     choice = runs.packed
     mine = [] if choice is None else list(choice.numbers.values())
+    # A key may have the characters of a pattern, so keys are looked up first.
     tables = [] if choice is None or not mine else _tables_of(choice.view, key, mine)
     if choice is not None and tables:
         n_others = len(runs.runs) - len(mine)

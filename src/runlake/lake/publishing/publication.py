@@ -138,6 +138,7 @@ def find_publication(bucket: Bucket) -> Publication | None:
 
 def _parsed(document: Mapping[str, Any], version: str | None) -> Publication:
     if document["format"] != FORMAT or document["version"] != VERSION:
+        # `find_publication` converts this to the error that users see.
         raise ValueError(document["version"])
     tables = {
         name: PublishedTable(

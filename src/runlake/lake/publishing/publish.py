@@ -63,6 +63,7 @@ def publish(request: Request) -> PublishReport:
     runs = _rows_of(view, request)
     if view is None or runs.is_empty():
         raise _nothing(request, left_out)
+    # Before the target is opened, so that refused runs leave nothing at the place.
     runs, redacted = checked_fields(runs, request.secrets)
     if left_out:
         n_left = len(left_out)

@@ -407,6 +407,7 @@ class _Pull:
             results = done.results
         for task, result in zip(tasks, results, strict=True):
             if isinstance(result, PulledRun):
+                # A task in another process shows no progress, so its bytes are shown when it ends.
                 self._progress.advance(result.n_bytes)
                 self._end(page, task, result, None)
             else:
@@ -436,6 +437,7 @@ class _Pull:
             self._room.release()
 
     def _fail(self, task: RunTask, failure: BaseException) -> None:
+        # The pull has stopped its own threads: the reason is raised elsewhere.
         if isinstance(failure, Stopped) and self._stop.is_set:
             return
         if not isinstance(failure, Exception):
@@ -467,6 +469,7 @@ class _Pull:
             return
         self._catalog.flush()
         n_bytes, is_enough = make_room(self._settings, limit)
+        # The sum of both is the measured size, to which later runs are added.
         self._n_bytes_before = n_bytes - self._done.n_bytes
         if not is_enough:
             raise self._full(

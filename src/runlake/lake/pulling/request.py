@@ -152,6 +152,7 @@ def matches(name: str, patterns: Iterable[str]) -> bool:
 
 def _expression(pattern: str) -> str:
     # W&B's patterns of file names are those of SQL, with a percent sign for any characters.
+    # `fnmatch.fnmatch` would ignore case on Windows.
     return fnmatch.translate(pattern.replace("%", "*"))
 
 
@@ -207,6 +208,7 @@ def settings_for(settings: Settings, subject: Subject) -> Settings:
     InvalidArgument
         If the runs are from several backends.
     """
+    # Only of these types, because looking into an iterator would use it up.
     several = isinstance(subject, (list, tuple, set, frozenset))
     objects = [one for one in (subject if several else [subject]) if isinstance(one, (Run, Runs))]
     found = {one.base_url: one for one in (client_of(each).settings for each in objects)}
