@@ -1,4 +1,4 @@
-"""The catalog: an SQLite database of runs, exports and columns, for lists and for planning reads.
+"""The catalog: an SQLite database of runs, exports and columns, to list runs and plan reads.
 
 The catalog contains only copies of facts from stored manifests and footers, so the database may be
 deleted at any time: missing facts are read from the files and stored again. So an error of SQLite
@@ -70,7 +70,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class CatalogRun:
-    """A run in the catalog."""
+    """A run in the catalog, with the number, the bytes and the rows of its exports."""
 
     directory: str
     backend: str
@@ -135,7 +135,7 @@ class Catalog:
         return self._read(read, file)
 
     def prepare(self) -> None:
-        """Create the database now.
+        """Create the database now, unless it exists.
 
         This is done before any download. The first commit of a database waits until the disk has
         written all bytes, so after a download it would wait for the downloaded files too.
@@ -215,7 +215,7 @@ class Catalog:
         self.note_runs([(directory, manifest)])
 
     def note_runs(self, runs: Iterable[tuple[RunDirectory, StoredManifest]]) -> None:
-        """Store the facts of runs, as `note_run` does, in one transaction."""
+        """Store the facts of several runs in one transaction, as `note_run` does for one run."""
         noted = [(directory, _rows_of(directory, manifest)) for directory, manifest in runs]
 
         if not self._write(partial(_replace_runs, noted)):
@@ -236,7 +236,7 @@ class Catalog:
             (self._root / STALE).touch()
 
     def forget_run(self, directory: str) -> None:
-        """Delete all rows about the run in a directory."""
+        """Delete all rows about a run, which is given by its directory relative to the root."""
 
         def forget(connection: sqlite3.Connection) -> None:
             _forget_columns(connection, directory, set())
@@ -276,7 +276,7 @@ class Catalog:
         return self._read(read)
 
     def state(self) -> tuple[int, int, int] | None:
-        """Return numbers that differ after each change of the catalog; None if it is unreadable.
+        """Return a tuple that differs after each change of the catalog; None if it is unreadable.
 
         Only states that one thread has read can be compared.
         """
@@ -434,9 +434,9 @@ def _is_shunned(root: Path) -> bool:
 
 
 def is_unusable(root: Path) -> bool:
-    """Return whether a catalog is out of use for a reason that waiting does not remove.
+    """Return whether a catalog is out of use for a lasting reason, such as a full disk.
 
-    A full disk is such a reason. Writes of another process are not, because they end.
+    Writes of another process are not a lasting reason.
     """
     return _is_shunned(root) and not _shunned[root][1]
 
@@ -448,7 +448,7 @@ def _is_locked(error: Exception) -> bool:
 
 
 def open_unchanging(root: Path) -> sqlite3.Connection | None:
-    """Open the catalog of a read-only disk; None if the catalog may lack runs."""
+    """Open the catalog on a read-only disk; return None if the catalog may lack runs."""
     database = root / DATABASE
     if os.access(root, os.W_OK) or not database.is_file() or Path(f"{database}-wal").exists():
         return None
@@ -467,7 +467,7 @@ def open_unchanging(root: Path) -> sqlite3.Connection | None:
 
 
 def copy_in_memory(runs: Iterable[tuple[RunDirectory, StoredManifest]]) -> sqlite3.Connection:
-    """Return a catalog in memory with the table ``runs`` of these runs."""
+    """Return a catalog in memory, whose table ``runs`` has a row for each given run."""
     connection = sqlite3.connect(":memory:", isolation_level=None)
     _migrate(connection)
     for directory, manifest in runs:

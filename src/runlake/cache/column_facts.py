@@ -1,4 +1,4 @@
-"""Store the facts of all columns of a narrow export as one value."""
+"""Store the facts of all columns of an export, which has few columns, as one value."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def pack_facts(columns: Mapping[str, ColumnFacts]) -> bytes:
 def unpack_facts(
     content: bytes, n_columns: int, names: Sequence[str] | None
 ) -> dict[str, ColumnFacts] | None:
-    """Return the facts of the requested columns.
+    """Return the facts of the requested columns, from the bytes that `pack_facts` returned.
 
     Parameters
     ----------
@@ -56,7 +56,8 @@ def unpack_facts(
     Returns
     -------
     dict of str to ColumnFacts or None
-        In file order; None if ``content`` does not describe all columns of the export.
+        The facts by column, in file order. None if ``content`` does not describe all columns of the
+        export.
     """
     found = zlib.decompress(content)
     layout = _format(n_columns)
@@ -82,7 +83,7 @@ def unpack_facts(
 
 
 def facts_crc32c(file: str, content: bytes) -> int:
-    """Return one CRC32C of a file name and of the result of `pack_facts` for this file."""
+    """Return the CRC32C of a file name followed by the bytes that `pack_facts` returned."""
     return int(google_crc32c.extend(google_crc32c.value(file.encode()), content))
 
 
@@ -92,7 +93,7 @@ def real_bound(value: float | None) -> float | None:
 
 
 def _format(n_columns: int) -> str:
-    """Return the layout of the numbers: indexes of types, counts of nulls, minima, maxima."""
+    """Return the `struct` format of the numbers: type indices, null counts, minima, maxima."""
     return f"<{n_columns}H{n_columns}q{2 * n_columns}d"
 
 

@@ -41,7 +41,7 @@ Row = Mapping[str, Any]
 def store_rows(
     directory: RunDirectory, kind: str, rows: Iterable[Row], asked: Sequence[str] = ()
 ) -> Companion:
-    """Write rows to a new file in a run's directory; the caller adds it to the stored manifest.
+    """Write rows to a new file in a run's directory; the caller adds the file to the manifest.
 
     Parameters
     ----------
@@ -80,14 +80,14 @@ def store_rows(
 
 
 def prepare_directory(directory: RunDirectory) -> None:
-    """Create the directory of a run; raise `OSError` if it, or one above it, is a link."""
+    """Create the directory of a run; raise `OSError` if this or a directory above it is a link."""
     tag_root(directory)
     refuse_links(directory.root, directory.manifest)
     directory.path.mkdir(parents=True, exist_ok=True)
 
 
 def read_rows(directory: RunDirectory, kind: str) -> list[dict[str, Any]] | None:
-    """Return the rows of a kind that are stored beside a run's exports.
+    """Return the rows of one kind that are stored beside a run's exports.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def read_system_rows(directory: RunDirectory) -> list[dict[str, Any]] | None:
 
 
 def is_stored(directory: RunDirectory, companion: Companion) -> bool:
-    """Return whether the file of a companion exists and has the recorded length."""
+    """Return whether the file that a `Companion` describes exists with the recorded length."""
     if not companion.file:
         return True
     try:
@@ -141,12 +141,12 @@ def note_live_rows(
     live: Companion,
     offer: LastOffer | None,
 ) -> bool:
-    """Add stored live rows to the manifest of a run; they replace older live rows.
+    """Record stored live rows in the manifest of a run, in place of older live rows.
 
     Parameters
     ----------
     settings : Settings
-        Source of the kind of lock.
+        Settings for the lock: its kind and timeout.
     directory : RunDirectory
         The run's directory.
     catalog : Catalog
@@ -154,7 +154,7 @@ def note_live_rows(
     live : Companion
         Result of `store_rows`.
     offer : LastOffer or None
-        The backend's answer to which the rows belong.
+        The record of the backend's response to which the rows belong.
 
     Returns
     -------
@@ -172,7 +172,7 @@ def note_live_rows(
 
 
 def companion_files(directory: Path) -> list[Path]:
-    """Return the files beside a run's exports: companions, and downloaded files of the run."""
+    """Return the paths of the stored rows and of the run's files beside a run's exports."""
     try:
         own = [path for path in directory.iterdir() if FILE_NAME.fullmatch(path.name)]
         files = directory / FILES
@@ -183,13 +183,16 @@ def companion_files(directory: Path) -> list[Path]:
 
 
 def content_path(directory: RunDirectory, name: str, version: str) -> Path:
-    """Return the path of the content of a run's file; each version has a different path."""
+    """Return the path under which one version of a run's file is stored."""
     digest = hashlib.sha256(f"{name}\0{version}".encode("utf-8", "surrogatepass")).hexdigest()
     return directory.path / FILES / digest[:32]
 
 
 def sweep_companions(directory: RunDirectory) -> None:
-    """Delete old companions that the manifest does not name; readers may still need new ones."""
+    """Delete files of stored rows that the manifest does not name, if older than a day.
+
+    Readers may still need newer files.
+    """
     named = {one.file for one in read_manifest(directory).beside.values()}
     for path in companion_files(directory.path):
         is_attempt = path.suffix == ".part"

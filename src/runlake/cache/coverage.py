@@ -22,7 +22,7 @@ class Coverage:
     pieces : tuple of Piece
         The footer first, then column chunks in order of arrival; pieces may overlap.
     chunks : mapping of str to frozenset of int
-        For each column, the row groups whose column chunks are on disk.
+        For each column, indices of the row groups whose column chunks are on disk.
     """
 
     pieces: tuple[Piece, ...]
@@ -39,7 +39,7 @@ class Coverage:
         return [piece.range for piece in self.pieces]
 
     def lacks(self, wanted: Mapping[str, Iterable[int]]) -> dict[str, tuple[int, ...]]:
-        """Return the wanted column chunks that are not on disk, as row groups by column."""
+        """Return for each wanted column the wanted row groups whose chunks are not on disk."""
         missing = {
             column: tuple(g for g in groups if g not in self.chunks.get(column, frozenset()))
             for column, groups in wanted.items()
@@ -47,7 +47,7 @@ class Coverage:
         return {column: groups for column, groups in missing.items() if groups}
 
     def extended(self, pieces: Iterable[Piece], wanted: Mapping[str, Iterable[int]]) -> Coverage:
-        """Return this coverage with more pieces, and the column chunks that are in these pieces."""
+        """Return this coverage with additional pieces, and the column chunks in these pieces."""
         chunks = dict(self.chunks)
         for column, groups in wanted.items():
             chunks[column] = chunks.get(column, frozenset()) | frozenset(groups)
@@ -61,7 +61,7 @@ def file_crc32c(file: Path) -> int:
 
 
 def read_pieces(file: Path, ranges: Iterable[ByteRange]) -> tuple[Piece, ...]:
-    """Read ranges of a file and compute their CRC32C."""
+    """Read byte ranges of a file, and return each range with the CRC32C of its bytes."""
     pieces = []
     with file.open("rb") as content:
         for one in ranges:

@@ -1,4 +1,4 @@
-"""Download exports of one run as decided, while the caller holds the run's lock."""
+"""Carry out the decisions about a run's exports, while the caller holds the run's lock."""
 
 from __future__ import annotations
 
@@ -88,12 +88,12 @@ class _Share:
 
     @property
     def is_small(self) -> bool:
-        """True if the thread had to wait for most of the time, over at least `SHARE_SECONDS`."""
+        """True if the thread was measured for `SHARE_SECONDS`, and waited for most of this time."""
         return self._seconds > SHARE_SECONDS and self._cpu_seconds < LEAST_SHARE * self._seconds
 
 
 class Fetching:
-    """The downloads of one pull.
+    """Downloads exports for one pull of a run, and records them in the stored manifest.
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ class Fetching:
 
     @property
     def stored(self) -> StoredManifest:
-        """The stored manifest with the exports that were downloaded until now."""
+        """The stored manifest with the exports that were downloaded so far."""
         with self._guard:
             return replace(self._before, exports=dict(self._exports))
 
@@ -216,8 +216,8 @@ class Fetching:
     ) -> Iterator[Sequence[_Wanted]]:
         """Download many small exports on one thread, and yield the exports that are left to do.
 
-        This thread processes only answers that have arrived completely. An export with any other
-        answer is left, together with the part of the answer that has arrived.
+        This thread processes only responses that have arrived completely. An export with any other
+        response is left, together with the part of the response that has arrived.
         """
         client = self._offers.client
         small = [one for one in wanted if self._is_asked_whole(one)]
@@ -271,10 +271,10 @@ class Fetching:
         return held.coverage is None
 
     def _keep_usual(self, answers: Sequence[Begun[_Wanted]]) -> list[Begun[_Wanted]]:
-        """Store the exports of valid answers; return the other answers.
+        """Store the exports of valid responses; return the other responses.
 
-        All answers are verified before the first export is written, because the processor is faster
-        if it repeats the same kind of work.
+        All responses are verified before the first export is written, because the processor is
+        faster if it repeats the same kind of work.
         """
         unusual, usual = [], []
         for begun in answers:
@@ -406,9 +406,9 @@ class Fetching:
             self._fetched.add(export.object)
 
     def _note_in_time(self) -> None:
-        """Record the downloaded parts, if the last record is old enough.
+        """Record the downloaded exports in the manifest, unless this was done very recently.
 
-        If this pull is killed, the next pull need not download the recorded parts again.
+        If this pull is killed, the next pull need not download the recorded exports again.
         """
         started = time.monotonic()
         if not self._is_prepared:
@@ -423,7 +423,7 @@ class Fetching:
             self._next_columns = time.monotonic() + NOTE_SECONDS
 
     def _prepare(self) -> None:
-        """Create the catalog if it is missing, if possible while waiting for the first bytes.
+        """Create the catalog, if it is missing, before many bytes have been downloaded.
 
         Creating the catalog waits until the disk has written all earlier bytes. So it is done
         before there are many such bytes.
@@ -432,7 +432,7 @@ class Fetching:
         self._is_prepared = True
 
     def _note(self) -> None:
-        """Record the downloaded parts; the caller later writes and flushes the final manifest."""
+        """Record the downloaded exports; the caller writes and flushes the final manifest later."""
         n_kept = self._n_kept
         if n_kept > self._n_noted:
             # Not flushed: what a crash loses is downloaded again by the next pull.

@@ -40,7 +40,7 @@ FOOTER_END = 8  # the footer's length, 4 bytes, and the magic bytes "PAR1"
 
 
 class ColumnsFetch:
-    """Downloads columns of one export.
+    """Downloads some columns of one export into a sparse file.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ class ColumnsFetch:
         self._boot = boot
 
     def begin(self, tail_bytes: int = TAIL_BYTES) -> StoredExport | None:
-        """Download the footer and the needed column chunks.
+        """Download the footer and the needed column chunks of an export that is not on disk.
 
         Parameters
         ----------
@@ -114,7 +114,7 @@ class ColumnsFetch:
         Parameters
         ----------
         held : StoredExport
-            The export on disk; its version is the one that the backend lists now.
+            The export on disk; its version is the one that the storage host has now.
 
         Returns
         -------
@@ -145,19 +145,19 @@ class ColumnsFetch:
         return self._write_more(held, held.coverage, shortfall)
 
     def check_current(self, held: StoredExport) -> None:
-        """Ask the host whether a sparse file has the version that the host has now.
+        """Check by a request that a sparse file has the version that the host has now.
 
         Raises
         ------
         ExportChanged
-            If the file has another version, or the host's answer does not state the version.
+            If the file has another version, or the host's response does not state the version.
         """
         tail = self._host.tail(1, held.n_bytes)
         if tail is None or not tail.validator.is_same(held.validator):
             raise self._changed("was replaced")
 
     def _keep_tail(self, tail: Tail) -> StoredExport | None:
-        """Store an export that is not longer than its tail; None if a check of it fails."""
+        """Store an export whose tail is the whole export; return None if its verification fails."""
         try:
             verified = verify_export(tail.content, tail.validator, n_bytes=tail.n_bytes)
         except NotAsPromised:
@@ -167,7 +167,7 @@ class ColumnsFetch:
             return publish(self._directory, attempt, verified, boot=self._boot)
 
     def _begin_sparse(self, tail: Tail) -> StoredExport | None:
-        """Store the tail and the needed column chunks; None if the whole file is better."""
+        """Store the tail and the needed column chunks; return None if the whole file is needed."""
         with AttemptFile(self._directory.path, self._export.object) as attempt:
             with attempt.open_sparse(tail.n_bytes, tail.content) as sparse:
                 pieces = [*self._rest_of_footer(tail, sparse.fileno()), tail.piece]
@@ -202,7 +202,7 @@ class ColumnsFetch:
 
     @contextmanager
     def _blaming_host(self) -> Iterator[None]:
-        """Raise `ExportCorrupt` instead of the errors of a footer that cannot be read."""
+        """While the context is open, convert errors of unreadable footers to `ExportCorrupt`."""
         try:
             yield
         except (pa.ArrowException, OSError) as error:
@@ -219,7 +219,7 @@ class ColumnsFetch:
     def _write_more(
         self, held: StoredExport, coverage: Coverage, shortfall: Shortfall
     ) -> StoredExport:
-        """Write ranges into a sparse file in place.
+        """Download ranges into an existing sparse file, and return the extended export.
 
         Bytes that a reader may be reading do not change, because a file contains only one version
         of the export.
@@ -242,7 +242,7 @@ class ColumnsFetch:
             os.fsync(descriptor)
 
     def _verified(self, held: StoredExport) -> Verified:
-        """Verify a sparse file that has just become complete; delete it if it is not the export."""
+        """Verify a sparse file that has just become complete; delete the file if it is wrong."""
         try:
             return verify_export(held.path, held.validator, n_bytes=held.n_bytes)
         except NotAsPromised as error:

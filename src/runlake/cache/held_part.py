@@ -21,15 +21,15 @@ SHOWN_KEYS = 3
 
 @dataclass(frozen=True, slots=True)
 class HeldPart:
-    """The part of a run that is on disk.
+    """The part of a run that is on disk, and a phrase that names what a read lacks.
 
     Parameters
     ----------
     pulled : PullResult
         The exports on disk; a sparse export has only the columns that are complete.
     lacking : str or None
-        Text that names what the read needs and is not on disk, such as "the key 'loss'"; None if
-        everything is on disk.
+        A phrase for messages: what the read needs and is not on disk, such as "'loss' is not on
+        disk". None if everything is on disk.
     """
 
     pulled: PullResult
@@ -37,12 +37,12 @@ class HeldPart:
 
 
 def read_held_part(settings: Settings, directory: RunDirectory, question: Question) -> HeldPart:
-    """Return the part of a run that is on disk.
+    """Return the part of a run that is on disk, without a request.
 
     Parameters
     ----------
     settings : Settings
-        Source of the kind of lock.
+        Settings for the lock: its kind and timeout.
     directory : RunDirectory
         The run's directory.
     question : Question
@@ -51,7 +51,7 @@ def read_held_part(settings: Settings, directory: RunDirectory, question: Questi
     Returns
     -------
     HeldPart
-        It has no exports if nothing is on disk. Files that are damaged or missing are left out.
+        The part, without exports if nothing is on disk. Damaged and missing files are left out.
     """
     stored = read_manifest(directory)
     offer = stored.offer or LastOffer(None, None, None, -1, 0, 0.0)
@@ -82,7 +82,7 @@ def read_held_part(settings: Settings, directory: RunDirectory, question: Questi
 
 
 def _usable(stored: StoredManifest) -> list[StoredExport]:
-    """Return the exports of the backend's last answer whose files are on disk and intact."""
+    """Return the exports that the backend listed last and whose files are on disk and intact."""
     if stored.offer is None:
         return []
     found = []
@@ -94,7 +94,7 @@ def _usable(stored: StoredManifest) -> list[StoredExport]:
 
 
 def _restricted(export: StoredExport, question: Question) -> tuple[StoredExport, list[str]]:
-    """Return a sparse export with its complete columns, and the names of the other columns."""
+    """Return an export with only its complete columns, and the names of its other columns."""
     coverage = export.coverage
     if coverage is None:
         return export, []

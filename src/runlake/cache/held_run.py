@@ -39,12 +39,12 @@ WHOLE = Held(is_usable=True, is_enough=True)
 
 
 class HeldRun:
-    """The cached files of one run that a read needs.
+    """Finds and checks the cached files of one run that a read needs.
 
     Parameters
     ----------
     settings : Settings
-        Source of the kind of lock.
+        Settings for the lock: its kind and timeout.
     directory : RunDirectory
         The run's directory.
     question : Question
@@ -72,7 +72,7 @@ class HeldRun:
         self._distrusted = frozenset(distrusted)
 
     def unchanged(self, known: Freshness | None) -> PullResult | None:
-        """Return the run from disk if the cache has its whole history; else None.
+        """Return the run from disk if the whole history of the run is there; else None.
 
         Parameters
         ----------
@@ -148,7 +148,7 @@ class HeldRun:
         )
 
     def holds(self, export: StoredExport) -> Held:
-        """Return whether an export on disk is usable, and has all that the read needs."""
+        """Return whether an export's file is usable, and whether it has all that the read needs."""
         is_untouched = export.is_untouched
         if is_untouched and export.coverage is None:
             return WHOLE
@@ -227,7 +227,7 @@ class HeldRun:
     def remembered(
         self, stored: StoredManifest, offer: LastOffer, exports: Sequence[StoredExport]
     ) -> Manifest:
-        """Return the manifest of the backend's last answer, with live rows that are on disk."""
+        """Return the manifest that the backend sent last, with the live rows that are on disk."""
         live_steps = self._live_steps(stored)
         last_step = offer.last_step
         if live_steps:

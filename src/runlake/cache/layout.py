@@ -85,6 +85,8 @@ class RunDirectory:
     @cached_property
     def lock(self) -> Path:
         """The run's lock file, one of 256; about one run in 256 has the same lock file."""
+        # Relative to the root, so that machines that see the shared root at different paths use the
+        # same lock.
         place = str(self.path)[len(str(self.root)) + 1 :]
         stripe = hashlib.sha256(place.encode()).hexdigest()[:2]
         return self.root / "locks" / f"{stripe}.lock"
@@ -93,7 +95,7 @@ class RunDirectory:
 # Cached, because for each cached run of a list, joining paths takes longer than all other work.
 @lru_cache(maxsize=1 << 13)
 def _places(root: Path, base_url: str, run: RunPath) -> tuple[Path, Path]:
-    """Return the directory of a run, and its manifest file."""
+    """Return the directory and the manifest file of a run."""
     names = (_host(base_url), run.entity, run.project, run.run_id)
     path = root.joinpath(LAYOUT_VERSION, *map(safe_name, names))
     return path, path / "manifest.json"
@@ -105,7 +107,7 @@ def snapshots_root(root: Path) -> Path:
 
 
 def snapshot_root(root: Path, name: str) -> Path:
-    """Return the directory of a snapshot, which is the root of a separate tree like this one."""
+    """Return the directory of a snapshot, the root of a separate tree with the same layout."""
     return snapshots_root(root) / safe_name(name)
 
 
@@ -175,7 +177,7 @@ class ContentFile:
 
 @dataclass(frozen=True, slots=True)
 class ArtifactPlace:
-    """The paths of the artifacts of a backend.
+    """The paths of a backend's artifacts.
 
     Parameters
     ----------
@@ -190,24 +192,24 @@ class ArtifactPlace:
 
     @property
     def collections(self) -> Path:
-        """The directory with the fields of pulled versions; it has one directory per collection."""
+        """The directory with the fields of pulled versions: one directory per collection."""
         return _artifacts(self.root, self.base_url) / "collections"
 
     def collection(self, names: tuple[str, str, str]) -> Path:
-        """Return the directory of a collection's versions; names: entity, project, collection."""
+        """Return the directory of a collection, named by entity, project and collection."""
         return self.collections / _digest("\0".join(names))
 
     def version(self, names: tuple[str, str, str], artifact_id: str) -> Path:
-        """Return the file with the fields of a version of a collection."""
+        """Return the file with the fields of one version of a collection."""
         return self.collection(names) / self.version_name(artifact_id)
 
     @staticmethod
     def version_name(artifact_id: str) -> str:
-        """Return the name of the file with the fields of a version."""
+        """Return the name of the file that has the fields of a version."""
         return f"{_digest(artifact_id)}.json"
 
     def content(self, name: str) -> ContentFile:
-        """Return the paths of a content, by its name in the cache."""
+        """Return the paths of the file content that has this name in the cache."""
         return ContentFile(self.root, self.base_url, name)
 
 
@@ -217,7 +219,7 @@ def _artifacts(root: Path, base_url: str) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class MediaPlace:
-    """The paths of a run's media file; each version of the media file is cached under its own path.
+    """The cache's paths for a run's media file; each version of the file has its own path.
 
     Parameters
     ----------
@@ -244,11 +246,11 @@ class MediaPlace:
 
     @property
     def start(self) -> str:
-        """The beginning of the names of the cached files."""
+        """The common beginning of the cached files' names."""
         return _digest("\0".join((*self.run.quoted, self.name)))
 
     def file_name(self, sha256: str) -> str:
-        """Return the name of the cached file whose content has a SHA-256, given in hex."""
+        """Return the name of the cached file for content with the given SHA-256, in hex."""
         found = SUFFIX.search(self.name)
         return f"{self.start}-{sha256}{found[0] if found else ''}"
 
@@ -301,6 +303,7 @@ def safe_name(name: str) -> str:
         encoded = encoded.replace(".", "%2E")
     if len(encoded) > MAX_NAME_LENGTH:
         return f"{encoded[:40].lower()}~{_digest(name)}"
+    # Windows drops a final dot. A name with ``~`` could equal another name and its digest.
     if name != name.lower() or "~" in name or encoded.endswith("."):
         return f"{encoded}~{_digest(name)[:8]}"
     return encoded

@@ -1,4 +1,4 @@
-"""Cache files of logged media: each is downloaded once, and checked by SHA-256 at every use."""
+"""Cache logged media: each file is downloaded once, and checked by SHA-256 at every use."""
 
 from __future__ import annotations
 
@@ -47,16 +47,16 @@ class MediaFile:
 
 
 def find_media(client: Client, wanted: MediaFile, md5: str | None = None) -> Path | None:
-    """Return the cached file of media; None if it is missing or damaged.
+    """Return the path of a media file in the cache; None if the file is missing or damaged.
 
     Parameters
     ----------
     client : Client
-        The backend.
+        Client of the backend.
     wanted : MediaFile
-        The file. If its SHA-256 is unknown, the cached file must have the MD5; in offline mode, the
-        file that was downloaded last is returned. Offline mode also finds files that `Lake.pull`
-        has stored.
+        The file. If its SHA-256 is unknown, the cached file must have the MD5. If the MD5 is
+        unknown too, offline mode returns the file that was downloaded last; else None is returned.
+        Offline mode also finds files that `Lake.pull` has stored.
     md5 : str, optional
         The backend's MD5 of the file in base64.
     """
@@ -74,7 +74,7 @@ def find_media(client: Client, wanted: MediaFile, md5: str | None = None) -> Pat
 
 
 def _find_pulled(client: Client, wanted: MediaFile) -> Path | None:
-    """Return the file that `Lake.pull` has stored; None if it is missing or has another SHA-256."""
+    """Return the path that `Lake.pull` has stored; None if it is missing or its SHA-256 differs."""
     try:
         stored = list_stored_files(client.settings, wanted.run, [wanted.name])
     except NotCached:
@@ -87,12 +87,12 @@ def _find_pulled(client: Client, wanted: MediaFile) -> Path | None:
 
 
 def store_media(client: Client, wanted: MediaFile, download: Download) -> Path:
-    """Download the file of media into the cache, and return its path.
+    """Download a media file into the cache, and return the path of the cached file.
 
     Parameters
     ----------
     client : Client
-        The backend.
+        Client of the backend.
     wanted : MediaFile
         The file.
     download : callable

@@ -1,4 +1,4 @@
-"""A cache in the memory of this process: the columns of exports on disk.
+"""Cache the facts of exports' columns in the memory of this process.
 
 Other modules compute values from columns. These values are stored in the same `KnownColumns` as the
 columns, so that the values and the columns are dropped together.
@@ -128,7 +128,7 @@ def _are_same(some: Sequence[StoredExport], others: Sequence[StoredExport]) -> b
 def look_up_columns(
     catalog: Catalog, export: StoredExport, keys: Iterable[str] | None
 ) -> KnownColumns:
-    """Return the result of `recall_columns`, without using the process's cache."""
+    """Return the columns that `recall_columns` adds, without using the cache in memory."""
     asked = None if keys is None else [STEP, *keys]
     names = None if asked is None else [*asked, *parents_of(asked)]
     columns: Mapping[str, ColumnFacts] | None
@@ -160,7 +160,7 @@ def _named(
 
 
 def forget_columns() -> None:
-    """Forget all columns that this process remembers; files on disk are not changed."""
+    """Forget all columns in the memory of this process; files on disk are not changed."""
     with _guard:
         _known.clear()
         _loaded.clear()

@@ -1,4 +1,4 @@
-"""A run's fields from the backend or, offline, from the run's last pull."""
+"""Load a run's fields from the backend or, offline, from the run's last pull."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def load_fields(
     Parameters
     ----------
     client : Client
-        The backend.
+        Client of the backend.
     run : RunPath
         The run.
     fetch : callable
@@ -59,9 +59,10 @@ def load_fields(
             if stored.attrs is None or stored.offer is None or not stored.offer.is_over:
                 raise
             _warn("The backend does not answer", run, stored.offer)
+            # A copy, because `read_manifest` returns the same cached object to all callers.
             return deepcopy(dict(stored.attrs))
         # Some backends send fields that were not requested. Drop these fields: they may change with
-        # every answer, and each change would cause a write of the manifest.
+        # every response, and each change would cause a write of the manifest.
         return {name: value for name, value in sent.items() if name in documents.RUN_FIELD_NAMES}
     stored = _stored(client, run)
     if stored.attrs is None and (client.settings.cache_dir / ELSEWHERE).is_file():
@@ -79,7 +80,8 @@ def load_fields(
 def load_last_step(client: Client, run: RunPath) -> int:
     """Fetch the highest step of a run; -1 for a run without rows.
 
-    If the backend cannot be asked, the step is read from the cache, as in `load_fields`.
+    If the backend cannot be asked, the step is read from the cache, under the same conditions as in
+    `load_fields`.
     """
     if client.settings.offline:
         stored = _stored(client, run)
@@ -99,7 +101,7 @@ def load_last_step(client: Client, run: RunPath) -> int:
 
 
 def stored_fields(client: Client, run: RunPath) -> Mapping[str, Any] | None:
-    """Return the fields that were stored when the run was pulled; None if there are none."""
+    """Return the fields that were stored when the run was pulled; None if none were stored."""
     return _stored(client, run).attrs
 
 

@@ -17,7 +17,7 @@ PAUSE_SECONDS = 0.05
 
 
 class PagedCatalog(Catalog):
-    """A catalog that keeps changes until `flush`; several threads may use it.
+    """A catalog that collects changes until `flush` writes them; several threads may use it.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class PagedCatalog(Catalog):
         return True
 
     def add(self, changes: Iterable[Change]) -> None:
-        """Add changes that another process has collected."""
+        """Add changes that another process has collected in a `CollectedCatalog`."""
         with self._guard:
             self._changes += changes
 
@@ -69,7 +69,7 @@ class PagedCatalog(Catalog):
 
 
 class CollectedCatalog(Catalog):
-    """A catalog that only collects changes; they can be pickled, and another process writes them.
+    """A catalog that only collects changes; another process unpickles and writes the changes.
 
     Many processes on many machines would wait for each other to write one database, and on a
     network file system SQLite's locks may not work.

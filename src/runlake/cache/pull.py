@@ -61,7 +61,7 @@ UNWRITABLE = {
 
 @dataclass(frozen=True, slots=True)
 class Keeping:
-    """Options for a run that is pulled to be kept, not only to be read.
+    """Options of a pull that keeps a run on disk, rather than only reads the run.
 
     The run is pinned. If it cannot be stored, the pull fails, whereas a read would use a temporary
     directory. The pull does not check the limit of the cache's size; the caller does.
@@ -144,7 +144,7 @@ def pull_run(
         If offline mode is on and a needed file is not on disk.
     Unreachable
         If the backend does not answer, and either the run had not ended at the backend's last
-        answer, or ``keeping`` is passed.
+        response, or ``keeping`` is passed.
 
     Warns
     -----
@@ -240,7 +240,7 @@ class _Pull:
         self._keeping = keeping
 
     def from_backend(self, offered: Manifest, *, use_cache: bool) -> PullResult:
-        """Download the missing parts of the exports that the backend lists."""
+        """Download what is missing of the exports that the backend lists, and return the result."""
         stored = read_manifest(self._directory)
         if use_cache and stored.offer is not None and stored.offer.is_whole(offered):
             offered = replace(offered, is_searched=True)
@@ -272,7 +272,7 @@ class _Pull:
             ) from error
 
     def with_unlisted(self, pulled: PullResult) -> PullResult:
-        """Search for rows that the backend counts but does not list.
+        """Search for rows that the backend counts but does not list; add their steps to the result.
 
         The search is repeated only after the run has changed.
         """
@@ -324,7 +324,7 @@ class _Pull:
         return not touched or not any(export.path in touched for export in offered)
 
     def _note(self, offered: Manifest) -> None:
-        """Store the backend's answer for offline reads and lists, even if nothing is downloaded."""
+        """Store the backend's manifest for offline reads and lists, even without a download."""
         directory, settings = self._directory, self._client.settings
         # A read already has its result, so it must not fail because the cache cannot be written.
         spared = (OSError, CacheError) if self._keeping is None else ()

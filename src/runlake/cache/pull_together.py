@@ -5,8 +5,8 @@ run would take several times as long. So one thread has the locks of a batch of 
 request on each connection, and verifies and stores together what arrived together.
 
 Only the usual case is processed here: a run of which nothing is on disk, with one short export that
-has all rows, and an answer that is complete and right. All other runs are left to `pull_run`,
-together with the manifest and the answer as far as it has arrived. So no request is sent twice.
+has all rows, and a response that is complete and right. All other runs are left to `pull_run`,
+together with the manifest and the response as far as it has arrived. So no request is sent twice.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from runlake.exports.verify import Verified
 
 @dataclass(frozen=True, slots=True)
 class NewRun:
-    """A run to pull, of which nothing was on disk when it was listed.
+    """A run to pull, of which no file was on disk when the run was listed.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class NewRun:
     attrs : mapping
         The run's fields, to be stored.
     beside : mapping of str to Companion
-        Entries for files beside the exports.
+        Entries of the stored manifest for files beside the exports.
     """
 
     directory: RunDirectory
@@ -63,7 +63,7 @@ class NewRun:
 
     @property
     def export(self) -> Export:
-        """The only export."""
+        """The run's only export."""
         return self.manifest.exports[0]
 
 
@@ -99,7 +99,7 @@ def pull_together(
     keeping: Keeping,
     progress: Progress | None = None,
 ) -> Iterator[Outcome]:
-    """Download, verify and store runs; each run is locked from before its request to its end.
+    """Download, verify and store runs; each run is locked from its request until its end.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def pull_together(
     runs : sequence of NewRun
         The runs, at least one.
     stripes : SharedStripes
-        The locks.
+        Takes and releases the locks of the runs.
     keeping : Keeping
         The catalog, and the flag that ends the downloads.
     progress : Progress, optional
@@ -117,12 +117,12 @@ def pull_together(
     Yields
     ------
     Outcome
-        One for each run, in any order. The run's lock is released before.
+        One for each run, in any order. The lock of a run is released before its outcome is yielded.
 
     Raises
     ------
     Stopped
-        If ``keeping.stop`` was set; the other runs are not on disk then.
+        If ``keeping.stop`` was set. Runs without an outcome are not on disk then.
     """
     # Several threads flush files faster than one, so runs are left if files have to be flushed.
     boot = None if is_network_directory(str(runs[0].directory.path)) else current_boot()
@@ -146,7 +146,7 @@ def pull_together(
 
 
 class _Batch:
-    """Runs that are locked, and wait for their answers."""
+    """Locked runs, whose responses have not all arrived yet."""
 
     def __init__(self, client: Client, stripes: SharedStripes, keeping: Keeping, boot: str) -> None:
         self._client = client
@@ -156,9 +156,10 @@ class _Batch:
         self._locked: dict[RunDirectory, NewRun] = {}
 
     def lock(self, run: NewRun) -> bool:
-        """Lock a run; return False if that has to wait, or another process has begun the run."""
+        """Lock a run; return False if the lock is taken, or another process has begun the run."""
         if not self._stripes.take(run.directory):
             return False
+        # Not `exists`, which is False for a broken link. `pull_run` reports such a link.
         if os.path.lexists(run.directory.path):
             self._stripes.release(run.directory)
             return False
@@ -166,7 +167,7 @@ class _Batch:
         return True
 
     def unlock_all(self) -> list[NewRun]:
-        """Release all locks that are still held; return the runs."""
+        """Release all locks that are still held, and return the runs of these locks."""
         runs = list(self._locked.values())
         for run in runs:
             self._unlock(run)
@@ -177,7 +178,7 @@ class _Batch:
         self._stripes.release(run.directory)
 
     def answers(self) -> Iterator[list[Begun[NewRun]]]:
-        """Request the exports of all locked runs; yield the answers in groups as they arrive."""
+        """Request the exports of all locked runs; yield the responses in groups as they arrive."""
         client, settings = self._client, self._client.settings
         n_connections = max(settings.max_workers, int(client.latency / DOWNLOAD_SECONDS))
         waiting = deque(self._locked.values())
@@ -191,9 +192,10 @@ class _Batch:
             )
 
     def store(self, answers: Sequence[Begun[NewRun]]) -> list[Outcome]:
-        """Verify all answers, then write the files of all, then their rows of the catalog.
+        """Verify all responses, then write all files, then write all rows of the catalog.
 
-        The processor is faster if it repeats the same kind of work.
+        Return one outcome per response. The processor is faster if it repeats the same kind of
+        work.
         """
         found: list[tuple[Begun[NewRun], Verified]] = []
         done = []
@@ -222,7 +224,7 @@ class _Batch:
         return done
 
     def _verified(self, begun: Begun[NewRun]) -> Verified | None:
-        """Return the verified export if the answer is right, and the export has all rows."""
+        """Return the verified export; None if the response is wrong, or the export lacks rows."""
         answer, manifest = begun.answer, begun.subject.manifest
         if not begun.is_complete or answer.status != OK:
             return None

@@ -1,4 +1,4 @@
-"""Compute the row of a run in the catalog from its stored manifest."""
+"""Compute a run's row of the catalog from the run's stored manifest."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ IN_COLUMNS = frozenset(
 
 
 def run_row(directory: RunDirectory, manifest: StoredManifest) -> dict[str, Any]:
-    """Return the row of a run in the table "runs".
+    """Return the row of a run for the catalog's table ``runs``.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ def _other_fields(attrs: Mapping[str, Any], config: Mapping[str, Any]) -> dict[s
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
-    """Return a field that is a JSON object or its text; any other value gives an empty mapping."""
+    """Return a field as a mapping, parsed if it is JSON text; empty if it is not an object."""
     try:
         parsed = parse_json(value, strict=False) if isinstance(value, (str, bytes)) else value
     except ValueError:
@@ -152,7 +152,7 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 
 def _text(value: object) -> str | None:
-    """Return text that SQLite can store, without the lone surrogates that JSON can contain."""
+    """Return a value as a string that SQLite can store: lone surrogates are escaped."""
     return None if value is None else str(value).encode("utf-8", "backslashreplace").decode()
 
 

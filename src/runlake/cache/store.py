@@ -47,7 +47,7 @@ _guard = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class LastOffer:
-    """The parts of the backend's last answer about a run that are stored on disk.
+    """The stored record of the backend's last response about a run.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class LastOffer:
     n_live_rows : int or None
         Number of rows that were in no export; None if the backend did not list all of these rows.
     at : float
-        Time of the answer, in seconds since 1970.
+        Time of the response, in seconds since 1970.
     identities : mapping of str to str
         `StoredExport.identity` of each export that the backend listed; the keys are
         `Export.object`.
@@ -72,9 +72,9 @@ class LastOffer:
 
     @classmethod
     def of(cls, manifest: Manifest, exports: Mapping[str, StoredExport]) -> LastOffer:
-        """Build the record of the backend's answer, which has just been received.
+        """Build the record of a manifest that the backend has just sent.
 
-        ``exports`` are the files on disk, whose versions are a part of the record.
+        ``exports`` are the exports on disk, whose versions are a part of the record.
         """
         live = manifest.live_steps
         offered = [exports[one.object] for one in manifest.exports]
@@ -109,7 +109,7 @@ class LastOffer:
         return Freshness(self.state, self.heartbeat_at, self.line_count)
 
     def is_like(self, other: LastOffer | None) -> bool:
-        """Return whether this answer and ``other`` list the same rows; their times may differ."""
+        """Return whether this record and ``other`` list the same rows; their times may differ."""
         if other is None:
             return False
         mine, theirs = (
@@ -118,7 +118,7 @@ class LastOffer:
         return mine == theirs
 
     def has_grown_since(self, other: LastOffer | None) -> bool:
-        """Return whether a later answer has at least as many lines and steps as an earlier one.
+        """Return whether this record has at least as many lines and steps as an earlier record.
 
         If the run was rewound in between, the result is still True if the run has at least as many
         lines and steps again.
@@ -142,14 +142,15 @@ class Companion:
     Parameters
     ----------
     file : str
-        File name in the run's directory.
+        File name in the run's directory; empty if there are no rows.
     n_bytes, crc32c : int
         Length and checksum of the file.
     n_rows : int
         Number of rows in the file.
     asked : tuple of str
         For files and artifacts, the requested names and patterns, or `ALL_FILES` if all were
-        requested. For live rows, texts that say why some are missing. Empty for system metrics.
+        requested. For live rows, phrases that say why some rows are missing. Empty for system
+        metrics.
     is_whole : bool
         False if some of the rows, or of the files that they name, could not be downloaded.
     """
@@ -164,14 +165,14 @@ class Companion:
 
 @dataclass(frozen=True)
 class StoredManifest:
-    """The content of a stored manifest: the exports on disk, and the backend's last answer.
+    """The content of a stored manifest: the exports on disk, and the backend's last response.
 
     Parameters
     ----------
     exports : mapping of str to StoredExport
         Exports on disk; the keys are `Export.object`.
     offer : LastOffer or None
-        The last answer of the backend after which all exports on disk were up to date.
+        The record of the backend's last response after which all exports on disk were up to date.
     attrs : mapping or None
         The run's fields by the backend's names, including config and metrics.
     is_pinned : bool
@@ -180,7 +181,7 @@ class StoredManifest:
         When the run was last pulled into the lake, in seconds since 1970; None if it was never
         pulled into the lake, but only read.
     beside : mapping of str to Companion
-        Files beside the exports: the keys are ``live``, ``system`` and ``files``.
+        Files beside the exports; the keys are ``live``, ``system``, ``files`` and ``artifacts``.
     """
 
     exports: Mapping[str, StoredExport] = field(default_factory=dict)
@@ -192,7 +193,7 @@ class StoredManifest:
 
     @property
     def freshness(self) -> Freshness | None:
-        """`Manifest.freshness` when all exports on disk were last up to date."""
+        """`Manifest.freshness` when all exports on disk were last up to date; None if unknown."""
         return None if self.offer is None else self.offer.freshness
 
     @cached_property
@@ -308,7 +309,7 @@ def write_manifest(
 
 
 def tag_root(directory: RunDirectory) -> None:
-    """Create the root of the cache, with the tag by which backup tools skip it."""
+    """Create the root of the cache, with a tag file that makes backup tools skip the cache."""
     tag = f"{directory.root}{os.sep}CACHEDIR.TAG"
     if not os.path.exists(tag):  # noqa: PTH110 - for each of many runs
         directory.root.mkdir(parents=True, exist_ok=True)
@@ -318,7 +319,7 @@ def tag_root(directory: RunDirectory) -> None:
 
 
 def describe_age(offer: LastOffer) -> str:
-    """Return the age of a `LastOffer` as text, such as ``"3 hours"``."""
+    """Return the age of a `LastOffer` for messages, such as ``"3 hours"``."""
     seconds = max(0.0, time.time() - offer.at)
     for n_seconds, unit in ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes")):
         if seconds >= 2 * n_seconds:
@@ -327,7 +328,7 @@ def describe_age(offer: LastOffer) -> str:
 
 
 def note_use(directory: RunDirectory) -> None:
-    """Set the access time of the run's manifest to now; eviction reads it as the last use."""
+    """Record a use of the run: set the access time of its manifest, which eviction reads."""
     with suppress(OSError):
         file = directory.manifest
         set_times(file, (time.time_ns(), file.lstat().st_mtime_ns))

@@ -1,4 +1,4 @@
-"""`StoredExport`: an export on disk, with its version, and checks that its file is intact."""
+"""An export on disk: its file and version, and checks that the file is intact."""
 
 from __future__ import annotations
 
@@ -48,7 +48,8 @@ class StoredExport:
         State of the file after runlake last wrote it. If the state differs, the file is checked
         before use.
     facts : ExportFacts
-        Facts for planning; the facts of columns are loaded from the catalog.
+        Row groups and steps, with which reads are planned; facts of columns are loaded from the
+        catalog.
     coverage : Coverage or None
         Parts of the file that are on disk; None means all.
     dropped_at : float or None
@@ -76,12 +77,12 @@ class StoredExport:
 
     @property
     def modified_at(self) -> float:
-        """The host's ``Last-Modified`` in seconds since 1970; 0 if it sent none."""
+        """``Last-Modified`` of the export in seconds since 1970; 0 if the host did not send it."""
         return seconds_of(self.validator.last_modified or "") or 0.0
 
     @property
     def identity(self) -> str:
-        """Digest of object and version; the names of the export's files begin with this digest.
+        """Digest of the export's name and version, with which the names of its files begin.
 
         A whole and a sparse file of one version have the same identity.
         """
@@ -137,14 +138,14 @@ class StoredExport:
             return False
 
     def touched(self) -> StoredExport:
-        """Return the export with the current state of its file, which was just checked."""
+        """Return a copy with the current state of the file, which the caller has just checked."""
         # A file that was written before the last boot is no longer in the memory of the machine, so
         # the check has read the disk. No further check is needed.
         boot = self.boot if self.boot == current_boot() else None
         return replace(self, state=FileState.of(self.path), boot=boot)
 
     def as_found(self) -> StoredExport:
-        """Return the export with the current state of its file, if the file is intact."""
+        """Return a copy with the file's current state if the file is intact; else this object."""
         if self.is_untouched or not self.is_usable:
             return self
         try:
@@ -153,7 +154,7 @@ class StoredExport:
             return self
 
     def completed(self, verified: Verified, boot: str | None) -> StoredExport:
-        """Return the export as a whole file, after the last bytes of its sparse file arrived."""
+        """Return a copy for a whole file, after the last missing bytes of a sparse file arrived."""
         return replace(
             self,
             crc32c=verified.crc32c,
@@ -175,7 +176,7 @@ def publish(
     *,
     boot: str | None = None,
 ) -> StoredExport:
-    """Give a complete download its final name.
+    """Give a complete download its final name, and return its entry for the stored manifest.
 
     Parameters
     ----------
@@ -217,7 +218,7 @@ def publish_sparse(
     *,
     boot: str | None = None,
 ) -> StoredExport:
-    """Give a new sparse file its final name.
+    """Give a new sparse file its final name, and return its entry for the stored manifest.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Files of runs that `Lake.pull` has stored, for reads without a backend."""
+"""Find and read, without a backend, the files of runs that `Lake.pull` has stored on disk."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ ALL_FILES = "*"
 def list_stored_files(
     settings: Settings, run: RunPath, names: Iterable[str] = ()
 ) -> list[dict[str, Any]] | None:
-    """Return the files of a run that are on disk.
+    """Return the fields of those files of a run that are on disk.
 
     Parameters
     ----------
     settings : Settings
-        Source of the cache directory and the backend.
+        Settings that name the cache directory and the backend.
     run : RunPath
         The run.
     names : iterable of str

@@ -1,7 +1,7 @@
 """Write values as strict JSON text, which every JSON parser and SQLite's functions accept.
 
-Python's own text may contain ``NaN``, lone surrogates, and any depth. One malformed text makes
-SQLite fail a whole query.
+Python's own JSON may contain ``NaN``, lone surrogates, and values nested to any depth. One
+malformed string makes SQLite fail a whole query.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-# SQLite refuses texts nested more than 1,000 deep, Python at about the same depth.
+# SQLite refuses JSON nested more than 1,000 deep, Python at about the same depth.
 MAX_DEPTH = 200
-# SQLite before 3.45 reads a text only up to its first NUL. U+0001, the next character, replaces it.
+# SQLite before 3.45 reads strings only up to the first NUL. So U+0001, the next character, is used.
 NUL, WRITTEN_NUL = "\0", "\1"
 # JSON has no infinity; this integer is too large for a float, so it is read as infinity.
 INFINITE = 10**400
@@ -28,15 +28,15 @@ def strict_json(value: object) -> str:
     Parameters
     ----------
     value : Any
-        A value of parsed JSON. A value of any other type is written as the text of ``str``.
+        A value of parsed JSON. A value of any other type is written as its ``str``.
 
     Returns
     -------
     str
         NaN becomes null, because filters of runs compare NaN like null. An infinity becomes a
         number too large for a float, which SQLite reads as infinity. Integers keep all digits. A
-        lone surrogate becomes the text of its escape, and NUL becomes U+0001. A container nested
-        more than 200 deep becomes text.
+        lone surrogate becomes the six characters of its escape, and NUL becomes U+0001. A container
+        nested more than 200 deep becomes a string.
 
     Examples
     --------
@@ -51,17 +51,17 @@ def lossless_json(value: object) -> str | None:
     """Return a value as strict JSON; None if strict JSON may not represent it exactly."""
     try:
         text = _ENCODER.encode(value)
-        text.encode()
+        text.encode()  # raises an error for lone surrogates
     except (ValueError, TypeError, RecursionError):
         return None
-    # A text with few brackets cannot be nested too deep.
+    # JSON with few brackets cannot be nested too deep.
     if text.count("[") + text.count("{") > MAX_DEPTH or "\\u0000" in text:
         return None
     return text
 
 
 def stored_text(value: str) -> str:
-    r"""Return a text as strict JSON contains it, without lone surrogates and NUL.
+    r"""Return a string with lone surrogates and NUL replaced, as strict JSON contains it.
 
     Examples
     --------

@@ -1,8 +1,8 @@
-"""File contents by digest: downloaded once, checked at every use, and copied to their destination.
+"""Cache the contents of files by digest: each is downloaded once, and checked at every use.
 
-Copies share blocks with the cache if the file system supports reflinks. They are never hard links,
-because then an edit of one downloaded file would also change the file in the cache, and every other
-copy.
+A file is copied from the cache to its destination. The copy shares blocks with the cache if the
+file system supports reflinks. It is never a hard link, because then an edit of the copy would also
+change the file in the cache, and every other copy.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ COPY_BYTES = 1 << 24
 def fetch_content(
     client: Client, name: str, is_right: IsRight, download: Download, *, what: str
 ) -> Path:
-    """Download the content of a file into the cache, unless another process has just done so.
+    """Download a content into the cache, unless it is there already; return the file's path.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def fetch_content(
 
 
 def store_content(client: Client, content: bytes, *, what: str) -> str:
-    """Store bytes in the cache, and return the name of the content.
+    """Store bytes in the cache, and return the name of this content; see `ContentFile`.
 
     Raises
     ------
@@ -111,7 +111,7 @@ def store_content(client: Client, content: bytes, *, what: str) -> str:
 
 
 def artifact_place(settings: Settings) -> ArtifactPlace:
-    """Return the paths of the artifacts of the backend in the settings."""
+    """Return an `ArtifactPlace` for the cache and the backend that the settings name."""
     return ArtifactPlace(settings.cache_dir, settings.base_url)
 
 
@@ -142,7 +142,7 @@ def download_checked(
     max_bytes : int, optional
         Maximum length of the file in bytes.
     count : callable, optional
-        As for `download_file`.
+        Called with the number of bytes of each piece that arrives, see `download_file`.
     """
 
     def download(url: str) -> None:

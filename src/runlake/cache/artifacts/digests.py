@@ -37,9 +37,10 @@ def is_intact(path: Path, entry: Entry) -> bool:
 
 
 def manifest_digest(manifest: Manifest) -> str:
-    """Return an artifact's digest, computed from the names and digests of its files, in hex."""
+    """Return an artifact's digest in hex, computed from the names and digests of its files."""
     kinds = {entry.algorithm for entry in manifest.entries.values()}
     digest = _xxh128()() if XXH128 in kinds else hashlib.md5(usedforsecurity=False)
+    # Header, order and lines are those of the wandb SDK, so that both compute the same digest.
     digest.update(MANIFEST_HEADER)
     for name, entry in sorted(manifest.entries.items()):
         digest.update(f"{name}:{entry.digest}\n".encode())

@@ -43,7 +43,7 @@ MAX_REFERENCES = 8  # limit, because a chain of references between artifacts may
 
 
 class FileUrls:
-    """Signed URLs of an artifact's files; all are requested when the first URL is needed.
+    """The signed URLs of an artifact's files, all requested when the first URL is needed.
 
     Parameters
     ----------
@@ -192,7 +192,7 @@ class Fetcher:
     skip_cache : bool
         Download directly to the target, without the cache.
     counted : FileCount, optional
-        Counts the bytes.
+        Counts the bytes of the files that are put into a directory.
     """
 
     def __init__(
@@ -213,7 +213,9 @@ class Fetcher:
         self._guard = threading.RLock()
 
     def fetch(self, entry: Entry) -> Path:
-        """Return the cached file of an entry, downloaded if necessary; never change this file.
+        """Download the file of an entry into the cache if necessary, and return its path there.
+
+        The caller must not change the file.
 
         Raises
         ------
@@ -333,6 +335,7 @@ class Fetcher:
                     if missing is not None:
                         warn(f"Left out: {missing}")
             except BaseException:
+                # Otherwise the end of the `with` block would wait for all remaining downloads.
                 pool.shutdown(cancel_futures=True)
                 raise
 
@@ -369,9 +372,9 @@ class Fetcher:
         )
 
     def resolve(self, entry: Entry, depth: int) -> tuple[Fetcher, Entry]:
-        """Follow at most ``depth`` references to other artifacts; return the entry at their end.
+        """Follow at most ``depth`` references to other artifacts; return the entry at the end.
 
-        The entry is returned with the `Fetcher` of the artifact that contains it.
+        The entry is returned with the `Fetcher` of the artifact that contains the entry.
         """
         target = parse_artifact_reference(entry.ref)
         if target is None:
@@ -420,5 +423,5 @@ class Fetcher:
         return fetcher, load_manifest(self._client, artifact_id, fetcher.what)
 
     def named(self, entry: Entry) -> str:
-        """Return a text that names an entry in messages."""
+        """Return the words that name an entry in messages."""
         return f"{entry.path!r} of artifact {self.what}"

@@ -101,7 +101,7 @@ def _collection_names(collection: Mapping[str, Any] | None) -> tuple[str, str, s
 
 
 def store_version(place: ArtifactPlace, held: HeldVersion) -> None:
-    """Write the facts about a version; they replace older facts.
+    """Write the facts about an artifact version to disk, in place of older facts.
 
     Raises
     ------
@@ -129,7 +129,7 @@ def store_version(place: ArtifactPlace, held: HeldVersion) -> None:
 def find_version(
     place: ArtifactPlace, artifact_id: str, names: tuple[str, str, str] | None = None
 ) -> HeldVersion | None:
-    """Return the stored facts about a version; None if there are none, or the file is damaged.
+    """Return the stored facts about a version; None if their file is missing or damaged.
 
     Parameters
     ----------
@@ -159,7 +159,8 @@ def find_named(place: ArtifactPlace, path: ArtifactPath) -> HeldVersion | None:
     Returns
     -------
     HeldVersion or None
-        An alias that moved between two pulls belongs to the version that was listed last.
+        None if no version is stored. If an alias moved between two pulls, the version that was
+        listed last is returned.
     """
     names = (path.entity, path.project, path.collection)
     alias = path.alias or LATEST
@@ -194,7 +195,7 @@ def _read(path: Path) -> HeldVersion | None:
 
 
 def read_list(directory: RunDirectory) -> list[HeldRow] | None:
-    """Return the artifacts of a run in the lake; None if they were never pulled.
+    """Return the artifacts of a run in the lake; None if the artifacts were never pulled.
 
     Raises
     ------
@@ -209,7 +210,7 @@ def read_list(directory: RunDirectory) -> list[HeldRow] | None:
 
 @dataclass(frozen=True, slots=True)
 class HeldRow:
-    """An artifact of a run in the lake.
+    """An artifact that a run in the lake logged or used.
 
     Parameters
     ----------
@@ -254,7 +255,7 @@ def load_manifest(client: Client, artifact_id: str, what: str) -> Manifest:
 
 
 def read_manifest_of(place: ArtifactPlace, held: HeldVersion) -> Manifest | None:
-    """Return the stored manifest of a version; None if it was not pulled, or is damaged."""
+    """Return the stored manifest of a version; None if it is damaged, or was not pulled."""
     if held.manifest is None:
         return None
     path = place.content(held.manifest).path
@@ -282,7 +283,7 @@ def stored_entries(manifest: Manifest) -> list[Entry]:
 
 
 def stored_names(directory: RunDirectory) -> tuple[list[str], list[str]]:
-    """Return the files in the cache from which the artifacts of a run are read.
+    """Return the paths of the cached files from which a run's artifacts are read.
 
     Parameters
     ----------
@@ -311,7 +312,7 @@ def stored_names(directory: RunDirectory) -> tuple[list[str], list[str]]:
 
 
 def place_of(directory: RunDirectory) -> ArtifactPlace:
-    """Return the paths of the artifacts of a run's backend, in the same cache."""
+    """Return an `ArtifactPlace` for a run's cache and backend."""
     return ArtifactPlace(directory.root, directory.base_url)
 
 

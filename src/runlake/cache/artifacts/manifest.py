@@ -32,7 +32,7 @@ class Entry:
     path : str
         Name of the file in the artifact, with ``/`` between folders.
     digest : str
-        MD5 or XXH128 of the content, in base64. The digest of a reference is any text that
+        MD5 or XXH128 of the content, in base64. The digest of a reference is any string that
         identifies the version of its target, such as an ETag.
     ref : str or None
         URL of a reference, whose file is stored elsewhere; None for a file that is stored with the
@@ -54,7 +54,7 @@ class Entry:
 
     @property
     def algorithm(self) -> str:
-        """``MD5`` or ``XXH128``, if the entry is not a reference.
+        """Algorithm of the digest: ``MD5`` or ``XXH128``; without meaning for a reference.
 
         Digests of the two algorithms have equal lengths.
         """
@@ -71,7 +71,7 @@ class Entry:
 
     @property
     def content_name(self) -> str | None:
-        """Name of the content in the cache; None if the digest is not one of the content.
+        """Name of the content in the cache; None if the digest does not identify the content.
 
         Examples
         --------
@@ -96,7 +96,7 @@ class Manifest:
     Parameters
     ----------
     entries : mapping of str to Entry
-        Files by name.
+        The artifact's files; the keys are `Entry.path`.
     version : int
         Version of the manifest's format.
     storage_policy : str
@@ -112,7 +112,9 @@ class Manifest:
 
 
 def fetch_manifest(client: Client, artifact_id: str, what: str) -> Manifest:
-    """Fetch the manifest of an artifact version, with two requests; see `held.load_manifest`.
+    """Fetch the manifest of an artifact version from the backend, with two requests.
+
+    `runlake.cache.artifacts.held.load_manifest` also works offline.
 
     Parameters
     ----------
@@ -140,7 +142,7 @@ def fetch_manifest(client: Client, artifact_id: str, what: str) -> Manifest:
 
 
 def download_manifest(client: Client, artifact: Mapping[str, Any] | None, what: str) -> bytes:
-    """Download the manifest of an artifact version, by the URL in an answer.
+    """Return the bytes of an artifact version's manifest, downloaded by the URL in its fields.
 
     Parameters
     ----------
@@ -172,12 +174,12 @@ def download_manifest(client: Client, artifact: Mapping[str, Any] | None, what: 
 
 
 def parse_manifest(content: bytes, what: str) -> Manifest:
-    """Parse the JSON of a manifest.
+    """Parse and check the JSON of an artifact version's manifest.
 
     Parameters
     ----------
     content : bytes
-        The manifest's file.
+        The content of the manifest's file.
     what : str
         The words that name the artifact in errors.
 

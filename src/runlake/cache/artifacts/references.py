@@ -42,6 +42,7 @@ def parse_artifact_reference(ref: str | None) -> tuple[str, str] | None:
         parts = urlsplit(ref or "")
         if parts.scheme != ARTIFACT_SCHEME:
             return None
+        # The URL has the bytes of the id in hex, while the backend's ids are in base64.
         artifact_id = base64.b64encode(bytes.fromhex(parts.netloc)).decode()
     except ValueError:
         return None
@@ -103,7 +104,7 @@ def copy_reference(client: Client, entry: Entry, target: Path, *, what: str) -> 
 
 
 def _split(ref: str) -> SplitResult | None:
-    """Split a URL; None if it is malformed."""
+    """Split a URL; return None if it is malformed."""
     try:
         parts = urlsplit(ref)
         # `port` raises ValueError for an invalid port.

@@ -1,4 +1,4 @@
-"""Recognise unfinished files that no process has written to for a day."""
+"""Recognise unfinished files to which no process has written for a day."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ ABANDONED_SECONDS = 24 * 3600.0
 
 
 def is_abandoned(path: Path) -> bool:
-    """Return whether a file was last written to more than a day ago; False if it does not exist.
+    """Return whether a file was last changed more than a day ago; False if it does not exist.
 
     Parameters
     ----------

@@ -26,7 +26,10 @@ def packed_directory(root: Path) -> Path:
 
 
 def read_dropped(root: Path) -> Mapping[str, str]:
-    """Return the `Source.text` of each run whose exports were dropped, by its directory."""
+    """Return the runs whose exports were dropped, as a mapping of directory to digest.
+
+    Directories are relative to the root. The digest, `Source.text`, changes with the run's rows.
+    """
     path = packed_directory(root) / DROPPED
     try:
         found = path.stat()
@@ -36,7 +39,7 @@ def read_dropped(root: Path) -> Mapping[str, str]:
 
 
 def packed_only(root: Path, relative: str, run: RunPath) -> str | None:
-    """Return the text of the error for a read of a run whose rows are in packed tables only.
+    """Return the error message for a read of a run whose rows are only in packed tables.
 
     Parameters
     ----------
@@ -80,7 +83,7 @@ def _read(path: Path, inode: int, mtime_ns: int) -> Mapping[str, str]:
 
 
 def write_dropped(root: Path, dropped: Mapping[str, str]) -> None:
-    """Write the list of runs whose exports are dropped; see `read_dropped`."""
+    """Replace the list of runs whose exports are dropped; see `read_dropped`."""
     path = packed_directory(root) / DROPPED
     partial = path.with_name(f"{path.name}.{os.getpid()}")
     with partial.open("w") as file:

@@ -1,4 +1,4 @@
-"""The state of a file (size, times, inode), to detect that another program changed the file."""
+"""The size, times and inode of a file, to detect that another program changed the file."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class FileState:
         return self.status is not None and self.status in ((), _status(found))
 
     def note(self) -> list[int] | None:
-        """Return ``status`` as a value for JSON, which `noted` reads back."""
+        """Return ``status`` in a form for JSON, which `noted` reads back."""
         return None if self.status is None else list(self.status)
 
     @classmethod

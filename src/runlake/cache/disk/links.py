@@ -21,7 +21,7 @@ _CAN_TOUCH_LINKS = os.utime in os.supports_follow_symlinks
 
 
 def refuse_links(root: Path, path: Path) -> None:
-    """Raise an error if a directory between the root and a path is a symbolic link.
+    """Raise `OSError` if a directory between the root and a path is a symbolic link.
 
     Parameters
     ----------
@@ -33,9 +33,9 @@ def refuse_links(root: Path, path: Path) -> None:
     Raises
     ------
     OSError
-        With errno ELOOP.
+        If there is such a link; its ``errno`` is ELOOP.
     """
-    # Texts instead of `Path`, for speed: a pull checks several directories for each run.
+    # Strings instead of `Path`, for speed: a pull checks several directories for each run.
     top, below, place = str(root), str(path), os.path.dirname(path)  # noqa: PTH120
     while place not in {top, below}:
         if os.path.islink(place):  # noqa: PTH114
@@ -49,7 +49,7 @@ def open_to_change(path: Path) -> int:
 
 
 def read_small_file(path: Path, max_bytes: int) -> bytes:
-    """Read a small file of the cache that another user may have replaced.
+    """Read a whole small file of the cache, which another user may have replaced.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def refuse_special(descriptor: int, path: Path) -> None:
 
 
 def is_regular(path: Path) -> bool:
-    """Return whether a path, or the target of a link there, is a regular file."""
+    """Return whether a path is a regular file, or a link to a regular file."""
     try:
         return stat.S_ISREG(path.stat().st_mode)
     except (OSError, ValueError):

@@ -102,7 +102,7 @@ def parse_mounts(text: str) -> tuple[Mount, ...]:
 
 
 def find_mount(mounts: tuple[Mount, ...], path: PurePosixPath) -> Mount | None:
-    """Return the mount that contains an absolute, resolved path; None if there is none."""
+    """Return the mount that contains an absolute, resolved path; None if no mount does."""
     found = None
     above = {path, *path.parents}
     for mount in mounts:
@@ -144,7 +144,7 @@ def is_network(path: Path) -> bool:
 
 @lru_cache(maxsize=1024)
 def is_network_directory(directory: str) -> bool:
-    """Return whether a directory is on a network file system; decided at the first call.
+    """Return whether a directory is on a network file system, as decided at the first call.
 
     The result is cached for each directory, because `is_network` examines every part of the path.
     """
@@ -153,14 +153,14 @@ def is_network_directory(directory: str) -> bool:
 
 @lru_cache(maxsize=1)
 def _read_table(path: Path, period: float) -> str:
-    """Return the table of mounts, read once in each period."""
+    """Return the table of mounts, which is read once for each value of ``period``."""
     del period
     return os.fsdecode(path.read_bytes())
 
 
 @lru_cache(maxsize=4)
 def _points(table: str) -> dict[str, Mount]:
-    """Return the mounts by directory; a later mount hides an earlier one on the same directory."""
+    """Return the mount of each directory; a later mount hides an earlier one on a directory."""
     return {str(mount.point): mount for mount in parse_mounts(table)}
 
 

@@ -29,7 +29,7 @@ LOCK_MODE = 0o664  # of lock files, so that several users of a group can share a
 
 @dataclass(slots=True)
 class _Stripe:
-    """A lock file that this process holds for some runs."""
+    """A lock file that this process holds for one or more runs."""
 
     descriptor: int
     signature: Signature
@@ -44,7 +44,8 @@ class SharedStripes:
     locking : {"auto", "flock", "soft"}
         Kind of lock, see `file_lock`. No lock is taken if it would have to be "soft".
     guards : dict of Path to Lock
-        For each lock file, the lock for the threads of this process; held with the lock file.
+        For each lock file, a lock between the threads of this process, which is held together with
+        the lock file.
     """
 
     def __init__(self, locking: str, guards: MutableMapping[Path, threading.Lock]) -> None:
@@ -55,7 +56,7 @@ class SharedStripes:
         _all.add(self)
 
     def take(self, directory: RunDirectory) -> bool:
-        """Take the lock of a run if that needs no waiting.
+        """Take the lock of a run if this is possible without waiting.
 
         Parameters
         ----------
@@ -85,7 +86,7 @@ class SharedStripes:
             return True
 
     def release(self, directory: RunDirectory) -> None:
-        """Release the lock of a run; the file stays locked while other runs need it."""
+        """Release the lock of a run; its lock file stays locked while other runs need the file."""
         path = directory.lock
         with self._guard:
             stripe = self._held[path]

@@ -47,7 +47,7 @@ logger = logging.getLogger("runlake.cache")
 
 @contextmanager
 def run_lock(directory: RunDirectory, timeout: float, *, locking: str = "auto") -> Iterator[None]:
-    """Hold the lock of a run; see `file_lock`.
+    """Hold the lock of a run while the context is open; see `file_lock`.
 
     Parameters
     ----------
@@ -250,7 +250,7 @@ class Signature:
         self._descriptor: int | None = None
 
     def write(self, descriptor: int) -> None:
-        """Write this process into the lock file."""
+        """Write a record of this process into the open lock file."""
         self._descriptor = descriptor
         record = {**_this_holder(os.getpid()), "what": self.what}
         # The record is only for messages, so a full disk must not prevent locking.

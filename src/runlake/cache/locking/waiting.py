@@ -40,7 +40,7 @@ class Place:
 
     @classmethod
     def parse(cls, name: str) -> Place | None:
-        """Parse a file name; None if it is not the name of a waiter's file."""
+        """Parse a file name; return None if it is not the name of a waiting process's file."""
         try:
             number, host, boot, pid, started, _ = name.split(".")
             return cls(int(number), name, Process(Machine(host, boot), int(pid), int(started)))
@@ -54,7 +54,7 @@ class Line:
     Parameters
     ----------
     directory : Path
-        Directory of the waiters' files, which exists only while a process waits.
+        Directory of the files of waiting processes; it exists only while a process waits.
     patience : float
         Seconds without a sign of life after which a waiting process is skipped.
     """
@@ -66,12 +66,12 @@ class Line:
         self._own = ""
 
     def is_empty(self) -> bool:
-        """Return whether no process waits; removes the files of processes that have ended."""
+        """Return whether no process waits; delete the files of processes that have ended."""
         return not self._places()
 
     @contextmanager
     def place(self) -> Iterator[None]:
-        """Wait in the queue while the context is open."""
+        """Hold a place in the queue while the context is open."""
         self._enter()
         try:
             yield

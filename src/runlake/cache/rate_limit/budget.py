@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 
 class SharedBudget:
-    """Gives out turns to send requests to one API, to all processes in the order of their calls.
+    """Gives processes turns to send requests to one API, in the order in which they ask.
 
     If the cache cannot be written, each process limits only its own requests.
 
@@ -103,21 +103,22 @@ class SharedBudget:
                 return turn
 
     def learn(self, turn: float, status: int, headers: Mapping[str, str]) -> None:
-        """Change the rate according to what an answer says about the API's rate limit.
+        """Update the shared rate limit from the status and the headers of a response.
 
         Parameters
         ----------
         turn : float
             What `acquire` returned for the request.
         status : int
-            HTTP status of the answer.
+            HTTP status of the response.
         headers : mapping
-            Headers of the answer; names are case-insensitive.
+            Headers of the response; names are case-insensitive.
         """
         reported = parse_rate_headers(headers, status)
         if status != TOO_MANY_REQUESTS and not (reported and reported.is_scarce):
             return
         recent = time.monotonic() - 1
+        # Of a copy, because other threads append to the deque meanwhile.
         observed = float(sum(moment > recent for moment in self._sent.copy()))
         most = self._settings.retry_timeout
 
@@ -217,7 +218,7 @@ class SharedBudget:
 
 
 class _Alone:
-    """The rate limit of this process alone, if no file can be shared."""
+    """The rate limit of this process alone, while the shared file cannot be used."""
 
     def __init__(self) -> None:
         self.rate = Rate(0.0)
@@ -261,5 +262,7 @@ def _lock(descriptor: int) -> None:
 
 def _write(descriptor: int, note: bytes) -> None:
     os.lseek(descriptor, 0, os.SEEK_SET)
+    # Truncated last: an empty file means that there is no limit, and other processes look at the
+    # file without the lock.
     os.write(descriptor, note)
     os.ftruncate(descriptor, len(note))

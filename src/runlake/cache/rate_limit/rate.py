@@ -91,12 +91,12 @@ class Rate:
 
 
 def reserve(rate: Rate, now: float, own: float | None) -> tuple[Rate, float]:
-    """Take the next turn.
+    """Take the next turn: decide when the next request may be sent.
 
     Parameters
     ----------
     rate : Rate
-        The state.
+        The state before.
     now : float
         Current time.
     own : float or None
@@ -123,7 +123,7 @@ def learn(
     observed: float,
     max_pause: float = MAX_BLOCK_SECONDS,
 ) -> Rate:
-    """Return the state after an answer.
+    """Return the state of the rate limit after a response.
 
     Parameters
     ----------
@@ -134,14 +134,14 @@ def learn(
     turn : float
         When the request was sent.
     status : int
-        HTTP status of the answer.
+        HTTP status of the response.
     told : RateHeaders or None
-        Rate limit in the answer's headers.
+        Rate limit in the response's headers.
     observed : float
         Requests that this process sent in the last second. If the backend complains without stating
         a limit, the first guess is half of this number.
     max_pause : float
-        Longest pause in seconds for all processes, even if the answer requests a longer one.
+        Longest pause in seconds for all processes, even if the response requests a longer one.
     """
     rate = rate.as_of(now)
     told = told or RateHeaders()
@@ -178,7 +178,7 @@ def _cut(rate: Rate, now: float, observed: float, *, was_known: bool) -> Rate:
 
 
 def encode(rate: Rate) -> bytes:
-    """Return a state as JSON; ``b""`` if nothing is known."""
+    """Return a state as JSON; ``b""`` if no limit is known and no turn is reserved."""
     if rate.is_blank:
         return b""
     facts = {name: fact for name, fact in asdict(rate).items() if fact not in {None, -math.inf}}
@@ -186,7 +186,7 @@ def encode(rate: Rate) -> bytes:
 
 
 def decode(text: bytes, now: float) -> Rate:
-    """Parse a state; return a blank state if the text is empty or malformed."""
+    """Parse the result of `encode`; return a blank state if it is empty or malformed."""
     try:
         facts = {name: _finite(fact) for name, fact in json.loads(text).items()}
         epoch = int(facts.pop("epoch", 0))

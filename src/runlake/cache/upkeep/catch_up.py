@@ -1,4 +1,4 @@
-"""Update the catalog with runs on disk that are missing or outdated in it."""
+"""Store runs on disk in the catalog if the catalog lacks them or has outdated facts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RUNS_PER_WRITE = 500
 
 
 def catch_up(root: Path) -> int:
-    """Store the runs that are missing in the catalog, or outdated because a process was killed.
+    """Store the runs that the catalog lacks, or that are outdated because a process was killed.
 
     If nothing is missing, this takes two short queries. The manifests of all runs are read if the
     catalog was lost, if an older version of runlake wrote it, or if a run could not be stored.
@@ -56,7 +56,10 @@ def catch_up(root: Path) -> int:
 
 
 def note_all(root: Path) -> int:
-    """Store every run on disk, and record that the catalog has all runs; return their number."""
+    """Store every run on disk in the catalog, and return the number of runs.
+
+    The catalog is then marked as complete.
+    """
     catalog = Catalog(root)
     page = []
     n_runs = 0
@@ -72,13 +75,16 @@ def note_all(root: Path) -> int:
 
 
 def name_process(process: Process) -> str:
-    """Return a process as text for `Catalog.note_underway`."""
+    """Return a string that identifies a process, for `Catalog.note_underway`."""
     machine = process.machine
     return json.dumps([machine.host, machine.boot, process.pid, process.started])
 
 
 def is_process_gone(text: str) -> bool:
-    """Return whether the process that `name_process` named has ended; False if unknown."""
+    """Return whether the process that `name_process` named has ended; False if unknown.
+
+    A malformed string counts as a process that has ended.
+    """
     try:
         host, boot, pid, started = json.loads(text)
         return Process(Machine(host, boot), pid, started).is_gone()

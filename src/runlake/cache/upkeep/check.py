@@ -58,7 +58,7 @@ def verify_cache(root: Path, lock_timeout: float, *, locking: str = "auto") -> I
     Yields
     ------
     Checked
-        One result per run, in the order of directories.
+        One result per run, sorted by the runs' directories.
     """
     for run in walk_runs(root):
         damaged = [e for e in run.manifest.exports.values() if not _is_right(e)]
@@ -129,7 +129,7 @@ def _is_mended(now: StoredExport | None, before: StoredExport) -> bool:
 
 
 def _is_right(export: StoredExport) -> bool:
-    """Return whether a file has the stored checksum and the digests that its host promised."""
+    """Return whether an export's file has the stored checksum and the promised digests."""
     if export.coverage is not None or export.validator.md5 is None:
         return export.is_intact()
     if not is_regular(export.path):

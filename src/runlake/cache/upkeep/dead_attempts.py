@@ -14,7 +14,7 @@ from runlake.exports.process_identity import UNKNOWN_BOOT, this_machine
 
 
 def find_dead_attempts(directory: Path) -> Mapping[str, Sequence[Path]]:
-    """Find the files of dead attempts (killed downloads) that new attempts may resume.
+    """Return the files of dead attempts (killed downloads) that new attempts may resume.
 
     Parameters
     ----------

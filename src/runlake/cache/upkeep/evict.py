@@ -37,7 +37,7 @@ def prune_cache(
     Parameters
     ----------
     settings : Settings
-        Source of the cache directory and the kind of lock.
+        Settings that name the cache directory and the kind of lock.
     policy : Policy
         Which runs to keep.
     dry_run : bool
@@ -66,7 +66,7 @@ def keep_within(settings: Settings, spared: Path) -> None:
     Parameters
     ----------
     settings : Settings
-        Source of ``cache_max_bytes``; if it is None, nothing is done.
+        Settings with ``cache_max_bytes``; nothing is done if this limit is None.
     spared : Path
         Directory of the run that is being read. This run is never evicted, even if it is too large.
     """
@@ -85,14 +85,15 @@ def make_room(settings: Settings, max_bytes: int) -> tuple[int, bool]:
     Parameters
     ----------
     settings : Settings
-        Source of the cache directory and the kind of lock.
+        Settings that name the cache directory and the kind of lock.
     max_bytes : int
-        Maximum size of the cache. Runs are evicted until it is somewhat smaller.
+        Maximum size of the cache. Runs are evicted until the cache is somewhat smaller.
 
     Returns
     -------
     tuple of int and bool
-        The size of the runs after eviction in bytes, and True if it is at most ``max_bytes``.
+        The size of the runs after eviction in bytes, and whether this size is at most
+        ``max_bytes``.
     """
     # This examines the whole cache. The extra room ensures that a pull of many runs calls this
     # function rarely.
@@ -106,7 +107,7 @@ def pin_run(settings: Settings, run: RunPath, *, is_pinned: bool) -> None:
     Parameters
     ----------
     settings : Settings
-        Source of the cache directory and the base URL.
+        Settings that name the cache directory and the base URL.
     run : RunPath
         Path of the run.
     is_pinned : bool
@@ -195,7 +196,7 @@ def _remove_empty(directory: RunDirectory) -> None:
 
 
 def changed_at(file: Path) -> float:
-    """Return when a file was last changed, in seconds since 1970."""
+    """Return when a file was last changed, in seconds since 1970; 0 if the file is missing."""
     try:
         return file.stat().st_mtime
     except OSError:

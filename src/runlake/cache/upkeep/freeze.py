@@ -1,4 +1,4 @@
-"""Copy a run into another directory tree by hard links, where no later pull changes it."""
+"""Copy a run by hard links into another directory tree, where no later pull changes the copy."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COPIED_BYTES = 1 << 20
 
 
 def freeze_run(settings: Settings, directory: RunDirectory, target: Path) -> RunDirectory:
-    """Copy a run into another tree: whole files by hard links, sparse files by their bytes.
+    """Copy a run into another tree: hard-link whole files, copy the bytes of sparse files.
 
     The content of a whole file never changes, so a link needs no space and preserves the content.
     A sparse file changes when more columns are downloaded, so it is copied. The copied manifest
@@ -31,7 +31,7 @@ def freeze_run(settings: Settings, directory: RunDirectory, target: Path) -> Run
     Parameters
     ----------
     settings : Settings
-        Source of the kind of lock.
+        Settings for the lock: its kind and timeout.
     directory : RunDirectory
         The run's directory.
     target : Path
@@ -93,7 +93,7 @@ def _link(source: Path, target: Path) -> None:
 
 
 def _copy_pieces(export: StoredExport, target: Path) -> None:
-    """Copy the bytes of a sparse file that are on disk."""
+    """Copy those bytes of a sparse file that are on disk."""
     assert export.coverage is not None  # noqa: S101 - the caller has checked
     with export.path.open("rb") as source, target.open("wb") as copy:
         copy.truncate(export.n_bytes)

@@ -35,7 +35,7 @@ class EntryFile:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A run on disk.
+    """A run on disk: its files, its times of use, and whether it is pinned.
 
     Parameters
     ----------
@@ -129,13 +129,13 @@ class Release:
 
     @property
     def n_bytes(self) -> int:
-        """Bytes that are freed."""
+        """Bytes that the eviction frees."""
         return sum(file.n_bytes for file in self.files)
 
 
 @dataclass(frozen=True, slots=True)
 class Pruning:
-    """What to evict, and the resulting size.
+    """What to evict, and the size of the runs before and after.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ class Pruning:
 
 
 def plan_pruning(entries: Iterable[Entry], policy: Policy, now: float) -> Pruning:
-    """Decide what to evict.
+    """Decide which runs and exports to evict.
 
     Parameters
     ----------
@@ -208,7 +208,7 @@ def _order(entry: Entry, now: float) -> tuple[float, float, str, str]:
 
 
 def _due(entry: Entry, policy: Policy, now: float) -> Release | None:
-    """Return the files of a run that are evicted even if the cache is small enough."""
+    """Return the files of a run to evict even if the cache is small enough; None for no file."""
     if entry.is_pinned:
         return None
     if policy.max_age is not None and now - min(entry.last_used_at, now) >= policy.max_age:

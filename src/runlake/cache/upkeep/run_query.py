@@ -21,9 +21,9 @@ def query_runs(
 ) -> list[tuple[Any, ...]]:
     """Return the rows of a query over the catalog's table ``runs``.
 
-    If the disk is read-only, or another process keeps the catalog locked, one of two substitutes
-    is queried: the database itself without locks if no process can be changing it, else a catalog
-    in memory that is built from the stored manifests.
+    If the disk is read-only, or another process keeps the catalog locked, the query runs on a
+    substitute. This is the database itself, read without locks, if no process can change the
+    database. Else it is a catalog in memory that is built from the stored manifests.
 
     Parameters
     ----------

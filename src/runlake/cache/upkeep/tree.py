@@ -16,7 +16,7 @@ from runlake.values import RunPath
 
 @dataclass(frozen=True, slots=True)
 class CachedRun:
-    """A run on disk.
+    """A run on disk: its directory, its manifest, and the time of the last read.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class CachedRun:
 
     @property
     def n_bytes(self) -> int:
-        """Bytes that the run takes on disk, without the holes of sparse files."""
+        """Bytes that the run takes on disk; holes of sparse files are not counted."""
         beside = self.directory.path / "files"
         every = [*_files(self.directory.path), *_files(beside)]
         return sum(allocated_bytes(file) for file in every)
@@ -64,7 +64,7 @@ def walk_runs(root: Path) -> Iterator[CachedRun]:
 
 
 def read_cached_run(root: Path, manifest: Path) -> CachedRun | None:
-    """Return the run of a manifest; None if the file is unreadable or in the wrong directory."""
+    """Return the run of a manifest file; None if it is unreadable or in the wrong directory."""
     try:
         refuse_links(root, manifest)
         before = manifest.lstat()
@@ -73,6 +73,8 @@ def read_cached_run(root: Path, manifest: Path) -> CachedRun | None:
         directory = RunDirectory(root, document["backend"], run)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
+    # Pruning deletes files in the directory that a manifest names, so a manifest that was moved or
+    # manipulated must not name the directory of another run.
     if directory.manifest != manifest:
         return None
     stored = read_manifest(directory)
@@ -83,7 +85,7 @@ def read_cached_run(root: Path, manifest: Path) -> CachedRun | None:
 
 
 def unnamed_files(run: CachedRun) -> list[Path]:
-    """Return Parquet files in a run's directory that its manifest does not name."""
+    """Return the Parquet files in a run's directory that the run's manifest does not name."""
     named = {export.path for export in run.manifest.exports.values()}
     return [file for file in _files(run.directory.path) if _is_export(file) and file not in named]
 
@@ -100,7 +102,7 @@ def _is_export(file: Path) -> bool:
 
 
 def allocated_bytes(file: Path) -> int:
-    """Return the bytes that a file takes on disk, without the holes of a sparse file."""
+    """Return the bytes that a file takes on disk; holes of a sparse file are not counted."""
     try:
         found = file.stat()
     except OSError:

@@ -16,17 +16,17 @@ from runlake.values import RunPath
 
 
 def note_uncommon(settings: Settings, run: RunPath, exports: Collection[StoredExport]) -> None:
-    """Record in the stored manifest that only some engines can decode these intact exports.
+    """Record in a run's stored manifest that only some engines can decode the given exports.
 
     Parameters
     ----------
     settings : Settings
-        Source of the cache directory and the base URL.
+        Settings that name the cache directory and the base URL.
     run : RunPath
         Path of the run.
     exports : collection of StoredExport
-        The exports that an engine could not decode. If another version of an export was downloaded
-        since, it is not marked.
+        Intact exports that an engine could not decode. If another version of an export was
+        downloaded since, the new version is not marked.
     """
     directory = RunDirectory(settings.cache_dir, settings.base_url, run)
     # This only saves work: if the lock is taken or the write fails, the next read tries again.
