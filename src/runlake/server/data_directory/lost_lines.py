@@ -77,11 +77,9 @@ class LostLines:
 
     def find(self) -> Iterator[Damage]:
         """Yield each damaged block of lines, and each export that has lost some of its lines."""
-        damaged: set[tuple[int, int]] = set()
         for block in self._database.each("SELECT * FROM line_blocks WHERE content IS NOT NULL"):
             if checksum(block["shape"], block["content"]) != block["crc32c"]:
                 place = (block["run_id"], block["position"])
-                damaged.add(place)
                 text = f"Lines of run {place[0]} from position {place[1]} on are damaged."
                 yield Damage(text, partial(self._replace_block, *place))
         for export in self.exports():
