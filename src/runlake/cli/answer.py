@@ -197,6 +197,7 @@ def written_aside(output: Path) -> Iterator[BinaryIO]:
         try:
             with part.open("wb") as file:
                 yield file
+            # The rename replaces the permissions of the old file too.
             if target.exists():
                 shutil.copymode(target, part)
             part.replace(target)

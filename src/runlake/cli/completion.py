@@ -10,6 +10,8 @@ from enum import Enum
 from typing import Annotated
 
 import typer
+
+# Private modules, for which typer is pinned to one minor version.
 from typer._click.shell_completion import CompletionItem, add_completion_class
 from typer._completion_classes import FishComplete, ZshComplete, completion_init
 

@@ -104,6 +104,7 @@ def _root(
     install_completion: InstallOption = None,
     show_completion: ShowOption = None,
 ) -> None:
+    # The callbacks of the options have acted by now, and `main` has removed --debug from the words.
     del version, debug, install_completion, show_completion
 
 

@@ -65,6 +65,7 @@ def show_rows(names: Sequence[str], rows: Sequence[Sequence[Any]], *, as_json: b
         found = [dict(zip(names, row, strict=True)) for row in rows]
         sys.stdout.write(json_text(found) + "\n")
         return
+    # A script that reads a pipe gets the line of names also without rows.
     if not rows and is_terminal():
         sys.stdout.write("Nothing.\n")
         return

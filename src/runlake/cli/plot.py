@@ -109,6 +109,7 @@ def _project(api: Api, path: str) -> Runs | None:
     if len([part for part in path.split("/") if part]) != PROJECT_PARTS:
         return None
     runs = api.runs(path)
+    # The list is lazy: the first request shows whether the project exists.
     try:
         len(runs)
     except (ProjectNotFoundError, RunNotFoundError):

@@ -51,6 +51,7 @@ def _fill(top: Element, values: Mapping[str, Any], room: Room, depth: int) -> in
         is_branch = is_tree(value) and bool(value) and depth < MAX_DEPTH
         if is_branch:
             branch = element("details", element("summary", f"{_name(key)} ({len(value):,})"))
+            # No smaller entry is shown after the first without room: the entries have no gaps.
             if not room.takes(branch):
                 break
             left_out += _fill(branch, value, room, depth + 1)

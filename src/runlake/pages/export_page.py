@@ -181,6 +181,7 @@ class _Site:
     async def _copy_data(self, folder: Path, copy: _PageCopy) -> None:
         index: dict[str, str] = {}
         for base, name, pairs in copy.wanted:
+            # The script finds the file of a request by the text that JSON.stringify returns.
             key = json.dumps([name, pairs], separators=(",", ":"), ensure_ascii=False)
             if key in index:
                 continue

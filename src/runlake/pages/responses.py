@@ -40,6 +40,7 @@ from runlake.values.counted import counted
 if TYPE_CHECKING:
     import polars as pl
 
+# A copy has its policy in a meta element, in which browsers ignore frame-ancestors.
 POLICY_OF_COPY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'"

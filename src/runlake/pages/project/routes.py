@@ -85,6 +85,7 @@ async def _shown(request: Request, entity: str, project: str, *, has_charts: boo
     error: str | None = None
     found = Found(RunPage([], 0))
     try:
+        # One address for each view, without the empty fields that browsers send with a form.
         if not is_canonical(request.query_params, TYPED):
             return _canonical(view, typed, address)
         found = await in_thread(read_view, source, view, has_charts=has_charts)

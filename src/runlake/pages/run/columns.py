@@ -154,6 +154,7 @@ class Columns:
             known = self._facts.get(identity)
         if known is not None and known[0] == moment:
             return known[1]
+        # Not under the lock, so that pages of other runs do not wait for this read.
         facts = reading.healing(Reading.logged_keys)
         with self._lock:
             self._facts[identity] = moment, facts
@@ -214,6 +215,7 @@ class Columns:
 
     def _keep(self, kept: _Kept, names: list[tuple[Identity, str, str]]) -> None:
         with self._lock:
+            # Another thread may have read the same keys meanwhile.
             for name in names:
                 self._drop(name)
             kept.names = names

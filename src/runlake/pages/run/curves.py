@@ -65,6 +65,7 @@ def draw_charts(columns: Columns, run: Run, keys: Sequence[str], view: View) -> 
         for one in found:
             if "payload" in one:
                 one["payload"]["notes"].append(f"incomplete on disk: {contents.lacking}")
+    # The least end: charts from memory may lack rows, which the page then adds as they are sent.
     end = min(ends, default=contents.end)
     return {"end": end, "charts": found, "buffers": buffers.stored}
 
@@ -76,6 +77,7 @@ def _unknown(key: str, contents: Contents) -> dict[str, Any]:
 def _chart_of(
     columns: Columns, run: Run, key: str, axis: str, rows: Rows, view: View, buffers: Buffers
 ) -> dict[str, Any]:
+    # A sample of all rows has too few rows in a small range.
     if not rows.is_whole and (view.low is not None or view.high is not None):
         steps = _steps_of(rows.frame, axis, view)
         rows = columns.read_part(run, key, axis, steps)
@@ -122,6 +124,7 @@ def chart_payload(
         If the values are not numbers.
     """
     low, high = view.low, view.high
+    # A moving average depends on the rows before the range, so smoothed rows are cut later.
     if view.smooth is None and (low is not None or high is not None):
         cut = _cut(frame, axis, low, high)
         if cut is not None:

@@ -225,6 +225,7 @@ class Followers:
             while page is None:
                 follower = self._followers[identity] = Follower(run, cursor, self._poll)
                 page = follower.admit(cursor, wake)
+                # A daemon, so that an open page does not keep the process alive.
                 name = f"runlake-follow-{run.id}"
                 Thread(target=follower.follow, name=name, daemon=True).start()
         return page

@@ -50,6 +50,7 @@ def logged_cells(
             reading, _ = open_run_reading(run, question)
             for batch in reading.iter_batches(MAX_STEPS):
                 cells += [(row[STEP], row[key]) for row in batch if _is_of(row[key], types)]
+                # After each batch, so that a long run does not fill the memory.
                 del cells[:-MAX_STEPS]
         last = dict(flat(run.summary_metrics)).get(key)
         if not cells and isinstance(last, Mapping) and _is_of(last, types):

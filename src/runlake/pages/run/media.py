@@ -101,6 +101,7 @@ def _with_pictures(run: Run, key: str, found: dict[str, Any]) -> dict[str, Any]:
             content = b""
         kind = image_type(content)
         shown.append({**described, "src": data_url(kind, content) if kind else ""})
+    # A copy has the files of one step, so the page shows no slider.
     return {**found, "items": shown, "steps": []}
 
 

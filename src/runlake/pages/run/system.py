@@ -115,6 +115,7 @@ def draw_system(run: Run, keys: list[str], view: View) -> dict[str, Any]:
         if key not in frame.columns or key == axis:
             charts.append({"key": key, "reason": f"The run has no system metric {key!r}."})
             continue
+        # A backend that has more rows than were requested returns a sample of this size.
         notes = [f"a sample of {frame.height:,} rows"] if frame.height == N_ROWS else []
         try:
             charts.append({"key": key, "payload": chart_payload(frame, key, axis, view, notes)})
