@@ -22,7 +22,7 @@ AtOption = Annotated[str | None, typer.Option(help="Read the snapshot of this na
 
 
 class Secrets(Enum):
-    """What to do with values that look like keys or passwords."""
+    """What ``publish`` does with values that look like keys or passwords."""
 
     REFUSE = "refuse"
     REDACT = "redact"

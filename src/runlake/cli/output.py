@@ -50,7 +50,7 @@ def show_facts(facts: Mapping[str, Any], *, as_json: bool) -> None:
 
 
 def show_rows(names: Sequence[str], rows: Sequence[Sequence[Any]], *, as_json: bool) -> None:
-    """Print rows of named values.
+    """Print rows with named columns: as a table, as lines of text, or as JSON.
 
     Parameters
     ----------

@@ -100,7 +100,7 @@ def element(tag: str, *content: Content, **attributes: str) -> Element:
 
 
 def text(value: str) -> str:
-    """Remove control characters, including those that change the writing direction, from text."""
+    """Remove control characters from text, including marks that change the writing direction."""
     return without_controls(value)
 
 

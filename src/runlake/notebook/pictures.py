@@ -1,4 +1,4 @@
-"""Pictures inside a card, as data URLs: only raster formats that browsers show and cannot run."""
+"""Pictures inside a card, as data URLs: only raster formats, which browsers never execute."""
 
 from __future__ import annotations
 

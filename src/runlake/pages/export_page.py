@@ -65,7 +65,8 @@ def export(target: Target, output: Path) -> Copied:
     Parameters
     ----------
     target : Target
-        The page to begin with, and the source of the data. All pages below this one are copied.
+        The first page, and the source of the data. Pages outside of the first page's run or project
+        are not copied.
     output : Path
         The directory to write. An earlier copy in this directory is replaced as soon as the new
         copy is complete.
