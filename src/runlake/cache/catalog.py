@@ -145,8 +145,8 @@ class Catalog:
     def note_columns(self, exports: Mapping[Path, Mapping[str, ColumnFacts]]) -> None:
         """Store all columns of exports, and the footers of exports with many columns.
 
-        The columns of a narrow export are stored together in one row; in an export with many
-        columns, each column has its own row. Footers are stored in parts, see
+        The columns of an export with few columns are stored together in one row; in an export with
+        many columns, each column has its own row. Footers are stored in parts, see
         `runlake.exports.footers.narrow`.
 
         Parameters

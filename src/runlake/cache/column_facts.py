@@ -1,4 +1,4 @@
-"""Store the facts of all columns of an export, which has few columns, as one value."""
+"""Pack the facts of all columns of an export into bytes, for exports with few columns."""
 
 from __future__ import annotations
 

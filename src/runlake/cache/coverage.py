@@ -68,6 +68,7 @@ def read_pieces(file: Path, ranges: Iterable[ByteRange]) -> tuple[Piece, ...]:
             content.seek(one.start)
             left = one.stop - one.start
             parts = []
+            # A file that is too short ends this early, and has another CRC32C than was recorded.
             while left and (part := content.read(min(left, READ_BYTES))):
                 parts.append(part)
                 left -= len(part)

@@ -42,7 +42,7 @@ def read_held_part(settings: Settings, directory: RunDirectory, question: Questi
     Parameters
     ----------
     settings : Settings
-        Settings for the lock: its kind and timeout.
+        Settings that choose the kind of lock.
     directory : RunDirectory
         The run's directory.
     question : Question

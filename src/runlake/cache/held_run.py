@@ -44,7 +44,7 @@ class HeldRun:
     Parameters
     ----------
     settings : Settings
-        Settings for the lock: its kind and timeout.
+        Settings that choose the kind of lock.
     directory : RunDirectory
         The run's directory.
     question : Question
@@ -72,7 +72,7 @@ class HeldRun:
         self._distrusted = frozenset(distrusted)
 
     def unchanged(self, known: Freshness | None) -> PullResult | None:
-        """Return the run from disk if the whole history of the run is there; else None.
+        """Return the run from disk if its whole history is on disk; else None.
 
         Parameters
         ----------

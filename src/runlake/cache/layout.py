@@ -5,7 +5,7 @@
     <root>/                                    $WANDB_CACHE_DIR/runlake
       CACHEDIR.TAG                             marks the tree for backup tools to skip
       limits/<digest>.json                     rate limit of an API, shared by all processes
-      locks/<00..ff>.lock                      a lock of many runs; while held, it names the holder
+      locks/<00..ff>.lock                      a lock of many runs; names its holder while held
       locks/<00..ff>.lease                     the lock on a network file system, only while held
       locks/<00..ff>.waiting/                  one file per process that waits for the lock
       catalog.sqlite                           facts for planning, of every run and export

@@ -61,6 +61,7 @@ def find_media(client: Client, wanted: MediaFile, md5: str | None = None) -> Pat
         The backend's MD5 of the file in base64.
     """
     place = _place(client, wanted)
+    # Without a digest, nothing shows whether a cached file is the backend's current file.
     if not wanted.sha256 and md5 is None and not client.settings.offline:
         return None
     found = [
@@ -111,6 +112,7 @@ def store_media(client: Client, wanted: MediaFile, download: Download) -> Path:
     """
     place = _place(client, wanted)
     try:
+        # A name below the directory, because `refuse_links` does not check the path itself.
         refuse_links(place.root, place.directory / "file")
         place.directory.mkdir(parents=True, exist_ok=True)
         return _store(place, place.directory, wanted, download)

@@ -59,7 +59,7 @@ def recall_columns(
     export : StoredExport
         An export whose footer is on disk.
     keys : sequence of str or None
-        Columns; None means all.
+        Keys to read; None means all columns.
 
     Returns
     -------

@@ -27,7 +27,7 @@ class PullResult:
     n_downloaded, n_bytes : int
         Number of exports that were downloaded, whole or in part, and number of downloaded bytes.
     age : float
-        Seconds since the backend's last answer about the run; 0 if this pull received the answer.
+        Seconds since the backend's last response about the run; 0 if this pull received it.
     n_left_out : int or None
         Number of rows that are missing in a result from the cache, because they were live when the
         backend was last asked. None if this number is unknown.

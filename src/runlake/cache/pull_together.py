@@ -1,7 +1,7 @@
 """Pull many new runs with a short export each, from one thread and on several connections.
 
 For such a run, the download and the checks are short. Threads, objects and transactions for each
-run would take several times as long. So one thread has the locks of a batch of runs, sends a
+run would take several times as long. So one thread holds the locks of a batch of runs, sends a
 request on each connection, and verifies and stores together what arrived together.
 
 Only the usual case is processed here: a run of which nothing is on disk, with one short export that
@@ -78,7 +78,8 @@ class Outcome:
     n_bytes : int or None
         Length of the stored export; None if the run is left to `pull_run`.
     begun : Begun or None
-        The first request of a run that is left, if it was sent; see `Keeping`.
+        The first request of a run that is left to `pull_run`, if this request was sent; see
+        `Keeping`.
     """
 
     run: NewRun

@@ -373,6 +373,7 @@ def _checked_name(file: str) -> str:
 
 
 def _parse_companion(entry: Mapping[str, Any]) -> Companion:
+    # Only the last component: a manipulated manifest must not name files of other directories.
     name = Path(entry["file"]).name
     return Companion(**{**entry, "file": name, "asked": tuple(entry["asked"])})
 

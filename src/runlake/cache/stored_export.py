@@ -240,6 +240,7 @@ def publish_sparse(
     n_bytes = attempt.path.stat().st_size
     path = directory.path / _file_name(attempt.object, validator, n_bytes, is_sparse=True)
     attempt.path.replace(path)
+    # After the rename, which changes the ctime in the state.
     state = FileState.of(path)
     return StoredExport(
         attempt.object, path, validator, n_bytes, None, state, facts, coverage, boot=boot

@@ -92,6 +92,7 @@ class FileCount:
 
     def add(self, n_bytes: int) -> None:
         """Count bytes that have arrived for this thread's file."""
+        # The default is for a thread that downloads outside of `file`.
         self._of_thread.arrived = getattr(self._of_thread, "arrived", 0) + n_bytes
         self._counted.add(n_bytes)
 
@@ -104,7 +105,7 @@ class Traffic:
     progress : Progress, optional
         Shows the downloads.
     stop : Stop, optional
-        When set, ends all downloads that are counted here with `Stopped`.
+        A flag. When it is set, all downloads that are counted here end with `Stopped`.
     """
 
     def __init__(self, progress: Progress | None = None, stop: Stop | None = None) -> None:

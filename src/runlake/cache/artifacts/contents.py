@@ -35,7 +35,7 @@ COPY_BYTES = 1 << 24
 def fetch_content(
     client: Client, name: str, is_right: IsRight, download: Download, *, what: str
 ) -> Path:
-    """Download a content into the cache, unless it is there already; return the file's path.
+    """Return the path of a file's content in the cache; download the content if it is missing.
 
     Parameters
     ----------
@@ -70,6 +70,7 @@ def fetch_content(
         locking=settings.locking,
         guarded=content.path,
     ):
+        # Another process may have stored the content while this one waited for the lock.
         if is_right(content.path):
             return content.path
         try:

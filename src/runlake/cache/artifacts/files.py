@@ -179,7 +179,7 @@ def fetch_file_page(
 
 
 class Fetcher:
-    """Downloads entries of one artifact version.
+    """Downloads the files of one artifact version, which its manifest lists as entries.
 
     Parameters
     ----------
@@ -347,6 +347,8 @@ class Fetcher:
         if entry.md5 is not None:
             self._download_own(entry, target)
             return
+        # `download_file` computes no digest but MD5, so other digests are checked here, before the
+        # file gets its name.
         make_directory(target.parent)
         part = target.with_name(f".{secrets.token_hex(8)}.part")
         try:

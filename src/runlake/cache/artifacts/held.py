@@ -142,6 +142,7 @@ def find_version(
     """
     if names is not None:
         return _read(place.version(names, artifact_id))
+    # The file's name depends only on the id, so one pattern finds the file in any collection.
     found = place.collections.glob(f"*/{place.version_name(artifact_id)}")
     return next(filter(None, map(_read, found)), None)
 

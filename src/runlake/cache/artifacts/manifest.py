@@ -226,6 +226,7 @@ def parse_manifest(content: bytes, what: str) -> Manifest:
                 f"Artifact {what} has a file {name!r}, which leads out of the directory that it "
                 "is downloaded to. No file was written."
             )
+        # `a//b` and `a/./b` are the path `a/b` too: one download would replace the other.
         other = paths.setdefault(str(PurePosixPath(name)), name)
         if other != name:
             raise ProtocolError(

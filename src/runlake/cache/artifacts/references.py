@@ -59,8 +59,9 @@ def copy_reference(client: Client, entry: Entry, target: Path, *, what: str) -> 
     client : Client
         Sends the request. The API key is sent only to the backend's own origin.
     entry : Entry
-        An entry whose reference is a ``file``, ``http`` or ``https`` URL. Its digest is the MD5 of
-        a local file in base64; for HTTP the ETag, or the URL itself if the host sent no ETag.
+        An entry whose reference is a ``file``, ``http`` or ``https`` URL. For a local file, its
+        digest is the MD5 in base64. For HTTP, its digest is the ETag, or the URL itself if the host
+        sent no ETag.
     target : Path
         File to create or replace; missing directories are made.
     what : str
@@ -71,7 +72,7 @@ def copy_reference(client: Client, entry: Entry, target: Path, *, what: str) -> 
     FileTransferError
         If the file is missing, has changed, or its URL has an unsupported scheme.
     OfflineError
-        If the reference is a URL of the web, and offline mode is on.
+        If the reference is an HTTP URL, and offline mode is on.
     """
     ref, digest = entry.ref or "", entry.digest
     parts = _split(ref)

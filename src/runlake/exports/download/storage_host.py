@@ -66,7 +66,7 @@ class StorageHost:
     Parameters
     ----------
     offers : Offers
-        The run's offers; renews the export's URL when it has expired.
+        The run's exports with current URLs; it renews a URL that has expired.
     export : Export
         The export to download.
     traffic : Traffic

@@ -57,11 +57,11 @@ def chunk_ranges(
 def chunks_by_statistics(
     metadata: pq.FileMetaData, schema: pa.Schema, question: Question
 ) -> Chunks:
-    """Return the column chunks that may contain the keys and steps of a question.
+    """Return the column chunks that may contain the requested keys and steps.
 
-    Row groups are left out if their statistics show that they have none of the steps. All chunks of
-    ``_step`` are always returned, because only all steps show whether the rows are in step order.
-    The order decides how the file is read.
+    Row groups are left out if their statistics show that they contain none of the steps. All chunks
+    of ``_step`` are always returned, because only all steps show whether the rows are in step
+    order. The order decides how the file is read.
     """
     touched = _touched_row_groups(metadata, schema, question.steps)
     chunks = dict.fromkeys(question_columns(schema, question), touched)
@@ -71,7 +71,7 @@ def chunks_by_statistics(
 
 
 def question_columns(schema: pa.Schema, question: Question) -> list[str]:
-    """Return the columns that can contain a question's keys; `Question.keys` must not be None."""
+    """Return the columns that can contain the requested keys; `Question.keys` must not be None."""
     keys = question.keys or ()
     wanted = {*keys, *parents_of(keys)}
     types = {field.name: StoredType.of(field.type) for field in schema if field.name in wanted}

@@ -230,6 +230,7 @@ def _columns(
     columns = []
     element = leaf = 0
     while element < len(elements):
+        # Schema elements are in depth-first order: a column ends when no node of it is open.
         start, n_leaves, open_nodes = element, 0, 1
         while open_nodes:
             n_children = elements[element][0]
@@ -249,7 +250,7 @@ def _element(walker: Walker) -> tuple[int, bytes]:
     while (field := walker.field(last)) is not None:
         last, kind = field
         if last == N_CHILDREN:
-            n_children = walker.varint() >> 1
+            n_children = walker.varint() >> 1  # zigzag encoding of a number that is not negative
         else:
             walker.skip(kind)
     return n_children, walker.content[start : walker.at]

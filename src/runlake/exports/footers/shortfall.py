@@ -29,7 +29,7 @@ class Extent:
     is_whole : bool
         True for the whole export, False for only the column chunks that a read needs.
     reason : str
-        The reason; the end of a sentence that is printed.
+        The reason, worded as the end of a printed sentence.
     """
 
     is_whole: bool
@@ -126,7 +126,7 @@ class Shortfall:
         n_bytes : int
             Length of the export.
         request_bytes : int
-            The cost of a request, see `choose_extent`.
+            Bytes that could be downloaded in the time of one request, see `choose_extent`.
         """
         ranges = coalesce(subtract(chunk_ranges(metadata, schema, chunks), on_disk))
         n_held = sum(one.n_bytes for one in on_disk)
@@ -154,7 +154,7 @@ def read_shortfall(
     on_disk : sequence of ByteRange
         Byte ranges that are on disk.
     request_bytes : int
-        The cost of a request, see `choose_extent`.
+        Bytes that could be downloaded in the time of one request, see `choose_extent`.
 
     Returns
     -------

@@ -37,6 +37,7 @@ class Walker:
         self.at += 1
         if head == 0:
             return None
+        # The high bits are the difference from the last id. If they are 0, the id itself follows.
         if head >> 4:
             return last + (head >> 4), head & 15
         number = self.varint()
