@@ -231,7 +231,7 @@ class Catalog:
         self._write(note)
 
     def note_stale(self) -> None:
-        """Record that the catalog lacks facts, because it could not be written."""
+        """Record that the catalog lacks facts, because a write to the catalog failed."""
         with suppress(OSError):
             (self._root / STALE).touch()
 

@@ -37,7 +37,7 @@ class HeldPart:
 
 
 def read_held_part(settings: Settings, directory: RunDirectory, question: Question) -> HeldPart:
-    """Return the part of a run that is on disk, without a request.
+    """Return the part of a run that is on disk, without a request to the backend.
 
     Parameters
     ----------

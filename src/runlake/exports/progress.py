@@ -83,8 +83,8 @@ class FileCount:
     def file(self, n_bytes: int | None) -> Iterator[None]:
         """Count a file that this thread downloads, or finds on disk, while the context is open.
 
-        When the context ends, the file counts as ``n_bytes`` bytes (0 for None), however many of
-        them have arrived.
+        When the context ends without an error, the file counts as ``n_bytes`` bytes (0 for None),
+        however many of them have arrived.
         """
         self._of_thread.arrived = 0
         yield

@@ -15,7 +15,7 @@ RUNS_PER_WRITE = 500
 
 
 def catch_up(root: Path) -> int:
-    """Store the runs that the catalog lacks, or that are outdated because a process was killed.
+    """Store runs in the catalog that are missing there, or outdated because a process was killed.
 
     If nothing is missing, this takes two short queries. The manifests of all runs are read if the
     catalog was lost, if an older version of runlake wrote it, or if a run could not be stored.

@@ -225,7 +225,7 @@ class StorageHost:
                 continue
 
     def _try(self, download: Download, reached: int, stop: Stop) -> None:
-        """Send one request; raise `_Again` if it fails, and the failure uses up no retry."""
+        """Send one request; raise `_Again` after a failure that uses up no retry."""
         try:
             self._request(download, stop)
         except Transient as transient:

@@ -184,7 +184,7 @@ def _support(client: Client, host: str) -> RangeSupport:
 
 
 def _span(reply: Reply) -> tuple[ByteRange, int] | None:
-    """Return the range in a response and the object's length; None if one is missing."""
+    """Return the range in a response and the object's length; None if either is missing."""
     if reply.status in {OK, UNSATISFIABLE}:
         return None
     if reply.status in UNKNOWN_RANGE:

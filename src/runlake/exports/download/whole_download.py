@@ -326,7 +326,7 @@ class Body:
 
 
 def find_encoding(first: bytes, header: str | None) -> str | None:
-    """Return the encoding of a body, from its first bytes or else from the header.
+    """Return the content encoding of a body, from its first bytes or else from the header.
 
     None means that the body is not encoded. The header is not reliable: a storage host repeats the
     ``Content-Encoding`` that it received with the upload, without checking it.

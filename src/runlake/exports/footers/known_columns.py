@@ -90,7 +90,7 @@ class Memo:
 
 
 class KnownColumns(Memo, dict[str, ColumnFacts]):
-    """Columns of one version of an export, in file order; never changed.
+    """The columns of one version of an export, in file order; the mapping is never changed.
 
     Parameters
     ----------
