@@ -3,6 +3,9 @@
 import io
 import json
 import math
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -37,6 +40,18 @@ pytest.importorskip("pyiceberg")
 # pyarrow reads so much of the end of a file for its footer, which is small here.
 TAIL = 64 << 10
 SECRET = "correct-horse-battery"
+# Opens a published lake, and dies when Python reports an event about the directory of its catalog.
+KILLED = """
+import os, signal, sys
+
+def die(event, arguments):
+    if event == sys.argv[2] and "published" in str(arguments[0]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(die)
+import runlake
+runlake.Lake(sys.argv[1])
+"""
 ROWS: dict[str, list[dict[str, Any]]] = {
     "ints": [{"_step": step, "loss": step, "n": {"x": [1, 2]}} for step in range(3)],
     "floats": [
@@ -444,3 +459,28 @@ def test_a_published_lake_names_its_place_in_messages(lake, tmp_path):
         assert repr(str(tmp_path / "copy")) in str(caught.value)
         assert str(published.path) not in str(caught.value)
     assert repr(str(tmp_path / "copy")) in repr(published.where({"name": "ints"}))
+
+
+@pytest.mark.parametrize("event", ["sqlite3.connect", "os.rename", "shutil.rmtree"])
+def test_a_process_that_is_killed_while_it_opens_a_published_lake_hides_no_run(
+    lake, tmp_path, event
+):
+    lake.publish(tmp_path / "copy")
+    command = [sys.executable, "-c", KILLED, str(tmp_path / "copy"), event]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    assert runlake.Lake(tmp_path / "copy").runs().height == len(ROWS)
+
+
+@pytest.mark.filterwarnings("ignore::runlake.errors.MixedTypesWarning")
+def test_a_published_lake_is_read_whole_again_after_its_local_catalog_was_lost(lake, tmp_path):
+    lake.publish(tmp_path / "copy")
+    published = runlake.Lake(tmp_path / "copy")
+    for content in (None, b"", b"no database" * 1000):
+        catalog = published.path / "catalog.sqlite"
+        assert catalog.is_file()
+        for file in catalog.parent.glob(f"{catalog.name}*"):
+            file.unlink()
+        if content is not None:
+            catalog.write_bytes(content)
+        published.runs()  # creates an empty catalog, which looks like a whole one
+        same(runlake.Lake(tmp_path / "copy"), lake)

@@ -77,7 +77,11 @@ def test_a_filter_may_be_json_or_python(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["{", "[1]", "5", "null", "__import__('os')", "{" * 50_000, "[" * 5_000, "{1: {2}}"]
+    "text",
+    [
+        *("{", "[1]", "5", "null", "__import__('os')", "{" * 50_000, "[" * 5_000, "{1: {2}}"),
+        *("{[]: 1}", "{{}: 1}", "{{1: 2}, 3}"),
+    ],
 )
 def test_a_wrong_filter_is_an_error_of_the_visitor(text):
     with pytest.raises(InvalidArgument, match=r"filter|JSON"):

@@ -221,14 +221,17 @@ class Catalog:
         if not self._write(partial(_replace_runs, noted)):
             self.note_stale()
 
-    def note_rows(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Store rows in the table ``runs``, for runs that have no manifest on this machine."""
+    def note_rows(self, rows: Iterable[Mapping[str, Any]]) -> bool:
+        """Store rows in the table ``runs``, for runs that have no manifest on this machine.
+
+        Return False if the write failed.
+        """
 
         def note(connection: sqlite3.Connection) -> None:
             for row in rows:
                 _insert(connection, row)
 
-        self._write(note)
+        return self._write(note)
 
     def note_stale(self) -> None:
         """Record that the catalog lacks facts, because a write to the catalog failed."""
@@ -338,9 +341,13 @@ class Catalog:
         query = "SELECT coalesce(sum(n_held_bytes), 0) FROM exports"
         return self._read(lambda connection: int(connection.execute(query).fetchone()[0]))
 
+    def close(self) -> None:
+        """Close the connection of this thread; the next read or write opens a new one."""
+        _connections.close(self._root)
+
     def lose(self) -> None:
         """Delete the catalog; the next write creates it again."""
-        _connections.close(self._root)
+        self.close()
         for suffix in SUFFIXES:
             with suppress(OSError):
                 (self._root / (DATABASE + suffix)).unlink()

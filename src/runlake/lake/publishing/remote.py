@@ -17,6 +17,7 @@ import polars as pl
 
 from runlake.cache.catalog import Catalog
 from runlake.cache.layout import published_root
+from runlake.cache.upkeep.run_query import query_runs
 from runlake.errors import FileTransferError
 from runlake.lake.bucket import Bucket
 from runlake.lake.packed.elsewhere import Elsewhere, use_storage
@@ -54,6 +55,9 @@ def open_published(bucket: Bucket, cache: Path) -> Path:
     try:
         if not root.exists():
             _create(root, bucket, publication)
+        elif _n_runs(root) != publication.n_runs:
+            # The catalog was damaged, and nothing on this machine has the fields of its runs.
+            _fill(root, _runs(bucket, _run_files(bucket, publication)))
     except OSError:
         root = Path(tempfile.mkdtemp(prefix="runlake-published-")) / root.name
         _create(root, bucket, publication)
@@ -74,17 +78,36 @@ def _create(root: Path, bucket: Bucket, publication: Publication) -> None:
             ]
             for name in TABLES
         }
-        rows = _runs(bucket, [str(one[0]) for one in files[RUNS]])
         Elsewhere(files=files, place=bucket.place).write(part)
-        # Race: another process has opened the same publication.
-        with suppress(FileExistsError):
+        # Before the directory gets its name: a reader takes a directory with this name as whole,
+        # and a process may be killed at any moment.
+        _fill(part, _runs(bucket, _run_files(bucket, publication)))
+        try:
             part.rename(root)
+        except OSError:
+            # Race: another process has opened the same publication.
+            if not root.is_dir():
+                raise
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _fill(root: Path, rows: pl.DataFrame) -> None:
     catalog = Catalog(root)
     for some in rows.iter_slices(RUNS_PER_WRITE):
-        catalog.note_rows(_catalog_rows(some))
+        if not catalog.note_rows(_catalog_rows(some)):
+            raise OSError(f"the catalog in {root} cannot be written")
     catalog.mark_all_runs()
+    catalog.close()
+
+
+def _n_runs(root: Path) -> int:
+    found = query_runs(root, "SELECT count(*) FROM runs", (), lambda _: None)
+    return int(found[0][0])
+
+
+def _run_files(bucket: Bucket, publication: Publication) -> list[str]:
+    return [bucket.place_of(one.path) for one in publication.tables[RUNS].files]
 
 
 def _runs(bucket: Bucket, places: list[str]) -> pl.DataFrame:

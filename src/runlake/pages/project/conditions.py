@@ -190,6 +190,7 @@ def _python_dict(text: str) -> Any:
     """Parse a text as a Python dict literal and return the dict; None for any other text."""
     try:
         found = ast.literal_eval(text.strip())
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
+    # TypeError: a dict or a set in the text has a key that cannot be hashed, as in {[]: 1}.
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         return None
     return found if isinstance(found, dict) else None
