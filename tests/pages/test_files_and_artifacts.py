@@ -9,9 +9,11 @@ import pytest
 from tests.http_artifacts import log_artifact
 from tests.http_logging import LoggedRun, steps
 from tests.pages.accessibility import faults_of
+from tests.pages.serving import served
 from tests.server_process import run_script
 
 import runlake
+from runlake.pages.source import LakeSource
 
 SCRIPT = b"<script>alert(1)</script><img src=x onerror=alert(2)>"
 SVG = b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>"
@@ -120,6 +122,50 @@ def test_an_artifact_shows_its_lineage(open_page, logged):
     page.goto(f"{logged.base_url}/local/pages/runs/two/artifacts")
     assert page.get_by_role("link", name="data:v0").is_visible()
     assert opened.wrongs == []
+
+
+@pytest.fixture(scope="module")
+def pulled(logged, tmp_path_factory):
+    """Return a function that gets a page of the pulled runs, which have their artifacts."""
+    root = tmp_path_factory.mktemp("lake")
+    settings = {"base_url": logged.base_url, "cache_dir": str(root)}
+    lake = runlake.Lake(root)
+    runs = runlake.Api(settings, api_key=logged.api_key).runs("local/pages")
+    lake.pull(runs, artifacts=True)
+    with served(LakeSource(lake)) as address:
+        yield lambda path: httpx.get(f"{address}{path}", timeout=60)
+
+
+def test_pulled_artifacts_have_the_pages_that_their_backend_shows(pulled, logged):
+    version = "/local/pages/artifacts/dataset/data/v0"
+    script = quote("<b>.html")
+    with logged.counted() as requests:
+        assert pulled(f"{version}/raw/{script}").content == SCRIPT
+        assert pulled(f"{version}/raw/p.png").content == PNG
+        for path in (RUN, "/local/pages/runs/two"):
+            assert "data/v0" in pulled(f"{path}/artifacts").text
+        collections = pulled("/local/pages/artifacts").text
+        assert ">data</a>" in collections
+        versions = pulled("/local/pages/artifacts/dataset/data").text
+        assert ">v0</a>" in versions
+        shown = pulled(version).text
+        for text in ("run-one", "run-two", "p.png", "a.txt"):
+            assert text in shown
+        assert "hello" in pulled(f"{version}/files/a.txt").text
+        wrong = [f"{version[:-1]}9", version.replace("dataset", "model"), f"{version}/files/no"]
+        assert [pulled(path).status_code for path in wrong] == [404] * 3
+    assert requests == []
+
+
+def test_the_page_of_a_pulled_artifact_leaves_out_runs_that_were_not_pulled(logged, tmp_path):
+    settings = {"base_url": logged.base_url, "cache_dir": str(tmp_path)}
+    lake = runlake.Lake(tmp_path)
+    lake.pull(runlake.Api(settings, api_key=logged.api_key).run("local/pages/two"), artifacts=True)
+    with served(LakeSource(lake)) as address:
+        found = httpx.get(f"{address}/local/pages/artifacts/dataset/data/v0", timeout=60)
+    assert found.status_code == 200
+    assert "run-two" in found.text
+    assert "run-one" not in found.text
 
 
 def test_times_are_written_for_people_and_no_column_is_empty(get):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, TypeVar
@@ -11,7 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from runlake.errors import BackendError, NotCached, OfflineError, RunlakeError
+from runlake.errors import BackendError, NotCached, OfflineError, RunlakeError, StaleWarning
+from runlake.errors.user_line import silenced
 from runlake.pages.contents import preview, send_file
 from runlake.pages.responses import page
 from runlake.pages.run.shell import python_line, show
@@ -25,7 +27,7 @@ T = TypeVar("T")
 MAX_LISTED = 500
 # For this many runs that used a version, the page also shows the artifacts that they logged.
 MAX_FOLLOWED = 10
-NOT_PULLED = "A pull stores runs without their artifacts, so there are none here."
+NOT_PULLED = "The artifacts were not pulled. Pull them with Lake.pull(..., artifacts=True)."
 PROJECT = "/{entity:name}/{project:name}"
 COLLECTION = PROJECT + "/artifacts/{type:name}/{collection:name}"
 VERSION = COLLECTION + "/{version:name}"
@@ -53,11 +55,8 @@ async def show_collections(request: Request) -> Response:
     names = _project(request)
 
     def read(source: Source) -> Any:
-        project = source.project(*names)
-        if project is None:
-            return [], NOT_PULLED
-        found = islice(project.collections(per_page=100), MAX_LISTED)
-        return sorted(found, key=lambda one: (one.type, one.name)), ""
+        found = source.collections(*names, MAX_LISTED)
+        return found, "" if found or source.is_live else NOT_PULLED
 
     collections, reason = await in_thread(read, source_of(request))
     return page(
@@ -76,8 +75,7 @@ async def show_collection(request: Request) -> Response:
     type_name = request.path_params["type"]
 
     def read(source: Source) -> Any:
-        collection = source.artifact(path, type_name).collection
-        return collection, list(islice(collection.artifacts(), MAX_LISTED))
+        return source.versions(path, type_name, MAX_LISTED)
 
     collection, versions = await in_thread(read, source_of(request))
     return page(
@@ -97,7 +95,9 @@ async def show_artifact(request: Request) -> Response:
         artifact = _artifact(source, request)
         entries = artifact.manifest.entries
         listed = [entries[name] for name in islice(sorted(entries), MAX_LISTED)]
-        return artifact, listed, len(entries), _producer(artifact), _consumers(artifact)
+        # All pages of pulled runs show the state at the last pull, so a warning would say nothing.
+        with nullcontext() if source.is_live else silenced(StaleWarning):
+            return artifact, listed, len(entries), _producer(artifact), _consumers(artifact)
 
     artifact, entries, n_all, producer, consumers = await in_thread(read, source_of(request))
     return page(
@@ -119,7 +119,7 @@ async def show_entry(request: Request) -> Response:
     def read(source: Source) -> Any:
         artifact = _artifact(source, request)
         entry = artifact.get_entry(name)
-        return artifact, entry, preview(name, entry.size or 0, _downloads(entry))
+        return artifact, entry, preview(name, entry.size or 0, _downloads(source, entry))
 
     artifact, entry, shown = await in_thread(read, source_of(request))
     return page(request, "entry.html", artifact=artifact, entry=entry, shown=shown, title=name)
@@ -130,7 +130,8 @@ async def send_entry(request: Request) -> Response:
     name = request.path_params["file"]
 
     def read(source: Source) -> Response:
-        return send_file(request, name, _downloads(_artifact(source, request).get_entry(name)))
+        entry = _artifact(source, request).get_entry(name)
+        return send_file(request, name, _downloads(source, entry))
 
     return await in_thread(read, source_of(request))
 
@@ -191,20 +192,22 @@ def _some(artifacts: Callable[[], Any]) -> list[Artifact]:
 
 
 def _readable(read: Callable[[], T], otherwise: T) -> T:
-    """Call ``read`` and return its result; if it raises `BackendError`, return ``otherwise``.
+    """Call ``read`` and return its result; return ``otherwise`` if the runs cannot be read.
 
-    The backend refuses to show runs that were deleted or that the visitor may not read.
+    The backend refuses to show runs that were deleted or that the visitor may not read. On pages of
+    pulled runs, other runs were perhaps not pulled.
     """
     try:
         return read()
-    except BackendError:
+    except (BackendError, NotCached):
         return otherwise
 
 
-def _downloads(entry: ArtifactManifestEntry) -> Callable[[str], str]:
+def _downloads(source: Source, entry: ArtifactManifestEntry) -> Callable[[str], str]:
     if entry.ref is not None:
         raise RunlakeError(f"{entry.path!r} is a reference to {entry.ref!r}, which is not here.")
-    return lambda folder: entry.download(folder, skip_cache=True, progress=False)
+    # A backend's pages leave no copies in the cache; a pulled artifact is only in the cache.
+    return lambda folder: entry.download(folder, skip_cache=source.is_live, progress=False)
 
 
 routes = [

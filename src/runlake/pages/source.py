@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain, islice
 from threading import Lock
 from typing import Any, Protocol, TypeAlias
 
 from cachetools import TTLCache
 from starlette.requests import Request
 
-from runlake.errors import ArtifactNotFoundError, NotCached
+from runlake.backend.http.client import Client
+from runlake.errors import ArtifactNotFoundError, NotCached, OfflineError
+from runlake.lake.backend_settings import settings_of
 from runlake.lake.lake import Lake
 from runlake.lake.lake_runs import LakeRuns
 from runlake.lake.query.selection import Selection
@@ -18,6 +22,8 @@ from runlake.pages.responses import SOURCE
 from runlake.pages.threads import in_thread
 from runlake.public.api import Api
 from runlake.public.artifacts.artifacts import Artifact, fetch_artifact
+from runlake.public.artifacts.collection import ArtifactCollection
+from runlake.public.artifacts.stored import stored_collections, stored_versions
 from runlake.public.lists.filters import checked_filters
 from runlake.public.projects import Project, Projects
 from runlake.public.run.run import Run
@@ -32,6 +38,26 @@ RunList: TypeAlias = Runs | LakeRuns
 PROJECTS_PER_REQUEST = 200
 # Runs are kept for a short time, because the charts of a page need the same run at the same time.
 RUN_SECONDS, N_RUNS = 2.0, 256
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionRow:
+    """An artifact collection in a list of collections.
+
+    Parameters
+    ----------
+    type, name : str
+        The collection's type and name.
+    description : str or None
+        The collection's description; None if there is none, or if it is not on disk.
+    created_at : str or None
+        When the collection was created, in ISO 8601; None if this is not on disk.
+    """
+
+    type: str
+    name: str
+    description: str | None = None
+    created_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +115,21 @@ class Source(Protocol):
         """
 
     def project(self, entity: str, project: str) -> Project | None:
-        """Return a project, which lists its sweeps and artifacts; None if only runs were pulled."""
+        """Return a project, which lists its sweeps; None if there are only pulled runs."""
 
     def sweep(self, entity: str, project: str, sweep_id: str) -> Sweep:
         """Return a sweep; raise `SweepNotFoundError` or `NotCached` for unknown sweeps."""
+
+    def collections(self, entity: str, project: str, limit: int) -> list[CollectionRow]:
+        """Return at most ``limit`` artifact collections, ascending by type, then by name."""
+
+    def versions(
+        self, path: ArtifactPath, type_name: str, limit: int
+    ) -> tuple[CollectionRow, list[Artifact]]:
+        """Return a collection and at most ``limit`` of its versions, newest first.
+
+        Raise `ArtifactNotFoundError` or `NotCached` for unknown collections.
+        """
 
     def artifact(self, path: ArtifactPath, type_name: str) -> Artifact:
         """Return an artifact; raise `ArtifactNotFoundError` or `NotCached` for unknown ones."""
@@ -156,6 +193,18 @@ class ApiSource:
     def sweep(self, entity: str, project: str, sweep_id: str) -> Sweep:
         """Load a sweep with one request, and return it."""
         return Sweep(self._client, entity, project, sweep_id)
+
+    def collections(self, entity: str, project: str, limit: int) -> list[CollectionRow]:
+        """Return the artifact collections of a project, with one request per hundred of them."""
+        found = islice(self.project(entity, project).collections(per_page=100), limit)
+        return sorted(map(_collection_row, found), key=lambda one: (one.type, one.name))
+
+    def versions(
+        self, path: ArtifactPath, type_name: str, limit: int
+    ) -> tuple[CollectionRow, list[Artifact]]:
+        """Return a collection and its newest versions."""
+        collection = self.artifact(path, type_name).collection
+        return _collection_row(collection), list(islice(collection.artifacts(), limit))
 
     def artifact(self, path: ArtifactPath, type_name: str) -> Artifact:
         """Load a version of an artifact with one request, and return it.
@@ -225,7 +274,7 @@ class LakeSource:
         return found
 
     def project(self, entity: str, project: str) -> None:
-        """Return None, because this source reads pulled runs only: no sweeps, no artifacts."""
+        """Return None, because a pull stores no sweeps."""
         del entity, project
 
     def sweep(self, entity: str, project: str, sweep_id: str) -> Sweep:
@@ -234,12 +283,49 @@ class LakeSource:
             f"The sweep '{entity}/{project}/{sweep_id}' was not pulled.", path=str(self.lake.path)
         )
 
+    def collections(self, entity: str, project: str, limit: int) -> list[CollectionRow]:
+        """Return the artifact collections of which pulls of a project's runs stored versions."""
+        clients = self._clients(entity, project)
+        found = chain.from_iterable(stored_collections(one, entity, project) for one in clients)
+        rows = {CollectionRow(one.type, one.place.collection) for one in found}
+        return sorted(rows, key=lambda one: (one.type, one.name))[:limit]
+
+    def versions(
+        self, path: ArtifactPath, type_name: str, limit: int
+    ) -> tuple[CollectionRow, list[Artifact]]:
+        """Return a collection and its newest stored versions."""
+        clients = self._clients(path.entity, path.project)
+        stored = chain.from_iterable(stored_versions(one, path) for one in clients)
+        found = list(islice((one for one in stored if one.type == type_name), limit))
+        if not found:
+            raise self._not_pulled(path, type_name)
+        return CollectionRow(type_name, path.collection), found
+
     def artifact(self, path: ArtifactPath, type_name: str) -> Artifact:
-        """Raise `NotCached`, because this source reads pulled runs only, and no artifacts."""
-        raise NotCached(
-            f"The artifact '{path}' of type {type_name!r} was not pulled.",
+        """Return a version as it was when a run that logged or used it was last pulled."""
+        for client in self._clients(path.entity, path.project):
+            with suppress(OfflineError):
+                found = fetch_artifact(client, path)
+                if found.type == type_name:
+                    return found
+        raise self._not_pulled(path, type_name)
+
+    def _clients(self, entity: str, project: str) -> list[Client]:
+        """Return an offline client for each backend from which runs of a project were pulled."""
+        here = {"entity": entity, "project": project}
+        backends = {row[0] for _, row in Selection(self.lake.path, here).find_rows()}
+        return [Client(settings_of(one, self.lake.path)) for one in sorted(backends)]
+
+    def _not_pulled(self, path: ArtifactPath, type_name: str) -> NotCached:
+        return NotCached(
+            f"The artifact '{path}' of type {type_name!r} was not pulled. Pull the run that logged "
+            "or used it, with Lake.pull(..., artifacts=True).",
             path=str(self.lake.path),
         )
+
+
+def _collection_row(one: ArtifactCollection) -> CollectionRow:
+    return CollectionRow(one.type, one.name, one.description, one.created_at)
 
 
 def source_of(request: Request) -> Source:

@@ -173,6 +173,22 @@ def find_named(place: ArtifactPlace, path: ArtifactPath) -> HeldVersion | None:
     return max(found, key=lambda one: one.listed_at, default=None)
 
 
+def iter_collections(
+    place: ArtifactPlace, entity: str, project: str
+) -> Iterator[list[HeldVersion]]:
+    """Yield the stored versions of each collection of a project, in no particular order."""
+    try:
+        directories = list(place.collections.iterdir())
+    except OSError:
+        return
+    for directory in directories:
+        versions = filter(None, map(_read, directory.glob("*.json")))
+        first = next(versions, None)
+        # All files of a directory are of one collection, so the others need not be read.
+        if first is not None and first.names[:2] == (entity, project):
+            yield [first, *versions]
+
+
 def iter_versions(place: ArtifactPlace, names: tuple[str, str, str]) -> Iterator[HeldVersion]:
     """Yield the stored versions of a collection, in no particular order."""
     yield from filter(None, map(_read, place.collection(names).glob("*.json")))

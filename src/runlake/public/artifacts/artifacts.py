@@ -497,6 +497,11 @@ def fetch_artifact(client: Client, path: ArtifactPath) -> Artifact:
     return from_membership(client, membership, path)
 
 
+def stored_artifact(client: Client, held: HeldVersion) -> Artifact:
+    """Return a version that a pull stored, without a request; ``client`` must be offline."""
+    return from_membership(client, _membership(held), held.path)
+
+
 def _membership(held: HeldVersion) -> dict[str, Any]:
     """Return a version that a pull stored, in the form of a GraphQL membership."""
     node = deepcopy(dict(held.node))
