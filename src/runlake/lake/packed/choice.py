@@ -57,7 +57,8 @@ class PackedChoice:
     def known_per_run(self, key: str, choice: str) -> pl.DataFrame | None:
         """Return, for each packed run, the row with a key's lowest, highest or last value.
 
-        The rows are in the order of the runs. They come from statistics; no values are read.
+        The rows are in the order of the runs. They come from the table ``stats``; the tables of
+        values are not read.
 
         Parameters
         ----------
@@ -70,7 +71,7 @@ class PackedChoice:
         -------
         polars.DataFrame or None
             The column ``_step`` and a column with the key's name; both are null for a run without
-            values of the key. None if the statistics lack a row, or the values are not numbers.
+            values of the key. None if ``stats`` lacks a row, or the values are not numbers.
         """
         from runlake.lake.packed.read import PackedRead
 

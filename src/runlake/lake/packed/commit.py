@@ -73,7 +73,7 @@ def commit(tables: Tables, change: Change) -> Moment:
 
 
 def commit_state(tables: Tables, change: Change | None = None) -> Moment:
-    """Commit a change of the table ``runs``, and return the new moment.
+    """Commit a change of the table ``runs``, and return the new `Moment`.
 
     The new snapshot of ``runs`` names the newest snapshot of each other table.
     """

@@ -1,4 +1,7 @@
-"""Merge small data files, and drop the rows of run numbers that no run has any more."""
+"""Merge small data files of packed tables, and drop rows of outdated or deleted runs.
+
+Each version of a run is packed under a new run number. The rows under its old number are dropped.
+"""
 
 from __future__ import annotations
 
@@ -101,9 +104,9 @@ class _Kept:
 
 
 def _choices(files: Sequence[PackedFile], kept: _Kept) -> Iterator[list[PackedFile]]:
-    """Yield groups of files to merge into one file each.
+    """Yield groups of files; the files of each group are merged into one new file.
 
-    A group can be a single file that has many dead rows.
+    A group can be a single file, of which compaction drops many rows.
     """
     classes: dict[int, list[PackedFile]] = {}
     for one in files:
@@ -198,7 +201,8 @@ def _chunks(paths: list[str], staying: pl.Series | None) -> Iterator[pa.Table]:
 def _sorted(rows: pl.DataFrame) -> pl.DataFrame:
     """Return a key's rows ascending by run and step.
 
-    All rows of a run come from one sorted file, so rows that ascend by run need no sort.
+    The rows come from sorted files, and all rows of a run from one file. So if the run numbers
+    ascend, the steps of each run ascend too, and nothing is sorted.
     """
     if rows["run"].is_sorted():
         return rows

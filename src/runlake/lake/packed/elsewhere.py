@@ -45,9 +45,9 @@ class Elsewhere:
     options: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def write(self, root: Path) -> None:
-        """Write this location to a file in the root of the lake that reads the tables.
+        """Write this location to a file in ``root``, the root of the lake that reads the tables.
 
-        The options are left out, because they can have credentials.
+        The options of the object storage are left out, because they can have credentials.
         """
         document = {
             "root": None if self.root is None else str(self.root),
@@ -79,7 +79,7 @@ def is_published(root: Path) -> bool:
 
 
 def shown_place(root: Path) -> str:
-    """Return what messages call a lake: a published lake's directory or URL, else the root."""
+    """Return what messages call a lake: the directory or URL if it is published, else the root."""
     there = find_elsewhere(root)
     return str(root) if there is None or there.place is None else there.place
 

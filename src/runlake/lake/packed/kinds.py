@@ -41,7 +41,8 @@ def text_of(dtype: pa.DataType | None, *, is_json: bool = False) -> str | None:
     dtype : pyarrow.DataType or None
         The type; None means JSON text.
     is_json : bool
-        Whether the values are JSON text in the exports; used only if ``dtype`` is None.
+        Used only if ``dtype`` is None. True if the values are JSON text in the exports already;
+        False if they become JSON text because they have no common type.
 
     Examples
     --------

@@ -22,16 +22,16 @@ MAX_PLACE = 1 << (62 - STEP_BITS)
 
 @dataclass(frozen=True)
 class Places:
-    """The run of each row, given as the run's position in the answer.
+    """The run that each row belongs to, as the run's position among the runs of the answer.
 
     Rows of one run are adjacent.
 
     Parameters
     ----------
     heads : array of int64
-        Positions of runs in the answer, ascending.
+        The positions of the runs, ascending.
     counts : array of int64 or None
-        The number of rows of each entry of ``heads``; None means one row each.
+        How many rows each entry of ``heads`` stands for; None means one row each.
     """
 
     heads: np.ndarray
@@ -39,7 +39,7 @@ class Places:
 
     @cached_property
     def rows(self) -> np.ndarray:
-        """The position of each row's run in the answer, as an array with one entry per row."""
+        """The position in the answer of each row's run, as an array with one entry per row."""
         return self.heads if self.counts is None else np.repeat(self.heads, self.counts)
 
     def __len__(self) -> int:
@@ -109,7 +109,7 @@ class Values:
         return Values(self.places, self.steps, self.cells.cast(dtype))
 
     def has_axis_of(self, other: Values) -> bool:
-        """Return whether another key's values are at the same runs and steps."""
+        """Return whether another key has values in the same runs at the same steps."""
         if self is other:
             return True
         if len(self.steps) != len(other.steps) or not self.places.equals(other.places):
@@ -163,10 +163,10 @@ def line_up(
 
 
 def _codes(members: Sequence[Values]) -> list[np.ndarray]:
-    """Encode each row's run and step as one integer; return an ascending array per member.
+    """Encode each row's run and step as one integer; return one array per entry of ``members``.
 
-    Rows of the same run and step have the same integer in all members, so that members can be
-    compared by searching integers instead of pairs.
+    The arrays ascend. A run and step have the same integer in all arrays, so the rows of two keys
+    can be compared by searching integers instead of pairs.
     """
     steps = [one.steps.to_numpy() for one in members]
     highest = max((int(one.max()) for one in steps if len(one)), default=0)
@@ -187,7 +187,7 @@ def _codes(members: Sequence[Values]) -> list[np.ndarray]:
 
 
 def _place_in(codes: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Return the index of each row in the ascending codes; -1 if the codes lack the row."""
+    """Return the index in ``codes`` of each integer in ``rows``; -1 if ``codes`` lacks it."""
     if not len(codes):
         return np.full(len(rows), -1)
     if len(codes) == len(rows) and np.array_equal(codes, rows):
@@ -209,7 +209,7 @@ def _gathered(cells: pl.Series, index: np.ndarray) -> pl.Series:
 def _decoded(
     members: Sequence[Values], codes: Sequence[np.ndarray], rows: np.ndarray
 ) -> tuple[Places, pl.Series]:
-    """Return the run and the step of each row, from the members that have the row."""
+    """Return the run and the step that each integer in ``rows`` stands for; see `_codes`."""
     places = np.zeros(len(rows), np.int64)
     steps = np.zeros(len(rows), np.int64)
     for one, code in zip(members, codes, strict=True):

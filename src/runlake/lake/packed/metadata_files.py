@@ -14,11 +14,11 @@ PREFIX = "runlake.snapshot."
 
 
 def newest_metadata(place: PackedPlace) -> dict[str, str]:
-    """Return the newest metadata files, one per table, that together describe one moment.
+    """Return the newest metadata files, one per table, that together describe one `Moment`.
 
     A process that was killed, or was slower than another one, can leave metadata that the catalog
-    never named. So this function takes the newest file of ``runs`` whose named snapshots all exist:
-    each other table has a metadata file with the snapshot that ``runs`` names.
+    never named. A metadata file of ``runs`` names a snapshot of each other table. So this function
+    takes the newest one for which each of these snapshots is in a metadata file of its table.
 
     Parameters
     ----------

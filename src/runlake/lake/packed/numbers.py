@@ -51,20 +51,26 @@ def take_numbers(place: PackedPlace, count: int) -> int:
 
 
 def end_batch(place: PackedPlace, first: int) -> None:
-    """Record that the batch of numbers from ``first`` on was committed or was given up."""
+    """Record that the run numbers of one call of `take_numbers` were committed or given up.
+
+    ``first`` is the number that the call returned.
+    """
     with _changing(place) as connection:
         connection.execute("UPDATE batches SET is_done = 1 WHERE first = ?", (first,))
 
 
 def open_batches(place: PackedPlace, younger_than: float) -> list[tuple[int, int]]:
-    """Return the first and last number of each batch that a process may still commit.
+    """Return the run numbers that a process has taken and may still commit.
+
+    Each entry is the first and the last number that one call of `take_numbers` has reserved.
 
     Parameters
     ----------
     place : PackedPlace
         The directory of the tables.
     younger_than : float
-        Age in seconds. Older batches are left out, because their processes must be dead.
+        Numbers that were taken more than this many seconds ago are left out, because the process
+        that took them must be dead.
     """
     with _changing(place) as connection:
         query = "SELECT first, last FROM batches WHERE NOT is_done AND at > ? ORDER BY first"
@@ -73,7 +79,10 @@ def open_batches(place: PackedPlace, younger_than: float) -> list[tuple[int, int
 
 @contextmanager
 def _changing(place: PackedPlace) -> Iterator[sqlite3.Connection]:
-    """Open the database of numbers for a ``with`` block that is one transaction."""
+    """Open a connection to the database of run numbers for a ``with`` block.
+
+    All statements in the block are one transaction, which is committed at the end of the block.
+    """
     place.path.mkdir(parents=True, exist_ok=True)
     try:
         with closing(

@@ -1,4 +1,7 @@
-"""Pack runs: read them from their exports, write segments, commit, compact and expire."""
+"""Pack runs: read them from their exports, write data files, and commit these to the tables.
+
+Afterwards small data files are merged, and old snapshots and unused files are deleted.
+"""
 
 from __future__ import annotations
 

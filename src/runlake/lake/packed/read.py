@@ -49,7 +49,7 @@ class PackedRead(PackedRows):
     question : Question
         Keys and steps to read.
     numbers : mapping of str to int
-        The run number of each run. The keys name the runs, as in `readings`.
+        The run number of each run, by the name that the caller uses for the run.
     """
 
     def __init__(self, view: PackedView, question: Question, numbers: Mapping[str, int]) -> None:
@@ -60,7 +60,7 @@ class PackedRead(PackedRows):
 
     @property
     def view(self) -> PackedView:
-        """The packed tables at the moment of the read."""
+        """The packed tables, in the state in which they are read."""
         return self._view
 
     @cached_property
@@ -73,7 +73,10 @@ class PackedRead(PackedRows):
         return self._remembered("types", self._read_types)
 
     def _remembered(self, name: str, find: Callable[[], T]) -> T:
-        """Return the cached result for the keys and runs; if there is none, call ``find``."""
+        """Return the result with this name that an earlier read of the same keys and runs cached.
+
+        If there is none, return the result of ``find``, and cache it unless there are many keys.
+        """
         keys = self._question.keys
         if keys is None or len(keys) > MAX_KEYS:
             return find()
@@ -93,12 +96,12 @@ class PackedRead(PackedRows):
         return rows.filter(pl.col("key") != STEP)
 
     def readings(self, runs: Mapping[str, RunPath]) -> dict[str, PackedReading]:
-        """Return a planned read of each run, by the run's name.
+        """Return a planned read of each run, by the name that the caller uses for the run.
 
         Parameters
         ----------
         runs : mapping of str to RunPath
-            The path of each run, by its name; runs without an entry are left out.
+            The path of each run, by the same names; runs without an entry are left out.
         """
         columns = self._remembered("columns", self._columns)
         touched = self._touched()
@@ -118,7 +121,7 @@ class PackedRead(PackedRows):
     def _touched(self) -> Collection[int]:
         """Return the numbers of the runs that have steps in the requested range.
 
-        Runs without such steps must not affect the types of keys.
+        The types of keys in an answer depend only on these runs.
         """
         steps = self._question.steps
         if steps.is_unbounded:
@@ -201,7 +204,10 @@ class PackedRead(PackedRows):
         *,
         is_whole: bool,
     ) -> Iterator[pl.DataFrame]:
-        """Yield the rows in chunks; ``is_whole`` says that the caller keeps every row."""
+        """Yield the rows in chunks, which are smaller if the caller filters rows.
+
+        ``is_whole`` says that the caller keeps every row.
+        """
         if not names:
             return
         asked = self._question.keys
@@ -301,7 +307,7 @@ class PackedRead(PackedRows):
     def known_per_run(self, key: str, choice: str) -> pl.DataFrame | None:
         """Return, for each run, the row with a key's lowest, highest or last value.
 
-        Return None if the statistics lack one of these rows; see `PackedChoice.known_per_run`.
+        Return None if ``stats`` lacks one of these rows; see `PackedChoice.known_per_run`.
         """
         check_polars()
         texts = self.types["type"].unique().to_list()
@@ -316,9 +322,9 @@ class PackedRead(PackedRows):
     def known_values(self, key: str, choice: str) -> pl.DataFrame:
         """Return a key's lowest, highest or last number in each run, and the step of this number.
 
-        The columns are ``run``, ``_step`` and ``value``. Runs whose number the statistics do not
-        know exactly are left out. Runs without numbers of the key have nulls. The frame is empty if
-        the question has a range of steps.
+        The columns are ``run``, ``_step`` and ``value``. A run without numbers of the key has
+        nulls. A run is left out if the table ``stats`` does not have the number exactly. The frame
+        is empty if only a range of steps is read, because ``stats`` describes all steps of a run.
         """
         numbers = np.fromiter(self._numbers.values(), np.int32, len(self._numbers))
         # The statistics are over all steps of a run, so they say nothing about a range.

@@ -66,7 +66,7 @@ class KeyValues:
         The step of each value, ascending, and the values in the type of the table. None if the key
         has no values.
     facts : KeyFacts or None
-        What the statistics of the exports say about the key; None if they say nothing.
+        What the Parquet statistics of the exports say about the key; None if they say nothing.
     """
 
     key: str

@@ -90,7 +90,7 @@ def write_segments(
     runs : iterable of RunValues
         The runs, ascending by number.
     max_bytes : int
-        Size in memory, in bytes, from which the runs read so far are written as a segment.
+        When the runs in memory reach this size in bytes, they are written as a segment.
     """
     held: list[RunValues] = []
     n_bytes = 0
@@ -150,7 +150,7 @@ class Block:
     values: pl.Series
 
     def table(self, schema: pa.Schema) -> pa.Table:
-        """Return the rows as an Arrow table with the columns of a data file."""
+        """Return the values as the rows of an Arrow table, with the columns of a data file."""
         n_rows = len(self.values)
         # All rows have one key: in a dictionary it takes four bytes per row.
         keys = pa.DictionaryArray.from_arrays(
@@ -299,7 +299,7 @@ def _encoding(column: pa.Field) -> str | None:
 
 
 def _finished(table: str, path: Path, partial: Path) -> WrittenFile:
-    """Flush a complete file to the disk, rename it to its final name, and describe it."""
+    """Flush a complete file to the disk, and rename it from ``partial`` to its final name."""
     with partial.open("rb") as file:
         os.fsync(file.fileno())
     partial.rename(path)

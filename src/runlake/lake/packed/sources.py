@@ -1,6 +1,6 @@
 """Compute a digest of the data that each run is read from.
 
-Packed rows are outdated if the run has another digest now.
+The packed rows of a run are outdated if the digest has changed since the run was packed.
 """
 
 from __future__ import annotations
@@ -89,7 +89,10 @@ def read_sources(root: Path, *, has_fields: bool = False) -> list[Source] | None
 
 
 def read_texts(root: Path) -> dict[str, str]:
-    """Return the digest (`Source.text`) of each run that is complete on disk, by directory."""
+    """Return the digest of the data of each run that is complete on disk, by directory.
+
+    `Source.text` describes the digest.
+    """
     rows = Catalog(root).select(TEXTS) or ()
     return {row[0]: text for row in rows if (text := _text(row[1:])) is not None}
 

@@ -40,8 +40,8 @@ class KeyStats:
     numbers : array of int
         The run number of each run.
     columns : mapping of str to array
-        The columns of `OF_VALUES` that are known. For values that are not numbers, these are only
-        ``n`` and ``at_step``. A minimum or maximum of NaN means that there is none.
+        The statistics by name: those of `OF_VALUES`, or only ``n`` and ``at_step`` if the values
+        are not numbers. A minimum or maximum of NaN means that there is none.
     """
 
     key: str
@@ -87,7 +87,7 @@ def stats_of(
 
 
 def _frame_of(found: Sequence[KeyStats]) -> pl.DataFrame:
-    """Return the statistics of all keys as one frame, with one row per key and run."""
+    """Combine the `KeyStats` of all keys into one frame, with one row per key and run."""
     sizes = [len(one.numbers) for one in found]
     keys = pl.Series("key", [one.key for one in found], pl.String)
     columns = [

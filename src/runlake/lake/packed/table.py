@@ -209,7 +209,7 @@ class Tables:
         files: Sequence[str],
         ids: Mapping[str, int | None],
     ) -> Moment:
-        """Commit a new state of ``runs`` that names the other tables' snapshots; return its moment.
+        """Commit a new state of ``runs``, which names snapshots of all other tables.
 
         Parameters
         ----------
@@ -233,16 +233,16 @@ class Tables:
         return self.snapshot_ids()
 
     def tag(self, name: str, moment: Moment | None = None) -> Moment:
-        """Tag a moment, and return it.
+        """Give the snapshots of a `Moment` a tag in all tables; return the moment.
 
-        Expiry keeps the snapshots of a tagged moment, and all files that these snapshots name.
+        Tagged snapshots, and all files that they name, are kept until the tag is removed.
 
         Parameters
         ----------
         name : str
             Name of the tag, which no other tag has.
         moment : Moment, optional
-            The moment to tag; if omitted, the newest.
+            The moment; if omitted, the newest.
         """
         found = self.snapshot_ids() if moment is None else moment
         for table in TABLES:  # `runs` last: who finds the tag there can read all tables
@@ -260,7 +260,7 @@ class Tables:
         self.reload()
 
     def tags(self) -> dict[str, Moment]:
-        """Return the moment that each tag names, by tag."""
+        """Return the `Moment` whose snapshots have each tag, by tag."""
         refs = self._table(RUNS).refs()
         return {
             name: self.moment_of(ref.snapshot_id)
@@ -278,8 +278,8 @@ class Tables:
         kept : iterable of int
             Ids of snapshots that stay.
         before : float
-            Time in seconds since 1970. Snapshots that were made later stay too, except those of
-            ``runs``: another process may be about to name them in ``runs``.
+            Time in seconds since 1970. In all tables but ``runs``, snapshots that were made later
+            stay too, because another process may be about to name them in ``runs``.
 
         Returns
         -------
@@ -440,7 +440,10 @@ def open_tables_at(
 
 
 def _create_missing(catalog: Catalog, location: str, known: Mapping[str, str]) -> None:
-    """Register tables whose metadata is known, and create all other missing tables."""
+    """Add the tables that the catalog lacks.
+
+    A table with a metadata file in ``known`` is registered with this file. Others are created.
+    """
     from pyiceberg.catalog.sql import SqlCatalog
     from pyiceberg.exceptions import TableAlreadyExistsError
 

@@ -65,13 +65,13 @@ class Numbered:
         return found
 
     def places_of(self, numbers: np.ndarray) -> np.ndarray:
-        """Return the position of each run number in the answer; -1 if the run is not read."""
+        """Return the position in the answer of the run with each number; -1 if it is not read."""
         offsets = numbers.astype(np.int64) - self.lowest
         is_in = (offsets >= 0) & (offsets < len(self.places))
         return np.where(is_in, self.places[np.where(is_in, offsets, 0)], -1)
 
     def holds(self, numbers: np.ndarray) -> np.ndarray:
-        """Return a boolean per run number: true if the run is read."""
+        """Return, for each of the given run numbers, whether the run is one of the runs to read."""
         return self.places_of(numbers) >= 0
 
 
@@ -119,7 +119,7 @@ def read_values(
 
 
 def _is_one_cast(kinds: Mapping[str, np.ndarray], target: pa.DataType | None) -> bool:
-    """Return whether one cast converts the values of all stored types to the answer's type."""
+    """Return whether a single cast to ``target`` is enough for the values of all stored types."""
     if target is None or not all(map(is_simple, kinds)):
         return False
     return len(kinds) == 1 or "bool" not in kinds
@@ -135,7 +135,11 @@ def _read(
     *,
     is_exact: bool = False,
 ) -> Values:
-    """Read a key's stored values in a table; if ``is_exact``, only of the runs in ``numbers``."""
+    """Read the values of a key that one packed table stores, for the runs in ``part``.
+
+    If ``is_exact``, values of runs that are not in ``numbers`` are left out. Otherwise
+    ``numbers`` only serves to skip files and rows.
+    """
     low, high = int(numbers.min()), int(numbers.max())
     paths = view.files_of(table, key, (low, high))
     if not paths:
@@ -164,11 +168,13 @@ def _group_rows(
 ) -> tuple[list[pl.DataFrame], list[str]]:
     """Read a key's rows as whole row groups; return the rows, and the paths of unread files.
 
-    A row group is skipped if it has no run number between the bounds, which are inclusive.
+    The caller reads the unread files with polars. A row group is skipped if it has no run number
+    between the bounds, which are inclusive.
 
-    A file on this machine is read here only if the key has row groups of its own. A file in object
-    storage is read here if its footer has statistics of the keys: pyarrow requests less of the end
-    of a file than polars, and requests each footer once.
+    If a file is on this machine, this function reads it only if the key has row groups of its own
+    in the file. A file in object storage is read if the footer has the lowest and highest key of
+    each row group. For such a file, pyarrow is better than polars: it requests fewer bytes at the
+    end of the file, and requests the footer once.
     """
     opened = view.opened(paths)
     groups: dict[str, list[int]] = {}

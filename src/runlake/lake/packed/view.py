@@ -1,4 +1,7 @@
-"""Open the packed tables for readers, as they are at one moment; opened moments are cached."""
+"""Open the packed tables for readers, in the state of one `Moment`.
+
+The tables of the last few moments that were opened are cached.
+"""
 
 from __future__ import annotations
 
@@ -105,7 +108,8 @@ class PackedView:
     def current(self) -> Mapping[str, int]:
         """Return the run numbers of runs that are unchanged since the pack, by directory.
 
-        The runs are compared again only after a change of the catalog, or in another thread.
+        The result is cached. It is computed again if the catalog of the lake has changed, or if
+        another thread calls this method.
         """
         state = None if self.is_published else Catalog(self.place.root).state()
         with _guard:
@@ -207,8 +211,8 @@ def open_view(root: Path) -> PackedView | None:
     """Return a view of a lake's packed tables as they are now; None if they cannot be read.
 
     If the extra ``lake`` is not installed, or the tables are damaged, the result is None, and runs
-    are read from their exports. A snapshot of a lake that has no tables of its own reads the
-    tables of the lake as they were when the snapshot was taken.
+    are read from their exports. If ``root`` is a snapshot of a lake, and the snapshot has no tables
+    of its own, the view shows the tables of the lake as they were when the snapshot was taken.
     """
     place, tag = PackedPlace(root), None
     there = None if place.is_there else find_elsewhere(root)
