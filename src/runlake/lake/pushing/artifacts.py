@@ -150,7 +150,7 @@ def send_artifacts(
         The artifacts of each run, by the run's path at the backend. This function adds to their
         ``ids``, ``problems`` and ``lost``.
     find_place : callable
-        Converts owner and project in the lake to owner and project at the backend.
+        Takes an owner and a project in the lake, and returns those at the backend.
     """
     with ExitStack() as stack:
         sending = _Sending(client, stack)
@@ -290,7 +290,10 @@ class _Sending:
         return self.sent[key]
 
     def _reference(self, artifacts: RunArtifacts, entry: Entry) -> str | None:
-        """Return an entry's reference, with the new id of a referenced version that was sent."""
+        """Return the reference of a manifest's entry, as the copied manifest needs it.
+
+        If the reference names an artifact version that was sent, it gets the version's new id.
+        """
         target = parse_artifact_reference(entry.ref)
         sent = None if target is None else self.sent.get(artifacts.key(target[0]))
         if target is None or sent is None:

@@ -117,9 +117,9 @@ def push(
 
 
 def _without_lacking(runs: FixedRuns) -> FixedRuns:
-    """Leave out runs that lack data on disk if the policy of ``runs`` is "skip".
+    """If the policy of ``runs`` is "skip", leave out the runs that lack data on disk.
 
-    Raise `NotCached` for such runs if the policy is "raise".
+    If the policy is "raise" and a run lacks data, raise `NotCached`.
     """
     try:
         runs.source.open(runs.listed(), Question())
@@ -296,7 +296,7 @@ class _Pushing:
             )
 
     def _place_for(self, entity: str, project: str) -> tuple[str, str]:
-        """Convert owner and project in the lake to owner and project at the backend."""
+        """Return the owner and project at the backend for an owner and project in the lake."""
         return self._entity_for(entity), self.project or project
 
     def _entity_for(self, entity: str) -> str:
@@ -328,7 +328,7 @@ def choose(runs: FixedRuns, subject: object) -> FixedRuns:
     Raises
     ------
     InvalidType
-        If a part of ``subject`` is something else.
+        If ``subject`` or one of its items is neither a path nor a run.
     NotCached
         If the lake does not have a named run.
     """

@@ -162,7 +162,7 @@ def _text(value: object) -> str:
 
 
 def _batches(lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
-    """Yield, for each request, the index of the first line and the lines."""
+    """Split lines into requests; yield the index of each request's first line, and its lines."""
     at, batch, n_bytes = 0, list[str](), 0
     for line in lines:
         # `json.dumps` writes ASCII, so a character is a byte.
