@@ -70,7 +70,7 @@ def kind_and_value(document: str, path: str) -> tuple[Sql, Sql]:
 
 
 def first_present(kinds: Sequence[Sql], values: Sequence[Sql]) -> Sql:
-    """Return SQL for the first value whose kind is not null."""
+    """Return SQL for the first of ``values`` whose kind is not null; ``kinds`` are their kinds."""
     if len(values) == 1:
         return values[0]
     cases = [
@@ -154,7 +154,7 @@ def _matches(pattern: str, text: object) -> bool:
 
 
 def _has_logged(root: Path, directory: str, key: str) -> bool:
-    """Return whether a run has logged a key, by the key list that the backend last sent."""
+    """Return whether the list of keys that the backend last sent for a run has a key."""
     run = read_cached_run(root, root / directory / "manifest.json")
     listed = ((run and run.manifest.attrs) or {}).get("historyKeys")
     keys = listed.get("keys") if isinstance(listed, Mapping) else None

@@ -69,7 +69,7 @@ def read_fields(
     selection : Selection
         The runs to read.
     columns : sequence of str
-        Columns of the catalog, those of `PLACE` first.
+        Columns of the catalog; the first four are backend, entity, project and id of the run.
     extra : sequence of Sql
         SQL expressions to compute for each run.
 

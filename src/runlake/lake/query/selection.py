@@ -151,7 +151,7 @@ class Selection:
         return query_runs(self.root, query, values, partial(add_functions, root=self.root))
 
     def _order(self) -> list[Sql]:
-        """Return the terms after ORDER BY, which put runs without the field last."""
+        """Return the terms after ORDER BY; runs that lack the field that orders runs come last."""
         name = self.order.lstrip("+-")
         if len(self.order) - len(name) > 1 or not name:
             raise InvalidArgument(
@@ -179,7 +179,7 @@ def names_of(rows: Sequence[Sequence[Any]]) -> list[str]:
     Parameters
     ----------
     rows : sequence of sequence
-        Rows that begin with the columns of `PLACE`.
+        Rows that begin with backend, entity, project and id of a run.
     """
     ids = [row[ID] for row in rows]
     if len(set(ids)) == len(ids):

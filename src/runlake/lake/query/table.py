@@ -122,10 +122,10 @@ def _cell(name: str, place: int, row: Sequence[Any]) -> Any:
     name : str
         The dotted name of the value, such as ``config.lr``.
     place : int
-        Position of the name among the requested names; each name has two columns, kind and value.
+        Position of the name among the requested names.
     row : sequence
-        The columns of all requested names; then the exact JSON of config and summary, None if
-        SQLite can represent them.
+        For each requested name, the value's type as SQLite's ``json_type`` names it, and the value.
+        The last item is the JSON of config and summary; None if SQLite can represent all values.
     """
     exact = row[-1]
     if exact is None:
