@@ -258,13 +258,13 @@ def _reason(stored: StoredManifest) -> str | None:
 def _with_former(
     stored: StoredManifest, sources: Sequence[Source]
 ) -> tuple[Sequence[Source], list[Source]]:
-    """Complete the files that this call names with the run's files that an earlier call read.
+    """Add the files of the run that earlier calls read to the files that this call names.
 
     Returns
     -------
     tuple of list of Source and list of Source
-        All files that exist, in the order of their starts; and earlier files that no longer exist,
-        whose stored rows must be kept.
+        All files of the run that exist, in the order in which the run was started; and files that
+        earlier calls read and that no longer exist. The stored rows of the latter must be kept.
     """
     known = {source.name for source in sources}
     former, gone = [], []
@@ -280,9 +280,9 @@ def _with_former(
 
 
 def _last_steps(sources: Sequence[Source]) -> list[int | None]:
-    """Return the last step to keep of each file; None keeps all steps.
+    """Return, for each file, the last step to read; None means all steps.
 
-    A file that rewinds the run limits the steps of all earlier files.
+    If a file rewinds the run to a step, the later steps of all earlier files are left out.
     """
     found: list[int | None] = []
     last: int | None = None
@@ -300,7 +300,10 @@ def _last_steps(sources: Sequence[Source]) -> list[int | None]:
 
 
 def _object_of(source: Source) -> str:
-    """Return the name prefix for a file's exports; the prefix of a later file sorts higher."""
+    """Return the beginning of the names of the exports that are written for a file.
+
+    Sorted by name, the exports of a later file come after those of an earlier file.
+    """
     return f"{OBJECTS}/{source.in_order}"
 
 

@@ -13,8 +13,8 @@ Name: TypeAlias = str | tuple[str, ...]
 class Document:
     """The nested values of a config or summary, which records change one by one.
 
-    If a name is changed many times, only its last value is parsed, because the SDK writes the
-    summary again with every row.
+    The SDK writes the summary again with every row. So if a value is replaced many times, only the
+    last value is parsed.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ class Document:
 
 
 def nested_of(items: Any, values: Sequence[Any]) -> dict[str, Any]:
-    """Return values as nested dicts; the record's items name the path of each value."""
+    """Return the values of a record as nested dicts; each of ``items`` has the path of a value."""
     names: list[Any] = [
         nested[0] if len(nested := item.nested_key) == 1 else tuple(nested) or item.key
         for item in items

@@ -52,7 +52,7 @@ class RecordedRun:
         resumed, the SDK counts from 0 again, while a backend continues the steps. None if the file
         has no rows.
     is_resumed : bool
-        True if the file that was read last continues earlier files of the run, if there are any.
+        True if the file that was read last resumes the run. The run may have no earlier files.
     rewound_to : int or None
         If the file that was read last has rewound the run: the last step of earlier files that
         still belongs to the run.
@@ -95,8 +95,8 @@ class RecordedRun:
     def kept_step(self) -> int | None:
         """The last step of earlier files that still belongs to the run; None if all steps do.
 
-        A file whose steps begin at 0 although it does not resume the run replaces the rows of
-        earlier files, as in a backend.
+        If a file does not resume the run, and its steps begin at 0, it replaces the rows of all
+        earlier files, as at a backend. The property is -1 then.
         """
         if self.rewound_to is None and not self.is_resumed and self.start_step == 0:
             return -1
@@ -127,7 +127,8 @@ class RecordedRun:
         rows : RecordedRows
             Receives the rows. `RecordedRows.write` is called after the last record.
         first_step : int, optional
-            `first_step` of the file, as an earlier call found it; if omitted, this call finds it.
+            Number that is added to the steps of the file, if it is known from an earlier read. If
+            omitted, it is computed from the earlier files of the run.
         max_step : int, optional
             The last step to keep, if a later file has rewound the run. Later steps are left out.
 
