@@ -35,7 +35,7 @@ def repeated(seconds: float, act: Callable[[], object], purpose: str) -> Iterato
 
 @contextlib.contextmanager
 def once(act: Callable[[Callable[[], bool]], object], purpose: str) -> Iterator[None]:
-    """Call an action once, in a separate thread that runs beside the block.
+    """Call an action once, in a separate thread, while the ``with`` block runs.
 
     The action gets a function that returns True as soon as the block is over. The context manager
     waits for the action before it exits.

@@ -126,7 +126,10 @@ class ArtifactStore:
         )
 
     def memberships(self, version_id: int) -> list[sqlite3.Row]:
-        """Return a version's row in each collection that contains it: sequence, then portfolios."""
+        """Return a version's row in each collection that contains the version.
+
+        The row in its sequence is the first; the rows in portfolios follow.
+        """
         return [
             row
             for members in MEMBERS.values()
@@ -144,7 +147,7 @@ class ArtifactStore:
     def in_collection(
         self, collection: sqlite3.Row, state: str, order: str | None
     ) -> list[sqlite3.Row]:
-        """Return the versions of a collection that are in a state, newest first by default."""
+        """Return the versions of a collection that have a given state, newest first by default."""
         by = order_by(order, ORDERS, default="m.version DESC, m.id DESC")
         return self._database.rows(
             f"{MEMBERS[collection['kind']]} WHERE m.collection_id = ? AND v.state = ? "
@@ -154,7 +157,10 @@ class ArtifactStore:
         )
 
     def of_run(self, run_id: int, role: str) -> list[sqlite3.Row]:
-        """Return the committed versions that a run logged or used (``role``), earliest first."""
+        """Return the committed versions that a run logged, or those that it used; earliest first.
+
+        ``role`` is "logged" or "used".
+        """
         return self._database.rows(
             f"{VERSION} JOIN artifact_runs r ON r.version_id = v.id "
             "WHERE r.run_id = ? AND r.role = ? AND v.state = 'COMMITTED' ORDER BY r.position",
@@ -231,8 +237,8 @@ class ArtifactStore:
     def _same_content(self, collection_id: int, given: Mapping[str, Any]) -> sqlite3.Row | None:
         """Return an existing version to use instead of a new version; None if there is none.
 
-        This is the pending version with the same ``distributedID``, or, if the client allows this,
-        a committed version with the same digest.
+        If the client sends a ``distributedID``, this is the pending version with the same one.
+        Otherwise, if the client allows this, it is a committed version with the same digest.
         """
         # The workers of a distributed job fill one version together.
         if given.get("distributedID"):

@@ -2,7 +2,7 @@
 
 A file is stored under its MD5, once per entity. So versions share unchanged files, and content that
 is already stored is not uploaded again. An upload is refused if it has another MD5 than announced.
-When the last version that contains an object is deleted, the object is deleted too.
+When the last version that contains a file is deleted, the stored file is deleted too.
 """
 
 from __future__ import annotations
@@ -199,13 +199,19 @@ class ArtifactContents:
         return rows, count["n"] if count else 0
 
     def object_of(self, entity: str, digest: str) -> str | None:
-        """Return the name of an entity's object with an MD5 (in hex); None if it is not stored."""
+        """Return the name under which an entity's file with a given MD5 (in hex) is stored.
+
+        None if no such file is stored.
+        """
         stored_as = self._file_object(entity, digest)
         row = self._database.row("SELECT 1 FROM artifact_files WHERE object = ?", stored_as)
         return stored_as if row and self._storage.find(stored_as) else None
 
     def release(self, version_id: int) -> None:
-        """Delete a version's manifests and list of files, and objects that only the version has."""
+        """Delete a version's manifests and its list of files.
+
+        Stored files that no other version contains are deleted too.
+        """
         with self._database.transaction() as connection:
             own = connection.execute(
                 "SELECT DISTINCT object FROM artifact_files WHERE version_id = ? "

@@ -38,11 +38,11 @@ class Copied:
     Parameters
     ----------
     n_objects : int
-        Number of objects that have a file.
+        Number of stored files (objects) that the database lists.
     n_copied, n_bytes : int
-        Number of objects whose file was copied now, and the total length of these files in bytes.
+        Number of files that were copied now, and their total length in bytes.
     damaged : list of str
-        Names of objects whose file is lost or damaged.
+        Names of the objects whose file is lost or damaged.
     """
 
     n_objects: int = 0
@@ -61,7 +61,7 @@ def back_up(data_dir: Path, destination: Path, *, link: bool = False) -> Copied:
     destination : Path
         A new or empty directory, or an earlier backup, which is updated.
     link : bool
-        Make hard links to the files of objects instead of copies.
+        Make hard links to the stored files (objects) instead of copies.
 
     Returns
     -------

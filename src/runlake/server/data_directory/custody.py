@@ -191,9 +191,9 @@ class Generations:
         write_generation(self._data_dir, number)
 
     def go_on(self) -> None:
-        """Checkpoint if there were commits, and begin the next generation.
+        """If there were commits, checkpoint, then increase the generation number.
 
-        Every call must come from the same thread.
+        Every call of this method must come from the same thread.
         """
         version = self._database.data_version()
         if version != self._version:
@@ -202,7 +202,7 @@ class Generations:
             self._begin()
 
     def end(self) -> None:
-        """Move all commits from the write-ahead log to the database file; for a server's end."""
+        """Move all commits from the write-ahead log to the database file, when the server ends."""
         self._database.checkpoint(is_last=True)
 
 

@@ -21,7 +21,10 @@ UNNAMED_SECONDS = 7 * 24 * 3600.0
 
 
 def remove_parts(data_dir: Path) -> None:
-    """Remove the part files of uploads and exports; call this only while nothing else writes."""
+    """Remove the incomplete files of uploads and exports that were cut off.
+
+    No other process or thread may write to the storage folder meanwhile.
+    """
     for part in data_dir.joinpath(STORAGE, INCOMING).glob("*"):
         part.unlink(missing_ok=True)
 
@@ -39,7 +42,7 @@ def remove_unnamed_files(data_dir: Path, database: Database) -> None:
 
 
 def add_checksums(data_dir: Path, database: Database, is_over: Callable[[], bool]) -> None:
-    """Add a CRC32C to objects that older versions stored, if their bytes still match their MD5.
+    """Add a CRC32C to files that older versions of runlake stored, if their MD5 is still right.
 
     Parameters
     ----------
@@ -48,7 +51,7 @@ def add_checksums(data_dir: Path, database: Database, is_over: Callable[[], bool
     database : Database
         Database of the directory.
     is_over : callable
-        Returns whether to stop before the next object.
+        Returns whether to stop before the next file.
     """
     for row in database.rows(
         "SELECT name, file, md5 FROM objects WHERE crc32c IS NULL AND file IS NOT NULL"

@@ -100,7 +100,10 @@ class LostLines:
         raise NotRepairable("No export has their rows: they were deleted.")
 
     def _refill(self, export: ExportSpan) -> str:
-        """Make the stored lines of an export again from its rows; return a sentence about this."""
+        """Restore the stored lines of an export from the rows in its Parquet file.
+
+        Return a sentence that says what was done.
+        """
         try:
             with self._intact(export).open("rb") as content:
                 rows = list(read_lines(content, 0, NO_LIMIT))
@@ -137,8 +140,8 @@ class LostLines:
     def _lines_beyond(self, export: ExportSpan) -> list[Line]:
         """Return lines that are outside an export, but share a block with lines of the export.
 
-        A block can overlap two exports: if lines arrive late for a gap, exports are written again,
-        but blocks are not.
+        A block can overlap two exports. If lines arrive late, for positions that had no line,
+        exports are written again with other bounds, but blocks are not.
         """
         found: list[Line] = []
         for block in self._database.rows(

@@ -32,7 +32,7 @@ ENTRIES = "SELECT name, digest, object, ref, n_bytes FROM artifact_files WHERE v
 
 
 class LostObjects:
-    """Checks the stored files of all objects.
+    """Checks all stored files (objects): exports, run files and artifact files.
 
     Parameters
     ----------
@@ -52,10 +52,10 @@ class LostObjects:
         self._exporter = Exporter(database, self._storage, None)
 
     def find(self) -> Iterator[Damage]:
-        """Yield a damage for each lost or damaged object.
+        """Yield a damage for each stored file (object) that is lost or damaged.
 
-        The file of such an object is missing or has other bytes than were stored; or the object is
-        needed, but the database names no file for the object.
+        The file is missing, or its bytes have changed; or an export or a committed artifact version
+        needs the object, but the database names no file for it.
         """
         for row in self._database.rows("SELECT * FROM objects WHERE file IS NOT NULL"):
             fault = self._fault(row)
@@ -113,7 +113,7 @@ class LostObjects:
         return None
 
     def _announced_md5(self, name: str) -> str | None:
-        """Return the MD5 in hex that a file of an artifact must have; None for other objects."""
+        """Return the MD5 in hex that a stored file must have; None if it is no artifact's file."""
         row = self._database.row("SELECT digest FROM artifact_files WHERE object = ?", name)
         return row["digest"] if row is not None else None
 

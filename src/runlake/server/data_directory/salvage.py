@@ -121,8 +121,8 @@ def _copy_rows(source: Path, target: Path) -> list[str]:
 def _copy_table(old: sqlite3.Connection, new: sqlite3.Connection, table: str) -> bool:
     """Copy the readable rows of a table; return whether all rows were copied.
 
-    If a row cannot be read, the rows from the last one backwards are also copied, up to the next
-    unreadable row.
+    Rows are copied from the first one on. If a row cannot be read, rows are copied from the last
+    one backwards as well, until a row cannot be read.
     """
     columns = new.execute(f"PRAGMA table_info({table})").fetchall()
     keys = [column[1] for column in sorted(columns, key=lambda c: c[5]) if column[5]]

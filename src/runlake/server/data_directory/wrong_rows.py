@@ -56,7 +56,7 @@ class WrongRows:
         self._lines = LostLines(database, self._storage)
 
     def find_unnamed(self) -> Iterator[Damage]:
-        """Yield a damage for each stored object that belongs to no export, file or artifact."""
+        """Yield a damage for each stored object that no export, run file or artifact uses."""
         for row in self._database.rows(
             "SELECT name FROM objects WHERE name NOT IN (SELECT name FROM named_objects)"
         ):

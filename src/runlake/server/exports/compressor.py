@@ -36,8 +36,9 @@ COUNT = (
 class _Piece:
     """A range of positions of a run, whose lines are compressed into one block.
 
-    The lines are from position ``first``, inclusive, to ``stop``, exclusive. The block begins at
-    ``start``, which is before ``first`` if the first positions of an export have no lines.
+    The lines are from position ``first``, inclusive, to ``stop``, exclusive. The block covers the
+    positions from ``start`` on. In the first block of an export, ``start`` is the export's first
+    position, which may have no line and so be before ``first``.
     """
 
     start: int
@@ -55,8 +56,9 @@ class LineCompressor:
     storage : Storage
         Contains the exports.
     drops : bool
-        Drop the lines of an export after they are compressed. Lines after a gap are kept: if lines
-        arrive late for the gap, the exports after it are written again from these lines.
+        Drop the lines of an export after they are compressed. Lines after a gap (positions that
+        have no line yet) are kept. If lines arrive for the gap later, the exports from the gap on
+        are written again from the kept lines.
 
     Notes
     -----
@@ -111,7 +113,7 @@ class LineCompressor:
     def _compress(self, export: ExportSpan, pieces: list[_Piece]) -> bool:
         """Move the lines of an export to compressed blocks, the last lines first.
 
-        Return False if the export was withdrawn meanwhile.
+        Return False if the export was removed meanwhile, for example because a line arrived late.
         """
         for piece in reversed(pieces):
             lines = list(self._kept.each(export.run_id, piece.first, piece.stop))
@@ -132,8 +134,8 @@ class LineCompressor:
     def _pieces(self, export: ExportSpan) -> list[_Piece]:
         """Divide the lines of an export into one piece per block.
 
-        The result is empty if some lines come after the start of a block. These lines arrived late
-        for a gap, and exports were written again. Such lines are few, and stay uncompressed.
+        The list is empty if lines arrived late, for positions that are in or after an existing
+        block. Such lines are few, and stay uncompressed.
         """
         sizes = self._database.rows(
             "SELECT position, length(content) AS n_chars FROM lines WHERE run_id = ? "
@@ -159,7 +161,7 @@ class LineCompressor:
     def _droppable(self, run_id: int) -> Iterator[ExportSpan]:
         """Yield each export of a run whose lines can be dropped.
 
-        All lines up to the end of such an export are compressed, and there is no gap in them.
+        Up to the end of such an export, each position has a line, and all lines are compressed.
         """
         waiting = {export.start for export in self._exports(run_id, NOT_DROPPED)}
         for export in self._exports(run_id, "1"):
@@ -196,9 +198,9 @@ class LineCompressor:
 
 
 def _is_listed(connection: sqlite3.Connection, export: ExportSpan) -> bool:
-    """Return whether an export is still listed in the database, and so was not withdrawn.
+    """Return whether the database still lists an export.
 
-    The lines of a listed export do not change.
+    While an export is listed, its lines do not change.
     """
     row = connection.execute(
         "SELECT 1 FROM exports WHERE run_id = ? AND position = ? AND object = ?",

@@ -149,9 +149,9 @@ class Exporter:
     ) -> _Lines:
         """Return the lines from position ``start``, inclusive, to ``stop``, exclusive.
 
-        If ``stop`` is None, return as many lines as one export may have. Lines of a gap may still
-        arrive while a run goes on, and an export is never rewritten. So the lines of such a run are
-        returned only up to the first gap (``stops_at_gap``).
+        If ``stop`` is None, return as many lines as one export may have. With ``stops_at_gap``,
+        return only the lines before the first position that has no line. While a run goes on, a
+        line may still arrive for this position, and would make an export that includes it wrong.
         """
         kept = self._kept.each(run_id, start, NO_LIMIT if stop is None else stop)
         texts: list[str] = []

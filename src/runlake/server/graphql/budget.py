@@ -17,7 +17,7 @@ BYTES_OF_CELL = 24
 
 
 class Budget:
-    """Limits the time and the response size of one request; the time starts with this object.
+    """Limits the response size of one request, and its time from the creation of this object.
 
     Parameters
     ----------

@@ -29,8 +29,8 @@ class Context:
     operation : str
         The request's ``operationName``; empty in requests of the SDK's Python code.
     knows_objects : bool
-        True if the client identifies a cached export by the export's object; the SDK identifies a
-        cached export by its position in the list of exports.
+        True if the client identifies a cached export by the name of its stored file (object); the
+        SDK identifies a cached export by its position in the list of exports.
     runs, run_files, artifacts, storage : RunStore, RunFiles, ArtifactStore, Storage
         The server's stores.
     budget : Budget

@@ -90,7 +90,8 @@ def _knows_exports(context: Context, run: sqlite3.Row) -> bool:
 
     If a run was exported and then started again, its exports are new objects at the old positions.
     The SDK identifies a cached export only by its position, so the SDK would read the old files.
-    For this reason the SDK gets no exports of such a run, but all rows as live rows.
+    For this reason the SDK gets no exports of such a run. It gets all rows as JSON instead, like
+    rows that are in no export yet.
     """
     return context.knows_objects or not run["has_old_exports"]
 

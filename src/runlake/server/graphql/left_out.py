@@ -29,7 +29,7 @@ QUOTED = re.compile(r"'(?:\w+\.)?(\w+)'")
 
 
 def named_feature(problems: Sequence[str]) -> str | None:
-    """Return a sentence that names the missing W&B feature a document needs, or None.
+    """Return a sentence that names the missing W&B feature that a document needs, or None.
 
     Parameters
     ----------

@@ -167,7 +167,7 @@ class _Deadline:
             self._timer = self._loop.call_later(seconds, self._act)
 
     def end(self) -> None:
-        """End the deadline without calling the function."""
+        """End the deadline; the function is then not called."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

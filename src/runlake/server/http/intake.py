@@ -128,7 +128,9 @@ class Intake:
 
     @asynccontextmanager
     async def body(self, request: Request, user: User | None) -> AsyncIterator[bytes]:
-        """Read the body of a request; run the block as soon as the user has a free thread.
+        """Read the body of a request; run the ``with`` block once the user may use a thread.
+
+        Each user can use only a few threads at once.
 
         Parameters
         ----------

@@ -68,7 +68,10 @@ class AskedIndexes:
 
 
 def _has_room(database: Database, last_used: dict[str, float]) -> bool:
-    """Return whether one more index may be made; if necessary, drop a long unused index."""
+    """Return whether one more index may be made.
+
+    If there are too many, drop the index that was unused for longest, if it was unused long enough.
+    """
     if len(last_used) < MAX_INDEXES:
         return True
     oldest = min(last_used, key=last_used.__getitem__)

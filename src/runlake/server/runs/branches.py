@@ -1,9 +1,9 @@
 """Forks and rewinds: a run continues after a step of another run, or after one of its own steps.
 
-A fork gets copies of its parent's lines, so that it can be read, exported and changed alone, also
-after the parent was deleted. The table ``branch_points`` has a row for each run that was forked or
-rewound. The SDK sends the branch point only in its first config, and later sends a config without
-it; so the branch point is added to every config that is stored.
+The branch point is that run and step. A fork gets copies of its parent's lines, so that it can be
+read, exported and changed alone, also after the parent was deleted. The table ``branch_points`` has
+a row for each fork and each run that was rewound. The SDK sends the branch point only in its first
+config, and later sends a config without it; so it is added to every config that is stored.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ STEPS_PER_PAGE = 5_000
 
 @dataclass(frozen=True, slots=True)
 class BranchPoint:
-    """A step of a run, after which another run of the project, or the run itself, continues.
+    """The run and the step after which a fork or a rewound run continues.
 
     Parameters
     ----------
     run : str
-        Run id of the run that has the step.
+        Run id of the run that is forked or rewound.
     step : int
-        The last step that is kept; `BEFORE_FIRST` keeps none.
+        The last step that is kept; `BEFORE_FIRST` if no step is kept.
     """
 
     run: str
@@ -149,7 +149,9 @@ class Branches:
             return Fork(parent, point, self.kept_rows(parent, point.step))
 
     def kept_rows(self, run: sqlite3.Row, step: int) -> KeptRows:
-        """Return facts about the rows of a run up to a step, inclusive.
+        """Return the number, last step, key facts and summary of a run's rows up to a step.
+
+        The rows of the step itself are included.
 
         Raises
         ------
@@ -277,11 +279,13 @@ class Branches:
         connection.execute("UPDATE runs SET config = ? WHERE id = ?", (config, run_id))
 
     def forget(self, connection: sqlite3.Connection, run_id: int) -> None:
-        """Delete the branch point of a run that is deleted or starts over."""
+        """Delete the branch point of a run, because the run is deleted or starts over."""
         connection.execute("DELETE FROM branch_points WHERE run_id = ?", (run_id,))
 
     def complete_config(self, run_id: int, config: str, *, is_sdk: bool) -> str:
-        """Return a config with the run's branch point and, for a fork, the parent's entries.
+        """Return a config with the run's branch point: the run and the step that it continues.
+
+        If the training script of a fork sent the config, entries of the parent's config are added.
 
         Parameters
         ----------

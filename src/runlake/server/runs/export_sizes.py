@@ -1,4 +1,4 @@
-"""Decides when the live rows of a run are exported, and how many rows one export gets."""
+"""Decides when rows that are in no export yet are exported, and how many rows an export gets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ UNDER_WAY = {"running", "preempting", "pending"}
 
 
 def is_due(run: sqlite3.Row, rows: int | None) -> bool:
-    """Return whether live rows of a run must be exported now.
+    """Return whether rows of a run that are in no export yet must be exported now.
 
     Parameters
     ----------

@@ -99,7 +99,10 @@ def _cells(column: pa.Array) -> list[Any]:
 
 
 def _member(cell: dict[str, Any]) -> Any:
-    """Return the only value of a union that is not null; None if all members are null."""
+    """Return the value of a cell whose key has values of several types; None if it has no value.
+
+    Such a cell is a struct with a member per type; at most one of its members is not null.
+    """
     for name, value in cell.items():
         if value is not None:
             return json.loads(value) if name == "_type_binary" else _without_nulls(value)

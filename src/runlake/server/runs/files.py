@@ -36,7 +36,10 @@ class RunFiles:
         self._storage = storage
 
     def announce(self, run_id: int, names: Sequence[str]) -> list[str]:
-        """Register files that will be uploaded; return the names, without empty parts and ``.``."""
+        """Register files that will be uploaded, and return their names in normal form.
+
+        In normal form, a path has no empty folder names and no ``.``.
+        """
         plain = [_checked_name(name) for name in names]
         with self._database.transaction() as connection:
             connection.executemany(

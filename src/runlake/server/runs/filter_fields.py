@@ -50,11 +50,11 @@ class RunField:
 
     @property
     def searched(self) -> str:
-        """SQL expression for the value in searches and in ORDER BY, on which an index may exist.
+        """SQL expression for the value in ORDER BY and in comparisons that can use an index.
 
-        The expression differs from `value`, which other conditions use, so that SQLite never
-        replaces `value` by the column of an index. Within a condition that has a subquery, SQLite
-        3.40 would return wrong rows after such a replacement.
+        An index, if there is one, is on this expression. All other conditions use `value`. The two
+        differ because SQLite reads an indexed expression from the index; in a condition that has a
+        subquery, SQLite 3.40 then returns wrong rows.
         """
         return self.value if self.is_column else f"ifnull({self.value}, NULL)"
 
@@ -159,7 +159,7 @@ def _of_keys(name: str, key: str) -> RunField:
 
 
 def _alternatives(path: str) -> list[str]:
-    """Return the possible meanings of a path: ``lr.value`` can also mean ``lr``."""
+    """Return the path, and the path without each ``value`` in it: ``lr.value`` may mean ``lr``."""
     parts = path.split(".")
     shorter = [
         ".".join(parts[:at] + parts[at + 1 :])

@@ -296,7 +296,19 @@ def _where(field: RunField, test: str, value: Any) -> Condition:
 def _with_probe(
     found: Condition, field: RunField, kind: tuple[str, ...], values: Sequence[Any]
 ) -> Condition:
-    """Add a probe, which can use an index, to a condition that compares a field with few values."""
+    """Add a comparison that can use an index to a condition; unchanged if no index would help.
+
+    Parameters
+    ----------
+    found : Condition
+        Condition that compares the field with the values.
+    field : RunField
+        The field.
+    kind : tuple of str
+        Types that the value of the field may have.
+    values : sequence
+        The values; there may be too many of them for an index.
+    """
     if field.elements or kind in {("array",), ("object",)} or len(values) > MAX_SEARCHES:
         return found
     marks = ", ".join("?" * len(values))

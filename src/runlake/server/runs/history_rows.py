@@ -27,7 +27,10 @@ class HistoryRows:
         self._lines = lines
 
     def steps(self, run: sqlite3.Row, *, is_live: bool) -> list[int]:
-        """Return the steps of a run's rows, or only of its live rows, ascending, each step once."""
+        """Return the steps of a run's rows, ascending, each step once.
+
+        With ``is_live``, return only the steps of rows that are not exported.
+        """
         return sorted(self._lines.steps(*_bounds(run, 0, NO_LIMIT, is_live=is_live)))
 
     def between(self, run: sqlite3.Row, start: int, stop: int, *, is_live: bool) -> list[Row]:
@@ -116,12 +119,13 @@ def _parsed(lines: Iterable[Line]) -> list[Row]:
 
 
 def _marks(keys: Sequence[str]) -> list[str]:
-    """Return strings to search for: each line with one of the keys contains at least one string.
+    """Return strings; a line that contains none of them has none of the keys.
 
-    The search only skips lines that cannot have a key; the parsed rows are checked afterwards. A
-    dotted key may come from a nested dict, whose line contains only the last part of the key as a
-    name. JSON may escape any character, so lines with escapes are not skipped. For very many keys
-    the result is empty, because SQLite limits the depth of an expression.
+    Such lines need not be parsed. The other lines are parsed, and their keys are compared exactly.
+    The string for a dotted key is only the last part of the key, because the line may contain the
+    key as a nested dict. Lines with escape sequences are always parsed, because JSON may escape any
+    character. For very many keys the list is empty, which means that all lines are parsed: SQLite
+    could not search for so many strings in one statement.
     """
     names = {key.rpartition(".")[2] for key in keys if key != STEP}
     marks = [

@@ -291,12 +291,13 @@ class KeptLines:
         step : int
             The last step that is kept.
         first : int
-            The result of `first_after`. Lines without a step are deleted from this position on.
+            Position that `first_after` returned. Lines without a step are deleted from it on.
 
         Returns
         -------
         int
-            The position after the last kept line: the number of kept lines, with gaps counted too.
+            The position after the last kept line. It is the number of kept lines, if positions that
+        have no line are also counted.
         """
         connection.execute(
             "DELETE FROM line_blocks WHERE run_id = ? AND position >= ? AND min_step > ?",

@@ -1,7 +1,9 @@
 """Caches the parsed facts about the history keys of runs that are logging.
 
-The facts of a run are one JSON text in the database, from which ``historyKeys`` is made. The text
-of a wide run has hundreds of kilobytes, and each request of the run replaces the whole text.
+The facts say, for each key, how many values of each type it has, what its last number is, and
+whether its numbers never descend. GraphQL answers the field ``historyKeys`` from them. The database
+keeps the facts of a run as one JSON text. For a run with many keys, this text has hundreds of
+kilobytes, and each file-stream request of the run replaces the whole text.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ KEYS_IN_MEMORY = 100_000
 
 
 class KeyFacts:
-    """Caches the parsed facts about the history keys of each run."""
+    """Caches, for each run, the parsed facts about its history keys, such as types and counts."""
 
     def __init__(self) -> None:
         self._guard = Lock()
@@ -27,9 +29,10 @@ class KeyFacts:
         )
 
     def take(self, run_id: int, text: str) -> dict[str, Any]:
-        """Return a run's facts, parsed from JSON, and remove them from the cache.
+        """Return a run's facts about its keys, and remove them from the cache.
 
-        The caller may change the returned dict.
+        If the cache does not have them, they are parsed from ``text``. The caller may change the
+        returned dict.
         """
         with self._guard:
             held = self._parsed.pop(run_id, None)
@@ -39,7 +42,10 @@ class KeyFacts:
         return facts
 
     def keep(self, run_id: int, text: str, facts: dict[str, Any]) -> None:
-        """Cache a run's facts, as JSON and parsed; the caller must not change the dict later."""
+        """Cache a run's facts about its keys, as JSON (``text``) and parsed (``facts``).
+
+        The caller must not change the dict later.
+        """
         with self._guard:
             if 1 + len(facts) <= KEYS_IN_MEMORY:
                 self._parsed[run_id] = (text, facts)

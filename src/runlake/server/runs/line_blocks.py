@@ -54,12 +54,15 @@ class PackedLines:
 
     @property
     def crc32c(self) -> int:
-        """CRC32C of the shape followed by the content."""
+        """CRC32C of the block's bytes: those of `shape`, then those of `content`."""
         return checksum(self.shape, self.content)
 
 
 def checksum(shape: bytes, content: bytes) -> int:
-    """Return the CRC32C of a block's shape followed by the block's content."""
+    """Return the CRC32C of a block's bytes: those of ``shape``, then those of ``content``.
+
+    ``shape`` is the packed positions, steps and lengths of the lines; ``content`` the packed lines.
+    """
     return int(google_crc32c.extend(google_crc32c.value(shape), content))
 
 

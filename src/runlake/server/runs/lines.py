@@ -134,9 +134,11 @@ def _is_on_wire(step: int, line: str) -> bool:
 
 
 def _are_on_wire(steps: Sequence[int], lines: Sequence[str]) -> bool:
-    """Return whether all lines can be sent unchanged, faster than `_is_on_wire` for each line.
+    """Return whether all lines can be sent to clients unchanged.
 
-    The result is also False if a key resembles a number with a long exponent.
+    This is faster than to call `_is_on_wire` for each line, but less exact: the result is also
+    False if a letter ``e`` with three digits after it, which could be the exponent of a number, is
+    part of a key or a string.
     """
     text = "\n".join(lines)
     return (
@@ -183,13 +185,14 @@ def even_positions(n_rows: int, limit: int) -> Sequence[int]:
 
 
 def count_keys(facts: dict[str, Any], rows: Iterable[Row]) -> None:
-    """Add the keys of new rows to the facts from which ``historyKeys`` is made.
+    """Add the values in new rows to the facts about a run's keys.
 
     Parameters
     ----------
     facts : dict
-        For each key, ``{"types": {type: count}, "previous": number, "monotonic": bool}``. The
-        function changes this dict.
+        For each key, ``{"types": {type: count}, "previous": number, "monotonic": bool}``: how many
+        values have each type, the last number, and whether the numbers never descend. The function
+        changes this dict.
     rows : iterable of dict
         Rows that are not counted yet.
     """
@@ -210,7 +213,7 @@ def count_keys(facts: dict[str, Any], rows: Iterable[Row]) -> None:
 
 
 def _columns(rows: Sequence[Row]) -> Iterable[tuple[str, Sequence[Any]]]:
-    """Return each key with its values in the rows; a wide run has tens of thousands of keys."""
+    """Return each key with its values in the rows; fast, because some runs have 10,000s of keys."""
     names = set(map(tuple, rows))
     if len(names) == 1:
         # The usual case: each row has the same keys in the same order.

@@ -42,7 +42,7 @@ class _Order:
 
     @property
     def is_creation(self) -> bool:
-        """Whether runs are ordered by their time of creation, for which an index exists."""
+        """Whether runs are ordered by their time of creation, an order that needs no new index."""
         return self.value == "runs.created_at"
 
     def sql(self, *, is_probed: bool) -> str:
@@ -58,7 +58,8 @@ class _Order:
     def behind(self, value: Any, run_id: int) -> tuple[str, list[Any]]:
         """Return an SQL condition, with its parameters, for the runs that come after a given run.
 
-        ``value`` is that run's value of the field in the order, ``run_id`` that run's database id.
+        Runs are ordered by a field; runs with the same value are ordered by their database ids.
+        ``value`` is the given run's value of the field, and ``run_id`` is its database id.
         """
         sign = "<" if self.is_descending else ">"
         if self.is_creation:
@@ -147,7 +148,10 @@ def _of_project(project_id: int) -> str:
 def _probes(
     database: Database, project_id: int, condition: Condition, order: _Order | None
 ) -> list[Probe]:
-    """Make indexes for a list; return the comparisons by which an index finds few runs."""
+    """Make the indexes that a list of runs needs; return the comparisons that use an index.
+
+    No comparisons are returned if an index would not help, because too many runs match them.
+    """
     indexes = INDEXES.setdefault(database, AskedIndexes())
     if order is not None:
         indexes.prepare(database, project_id, [order.field])

@@ -81,7 +81,7 @@ class Exports(Protocol):
         """Add a run to the queue of runs that are exported later."""
 
     def wait(self, run_id: int, is_done: Callable[[], bool], seconds: float) -> None:
-        """Export a run soon; wait until it is exported, `is_done` is true, or time is over."""
+        """Export a run soon; wait until that is done, ``is_done`` returns True, or time is over."""
 
 
 class RunStore:
@@ -136,7 +136,7 @@ class RunStore:
         )
 
     def large_values(self, column: str, run_ids: Sequence[int]) -> dict[int, Any]:
-        """Return the values of a large column of some runs, by database id of the run."""
+        """Return the values of a large column, such as "config", by database id of the run."""
         rows = self._database.rows(
             f"SELECT id, {column} FROM runs WHERE id IN (SELECT value FROM json_each(?))",
             json.dumps(run_ids),
@@ -372,10 +372,10 @@ class RunStore:
     def _withdraw_exports(self, connection: sqlite3.Connection, run_id: int, position: int) -> int:
         """Remove the export that contains a position, and all later exports.
 
-        Return the new ``exported_count``. The rows of the removed exports are live until they are
-        exported again. The SDK caches exports by their position, and never updates a cached export.
-        So the column ``has_old_exports`` states that a reader may have cached exports that were
-        removed here.
+        Return the new ``exported_count``, which is the position of the first line that is not
+        exported. The rows of the removed exports will be exported again. The SDK caches exports by
+        their position, and never updates a cached export. So the column ``has_old_exports`` says
+        that a reader may have cached exports that were removed.
         """
         row = connection.execute(
             "SELECT coalesce(max(position), 0) AS first FROM exports "
@@ -483,7 +483,10 @@ class RunStore:
         ]
 
     def last_lines(self, run_id: int, stream: str, n_lines: int) -> list[tuple[int, str]]:
-        """Return pairs of position and line for the last ``n_lines`` of a stream, ascending."""
+        """Return pairs of position and line for the last lines of a stream, ascending.
+
+        The streams are "history", "events" and "output" (the console output).
+        """
         rows = self._database.rows(
             "SELECT position, content FROM lines WHERE run_id = ? AND stream = ? "
             "ORDER BY position DESC LIMIT ?",

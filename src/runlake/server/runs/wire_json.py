@@ -77,8 +77,9 @@ def read_body(content: bytes) -> dict[str, Any]:
 def read_stream(content: bytes) -> dict[str, Any]:
     """Parse the body of a file-stream request, like `read_body`.
 
-    Values inside strings are not counted here, because a string may be console output, with any
-    number of brackets. `runlake.server.runs.stream` counts the values of lines that are JSON.
+    Unlike `read_body`, this does not count values inside strings, because a string may be a line of
+    console output that only looks like JSON. `runlake.server.runs.stream` counts the values in the
+    strings that are JSON.
     """
     if _estimate(content) > MAX_BYTES:
         check_size(_outside_strings(content))

@@ -2,7 +2,7 @@
 
 History lines are stored here; exported lines are compressed or dropped. The key of a line contains
 its position in the stream, so that a repeated file-stream request overwrites lines with equal
-lines. One transaction publishes an export and changes which rows are live.
+lines. One transaction publishes an export and records that its rows are exported.
 """
 
 from __future__ import annotations
@@ -403,7 +403,8 @@ class Database:
     def return_space(self) -> bool:
         """Give free pages of the file back to the disk; return whether pages were given back.
 
-        A file that an older version made keeps its free pages, for new lines.
+        SQLite cannot do this for a file that an older version of runlake made; such a file keeps
+        its free pages for new lines.
         """
         connection = self.connection()
         (layout,) = connection.execute("PRAGMA auto_vacuum").fetchone()

@@ -1,9 +1,10 @@
 """Objects behind signed URLs: exports, run files and artifact files.
 
-A file on disk is written once and never changed. The database says which file an object has; one
-transaction gives the object another file, and afterwards the old file is removed. So a reader that
-has opened a file reads exactly the bytes whose digest was in the database, and a crash leaves at
-most files that belong to no object.
+A file on disk is written once and never changed. The database says which file contains the bytes
+of an object. If an object gets new bytes, they are written to a new file; one transaction then
+replaces the name of the file in the database, and afterwards the old file is removed. So a reader
+that has opened a file reads exactly the bytes whose digest was in the database, and a crash leaves
+at most files that belong to no object.
 
 ``storage/incoming/`` contains files that are being written. ``storage/KIND/XX/`` contains complete
 files; KIND is the first part of the object's name, and XX the first two characters of the file's
@@ -249,7 +250,10 @@ class Storage:
             self._unlink(written.path)
 
     def write(self, name: str, write: Callable[[Path], object]) -> None:
-        """Store an object that the server makes; ``write`` takes a path and writes a file there."""
+        """Store an object that the server itself makes, such as an export.
+
+        The callable ``write`` takes a path and writes the object's bytes to a file there.
+        """
         with self.writing(name, write) as written:
             self.register(name, written)
 
@@ -279,7 +283,7 @@ class Storage:
             connection.execute("DELETE FROM objects WHERE name = ?", (name,))
 
     def remove_unwanted(self) -> None:
-        """Remove files that were replaced or deleted; during a backup, do nothing."""
+        """Remove the files that no object uses any more; during a backup, do nothing."""
         # If a backup holds the lock, the files stay in the set until a later call.
         with self._guard, suppress(Timeout), FileLock(removal_lock(self._directory), timeout=0):
             while self._unwanted:

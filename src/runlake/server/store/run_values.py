@@ -121,7 +121,8 @@ def _collect(
 ) -> None:
     """Add every value of a document to ``found``, by dotted path.
 
-    If two values have the same path, add only the value whose own key has more dots.
+    ``{"a.b": 1, "a": {"b": 2}}`` has two values with the path ``a.b``. Only the value with more
+    dots in its own key is added, here the value of ``"a.b"``.
     """
     keys = sorted(document, key=lambda key: key.count("."), reverse=True)
     for key in keys:
