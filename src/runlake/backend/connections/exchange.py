@@ -146,7 +146,10 @@ class FileConnection:
 
     @property
     def socket(self) -> socket.socket | None:
-        """The connection's socket; None if TLS runs in memory above the socket."""
+        """The connection's socket; None for TLS through an ``https`` proxy.
+
+        Such a socket receives bytes that are still encrypted.
+        """
         found = self._stream.get_extra_info("socket")
         tls = self._stream.get_extra_info("ssl_object")
         return found if isinstance(found, socket.socket) and tls in (None, found) else None
@@ -158,7 +161,11 @@ class FileConnection:
 
     @property
     def is_readable(self) -> bool:
-        """True if reading from an idle connection would not wait, as after the host closed it."""
+        """True if a read would not wait.
+
+        An idle connection then cannot be used: the host has closed it, or has sent bytes that no
+        request asked for.
+        """
         return bool(self._stream.get_extra_info("is_readable"))
 
     def send(self, request: FileRequest, close: Callable[[], None]) -> FileResponse:
@@ -244,7 +251,7 @@ class Answer:
 
     @property
     def body(self) -> bytes:
-        """The part of the body that `feed` has received; `read` can still be called afterwards."""
+        """The part of the body that `feed` has received; `read` yields this part again."""
         return b"".join(self._pieces)
 
     @property
@@ -263,7 +270,7 @@ class Answer:
             self.headers.append((name, content))
 
     def on_headers_complete(self) -> None:
-        """Record the status and version, unless the response is only informational (1xx)."""
+        """Record the status and the HTTP version, unless the response is informational (1xx)."""
         if self.is_complete or self._parser is None:
             return
         self.status = self._parser.get_status_code()
@@ -307,7 +314,11 @@ class Answer:
             yield from self._plain_body(n_bytes)
 
     def _n_promised(self) -> int | None:
-        """Return the announced length of the body; None if only the parser can find its end."""
+        """Return the body's length from the headers.
+
+        Return None if the headers do not state it, or if the body has already arrived: the body is
+        then taken from the parser.
+        """
         lengths = [text for name, text in self.headers if name.lower() == b"content-length"]
         is_plain = not self.is_complete and len(lengths) == 1
         return int(lengths[0]) if is_plain else None

@@ -64,7 +64,7 @@ class KeptConnections:
     def take_idle(self, request: FileRequest, most: int) -> Iterator[FileConnection]:
         """Yield up to ``most`` idle connections to the request's host; the caller then owns them.
 
-        Connections that only httpcore can use are not yielded, but are still kept.
+        Connections whose requests must be sent by httpcore are not yielded; they are still kept.
         """
         idle = self._idle[request.origin]
         for _ in range(min(most, len(idle))):

@@ -46,7 +46,7 @@ class Lane:
 
     @classmethod
     def of(cls, connection: FileConnection) -> Lane:
-        """Return a lane for an open connection; `FileConnection.socket` must not be None."""
+        """Return a `Lane` for an open connection, whose ``socket`` must not be None."""
         found = connection.socket
         if found is None:
             raise ValueError("the connection has no socket of its own")
@@ -76,7 +76,7 @@ class Lane:
         request : FileRequest
             The request to send.
         now : float
-            Current time in seconds on the clock that `slowness` uses.
+            Current time in seconds. `slowness` must be called with times of the same clock.
 
         Raises
         ------

@@ -1,8 +1,8 @@
 """Send many requests for small files from one thread, on several connections.
 
 Threads that download small files spend most of their time on waiting for the interpreter's lock. So
-here one thread sends a request on each connection, and waits for all responses together. A response
-that is long, slow or broken is left to the caller.
+this module uses one thread. It sends a request on each connection, and waits for all responses
+together. If a response is long, slow or broken, its unfinished part must be read by the caller.
 """
 
 from __future__ import annotations
@@ -72,7 +72,8 @@ class Multiplexer(Generic[T]):
     ----------
     waiting : deque
         The elements to request. An element is removed when its request is sent. Elements remain in
-        the deque if the host cannot be reached, or if many of its responses are left to the caller.
+        the deque if the host cannot be reached, or if many of its responses are long, slow or
+        broken.
     request_for : callable
         Returns the request for an element.
     kept : KeptConnections
@@ -81,7 +82,7 @@ class Multiplexer(Generic[T]):
     opener : Opener
         Opens further connections.
     max_bytes : int
-        Responses with a longer body are left to the caller.
+        Longer bodies are not read; the caller must read them.
     """
 
     def __init__(
@@ -109,7 +110,9 @@ class Multiplexer(Generic[T]):
         self._waited = 0.0
 
     def run(self, n_connections: int, check: Callable[[], None]) -> Iterator[list[Begun[T]]]:
-        """Send the requests, and yield responses that are complete, or left to the caller.
+        """Send the requests, and yield the responses.
+
+        A response that is long, slow or broken is yielded before it is complete.
 
         Parameters
         ----------
@@ -168,9 +171,10 @@ class Multiplexer(Generic[T]):
             self._add(*opened)
 
     def _advance(self, lane: Lane) -> Begun[T] | None:
-        """Continue a lane whose socket has become ready.
+        """Read from or write to a lane whose socket has become ready.
 
-        Return its response if the response is complete or left to the caller, else None.
+        Return the lane's response if the response is complete, or if the caller must read the rest
+        of it; else return None.
         """
         try:
             if lane.connection is None:
@@ -243,7 +247,7 @@ class Multiplexer(Generic[T]):
                 yield self._left(lane)
 
     def _left(self, lane: Lane) -> Begun[T]:
-        """Return a lane's unfinished response, and drop the lane; the caller reads the rest."""
+        """Return a lane's unfinished response, and remove the lane; the caller reads the rest."""
         begun = self._begun(lane, is_left=True)
         self._remove(lane)
         self._note_left()
@@ -253,7 +257,7 @@ class Multiplexer(Generic[T]):
     def _begun(
         self, lane: Lane, *, is_left: bool = False, error: Exception | None = None
     ) -> Begun[T]:
-        """Return a lane's response, complete or not; the lane can then send another request."""
+        """Take the response, complete or unfinished, from a lane, and return it as a `Begun`."""
         subject, request = self._under_way.pop(lane)
         answer, connection, seconds = lane.end_answer()
         is_unread = is_left

@@ -115,9 +115,10 @@ class PatientStream(httpcore.NetworkStream):
 
 
 class _Direct:
-    """Reads and writes a socket as httpcore does, but sets the timeout only if it changes.
+    """Reads and writes a socket as httpcore does, with fewer system calls.
 
-    Setting the timeout is a system call, which httpcore makes for each read and write.
+    Setting a socket's timeout is a system call. httpcore sets the timeout for each read and write;
+    this class sets it only if it differs from the previous timeout.
     """
 
     def __init__(self, connection: socket.socket) -> None:
@@ -125,7 +126,10 @@ class _Direct:
 
     @classmethod
     def of(cls, stream: httpcore.NetworkStream) -> _Direct | None:
-        """Return a `_Direct` for a stream's socket; None if httpcore runs TLS above the socket."""
+        """Return a `_Direct` for a stream's socket; None for TLS through an ``https`` proxy.
+
+        Such a socket receives bytes that are still encrypted.
+        """
         found, tls = stream.get_extra_info("socket"), stream.get_extra_info("ssl_object")
         is_all = isinstance(found, socket.socket) and tls in (None, found)
         return cls(found) if is_all else None
@@ -155,7 +159,10 @@ class _Direct:
 
 
 def _seconds_of(patience: Patience, late: type[httpcore.TimeoutException]) -> float:
-    """Return how many seconds the next operation may wait; raise ``late`` if the time is up."""
+    """Return how many seconds the next read or write may wait.
+
+    If no time is left, raise an exception of the class ``late``.
+    """
     seconds = patience.seconds_left
     if seconds <= 0:
         raise late(patience.reason)
@@ -234,8 +241,9 @@ class Transport(httpx.HTTPTransport):
     def get(self, request: FileRequest) -> FileResponse:
         """Send a request for a file, and return the response.
 
-        Any failure raises `httpx.TransportError`. A request through httpx takes several times as
-        long: httpx handles cookies, redirects and hooks, and its pool examines all connections.
+        The request does not pass through httpx. With httpx it would take several times as long,
+        because httpx handles cookies, redirects and hooks, and its pool examines all connections.
+        Still, any failure raises `httpx.TransportError`.
 
         Parameters
         ----------
@@ -261,8 +269,9 @@ class Transport(httpx.HTTPTransport):
     ) -> Iterator[list[Begun[T]]]:
         """Send many requests to the host of ``sample``, and yield responses; see `Multiplexer`.
 
-        If the connections pass through a proxy, no request is sent, and all elements remain in
-        ``waiting``.
+        ``waiting`` contains an element per request, and ``request_for`` makes the request for an
+        element. If the connections pass through a proxy, no request is sent, and all elements
+        remain in ``waiting``.
         """
         if self._is_proxied:
             return
@@ -275,7 +284,7 @@ class Transport(httpx.HTTPTransport):
         yield from multiplexer.run(n_connections, check)
 
     def resume(self, begun: Begun[T]) -> FileResponse:
-        """Return the response to a request that `begin` has sent; failures raise as in `get`."""
+        """Return the response to a request that `begin` has sent; for errors see `get`."""
         return _failing_as_httpx(begun.resume)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:

@@ -63,7 +63,7 @@ class OpenedConnection:
         return answer
 
     def taken_over(self) -> FileConnection | None:
-        """Return the connection as a `FileConnection`; None before the first request."""
+        """Return the connection as a `FileConnection`; None if no request was sent on it yet."""
         return None if self._stream is None else FileConnection(self._stream)
 
     def close(self) -> None:

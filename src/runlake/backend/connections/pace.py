@@ -12,15 +12,15 @@ class Patience(float):
     """The timeout of one request, shared by all its reads and writes.
 
     This class is a float, because HTTP libraries pass a timeout of type float to each operation of
-    the socket. A request times out once it has waited ``seconds`` seconds during which fewer than
-    `SLOWEST` bytes per second arrived. So a request to a slow host that makes progress does not
-    time out. A request times out if the host stops, or sends single bytes with long pauses. Only
-    the time of waiting for the network counts, not the time in which the reader processes a piece.
+    the socket. A request times out if fewer than `SLOWEST` bytes per second are transferred for
+    ``seconds`` seconds. So a request to a slow host that makes progress does not time out. A
+    request times out if the host stops, or sends single bytes with long pauses. Only the time of
+    waiting for the network counts, not the time in which the reader processes a piece.
 
     Parameters
     ----------
     seconds : float
-        How many seconds the host may be slower than `SLOWEST`.
+        For how many seconds the transfer may be slower than `SLOWEST` bytes per second.
     total : float, optional
         Limit in seconds for the whole request, from its first operation on; no limit if omitted.
     """

@@ -60,7 +60,7 @@ class Connections:
         return self._pool(url, is_bulk=is_bulk)
 
     def transport(self, url: str) -> Transport:
-        """Return the `Transport` for the URL of a file, as `pool` chooses it."""
+        """Return the `Transport` of the pool for the URL of a file; for errors see `pool`."""
         return self._pool(url, is_bulk=True).transport
 
     def _pool(self, url: str, *, is_bulk: bool) -> _Pool:

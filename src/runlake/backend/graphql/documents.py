@@ -335,7 +335,7 @@ query RunHistoryManifest(
 
 
 def runs_history_manifests() -> str:
-    """Return the query for a page of runs with their history manifests."""
+    """Return the query for a page of runs, each with its list of exports and live steps."""
     return _runs(MANIFEST_FIELDS, ", $liveKeys: [String!]!")
 
 

@@ -226,7 +226,7 @@ def learn(client: Client, document: str, body: Any) -> None:
     client : Client
         Client of the backend.
     document : str
-        The refused document, as it was before `fit`.
+        The refused document, as it was before `fit` left out parts of it.
     body : Any
         The parsed JSON of the response; ignored if the response has data.
     """
@@ -351,7 +351,7 @@ def _without(field: str, arguments: Arguments, known: frozenset[Lack]) -> Argume
 
 
 def _dropped(selection: Selection, known: frozenset[Lack]) -> Iterator[tuple[str, Lack]]:
-    """Yield the variables that a field must leave out, each with the `Lack` that is the reason."""
+    """Yield the variables used only by a field's missing arguments, each with the missing part."""
     sent = set(VARIABLE.findall(str(replace(selection, children=()))))
     for lack in known:
         if lack.kind in {"argument", "input"}:

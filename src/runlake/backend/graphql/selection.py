@@ -116,9 +116,10 @@ class Operation:
         return _placed(root, self.selections)
 
     def mapped(self, change: Change) -> Operation:
-        """Return the operation with ``change`` applied to each selection, without unused variables.
+        """Return the operation with ``change`` applied to each selection.
 
-        Children are changed before their parents.
+        Children are changed before their parents. Variables that are then no longer used are
+        removed.
         """
         root = "Mutation" if self.kind == "mutation" else "Query"
         selections = _mapped(root, self.selections, change)
@@ -155,7 +156,7 @@ def _mapped(
 
 
 def _type_of(parent: str, selection: Selection) -> str:
-    """Return the type of a selection's value, by its name in W&B's schema."""
+    """Return the name that W&B's schema gives to the type of a selected field's value."""
     if selection.name.startswith("..."):
         return selection.name.split()[-1]
     if selection.name == "node":

@@ -132,7 +132,7 @@ class Client:
         Raises
         ------
         Transient
-            If another attempt may succeed; contains the error to show to the user.
+            If another attempt may succeed; its ``error`` is the error to show to the user.
         BackendError
             If another attempt would fail too.
         OfflineError
@@ -215,7 +215,7 @@ class Client:
         Raises
         ------
         Transient
-            If another attempt may succeed; contains `Unreachable`.
+            If another attempt may succeed; its ``error`` is `Unreachable`.
         FileTransferError
             If the URL, or the URL of a redirect, is not http(s), or there are too many redirects.
         OfflineError
@@ -308,14 +308,14 @@ class Client:
         )
 
     def learn(self, begun: Begun[Any], url: str, headers: Mapping[str, str]) -> None:
-        """Update the latency and the rate limit from a response of `begin`.
+        """Update the latency and the rate limit from a response that `begin` yielded.
 
         `open` does this itself. Call this method for a response that is read without `open`.
 
         Parameters
         ----------
         begun : Begun
-            A request of `begin` whose response is complete.
+            The request as `begin` yielded it; its response is complete.
         url : str
             The URL of the request.
         headers : mapping
@@ -358,7 +358,7 @@ class Client:
         Raises
         ------
         Transient
-            If another attempt may succeed; contains `Unreachable`.
+            If another attempt may succeed; its ``error`` is `Unreachable`.
         FileTransferError
             If the URL is not http(s).
         OfflineError
@@ -520,9 +520,10 @@ class Client:
             )
 
     def _turn(self, url: str, operation: str) -> float:
-        """Count a request, wait until the rate limit allows it, and return its turn for `_learn`.
+        """Count a request, and wait until the rate limit allows it.
 
-        A request to a storage host does not wait; its turn is 0.
+        Return the request's turn, which `_learn` needs: the time from `Budget.acquire`. A request
+        to a storage host does not wait; for it, 0 is returned.
         """
         with self._counting:
             self.n_requests += 1

@@ -77,8 +77,8 @@ def decoded(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
     Raises
     ------
     NotDecodable
-        If the encoding is neither gzip nor deflate, or if the data is damaged: a body that begins
-        like gzip, or that is declared as deflate, cannot be decompressed.
+        If the encoding is neither gzip nor deflate, or if the body cannot be decompressed although
+        it begins like gzip, or its header says deflate.
     """
     name = encoding_of(encoding)
     if not name:
