@@ -1,4 +1,7 @@
-"""Decide for each export whether to reuse, revalidate, extend or fetch it; without I/O."""
+"""Decide, without I/O, for each export whether its file on disk can be used.
+
+A file is reused, revalidated, extended (missing columns are downloaded), or downloaded whole.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,7 @@ def decide(
     *,
     use_cache: bool,
 ) -> dict[str, Decision]:
-    """Decide for each listed export whether to reuse, revalidate, extend or download it.
+    """Decide for each listed export whether its file on disk can be used; see `Decision`.
 
     Parameters
     ----------
@@ -50,7 +53,7 @@ def decide(
     held : mapping of str to Held
         The state on disk of each export in the stored manifest; the keys are `Export.object`.
     held_freshness : Freshness or None
-        The run's `Manifest.freshness` when all exports on disk were last up to date.
+        The run's `Manifest.freshness` at the last time when all files on disk were up to date.
     use_cache : bool
         False downloads every export again.
 

@@ -54,7 +54,7 @@ class Manifests:
         self._guard = threading.Lock()
 
     def fetch(self, client: Client, run: RunPath) -> Manifest:
-        """Return the manifest of a run, which may have been requested some seconds ago."""
+        """Return the manifest of a run; the backend may have sent it some seconds ago."""
         page = self._page_of[run]
         answer = None
         if client not in _refusing:

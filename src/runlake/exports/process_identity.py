@@ -22,8 +22,8 @@ class Machine:
     Parameters
     ----------
     host, boot : str
-        Digests of 8 characters: ``host`` of the host name and the process namespace, ``boot`` of
-        the boot id. ``boot`` is `UNKNOWN_BOOT` if the system has no boot id.
+        Digests of 8 characters. ``host`` is the digest of the host name and the process namespace.
+        ``boot`` is the digest of the boot id, or `UNKNOWN_BOOT` if the system has no boot id.
     """
 
     host: str
@@ -39,7 +39,7 @@ class Process:
     machine : Machine
         Machine on which the process runs, or ran.
     pid : int
-        Process id on this machine.
+        Process id on ``machine``.
     started : int
         Start time, in a unit of the platform; 0 if unknown. It distinguishes the process from a
         later process with the same id.

@@ -81,10 +81,10 @@ class FileCount:
 
     @contextmanager
     def file(self, n_bytes: int | None) -> Iterator[None]:
-        """Count a file that this thread downloads, or finds on disk, while the context is open.
+        """Count as one file what this thread downloads while the context is open.
 
         When the context ends without an error, the file counts as ``n_bytes`` bytes (0 for None),
-        however many of them have arrived.
+        even if fewer or more bytes have arrived. So a file that was on disk counts too.
         """
         self._of_thread.arrived = 0
         yield

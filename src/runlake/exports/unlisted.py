@@ -21,33 +21,36 @@ MAX_GAPS = 16
 
 
 class Gap(NamedTuple):
-    """A range of steps, ``start`` inclusive and ``stop`` exclusive, that may have unlisted rows."""
+    """A range of steps at which there may be rows that the backend does not list.
+
+    ``start`` is inclusive, ``stop`` is exclusive.
+    """
 
     start: int
     stop: int
 
 
 def find_gaps(manifest: Manifest, exports: Sequence[ExportFacts]) -> tuple[Gap, ...]:
-    """Decide, without I/O, which steps to search for unlisted rows.
+    """Decide, without I/O, at which steps to search for rows that the backend does not list.
 
     Parameters
     ----------
     manifest : Manifest
         The backend's manifest.
     exports : sequence of ExportFacts
-        Facts of the exports in the manifest.
+        Steps and numbers of rows of the exports in the manifest.
 
     Returns
     -------
     tuple of Gap
-        Ranges of steps that are in no export: first the steps after the last export, then the
-        widest gaps. Empty if the backend counts no more lines than there are known rows, or if the
-        search was already made for this manifest.
+        Ranges of steps that are in no export and not listed as live: first the steps after the
+        last export, then the widest ranges. Empty if the backend counts no more lines than there
+        are exported and listed rows, or if `Manifest.is_searched` is true.
 
     Notes
     -----
-    A step may have several lines, for example if the run was restarted. So if the backend counts
-    more lines than there are known rows, this is only a hint that rows are missing.
+    A step may have several lines, for example if the run was restarted. So even if the backend
+    counts more lines than there are exported and listed rows, perhaps no row is missing.
     """
     lines = manifest.line_count
     if manifest.is_searched or manifest.live_steps is None or not isinstance(lines, int):
@@ -80,7 +83,11 @@ def find_gaps(manifest: Manifest, exports: Sequence[ExportFacts]) -> tuple[Gap, 
 
 
 def _parts(live_steps: Sequence[int], gap: Gap) -> Iterator[Gap]:
-    """Yield the parts of a gap that lie before its first and after its last live step."""
+    """Yield two parts of a gap: before the first live step in the gap, and after the last one.
+
+    Empty parts are left out. A gap without live steps is yielded whole. A live step is the step of
+    a row that is in no export yet.
+    """
     low, high = (bisect_left(live_steps, step) for step in (gap.start, gap.stop))
     parts = [gap]
     if low < high:

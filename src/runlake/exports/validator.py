@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Validator:
-    """The version of a stored object (RFC 9110, section 8.8), and digests that its host promised.
+    """The version of a stored object (RFC 9110, section 8.8), and the digests that its host sent.
 
     Parameters
     ----------
@@ -39,9 +39,9 @@ class Validator:
     last_modified : str or None
         The header ``Last-Modified``, unparsed.
     md5 : str or None
-        Promised MD5 of the whole object, in hex; `CONTRADICTORY_MD5` if the host sends two.
+        MD5 of the whole object, in hex; `CONTRADICTORY_MD5` if the host sent different ones.
     crc32c : int or None
-        Promised CRC32C of the whole object; `CONTRADICTORY_CRC32C` if the host sends two.
+        CRC32C of the whole object; `CONTRADICTORY_CRC32C` if the host sent different ones.
     is_date_strong : bool
         True if the response's ``Date`` is at least a second after ``Last-Modified``, so that no
         other version can have the same date (RFC 9110, section 8.8.2.2).
@@ -55,15 +55,15 @@ class Validator:
 
     @classmethod
     def from_headers(cls, headers: Mapping[str, str], status: int = 200) -> Validator:
-        """Build a validator from the headers of an HTTP response.
+        """Return the version and the digests in the headers of an HTTP response.
 
         Parameters
         ----------
         headers : mapping
             Headers with case-insensitive names.
         status : int
-            HTTP status. ``Content-MD5`` of a partial response (206) is the digest of that part, so
-            this header is used only if the part is the whole object.
+            HTTP status. In a partial response (206), ``Content-MD5`` is the digest of the sent
+            part. So then this header is used only if the host sent all bytes of the object.
         """
         return cls(
             headers.get("etag"),
@@ -75,7 +75,7 @@ class Validator:
 
     @property
     def condition(self) -> str | None:
-        """Value for ``If-Range``: a strong ETag, else a strong date, else None."""
+        """Value for ``If-Range``: a strong ETag, else a strong ``Last-Modified``, else None."""
         if self.etag and not self.etag.startswith("W/"):
             return self.etag
         return self.last_modified if self.is_date_strong else None
@@ -86,7 +86,7 @@ class Validator:
         return self.md5 is not None or self.crc32c is not None
 
     def with_promises_of(self, other: Validator) -> Validator:
-        """Return this validator with the additional digests that another response promised."""
+        """Return this `Validator` with the digests of another response added."""
         md5 = {one for one in (self.md5, other.md5) if one is not None}
         crc32c = {one for one in (self.crc32c, other.crc32c) if one is not None}
         return replace(
@@ -96,7 +96,7 @@ class Validator:
         )
 
     def without_promises(self) -> Validator:
-        """Return this validator without digests, for a body that was compressed in transfer."""
+        """Return this `Validator` without digests, for a body that was compressed in transfer."""
         return replace(self, md5=None, crc32c=None)
 
     def conditions(self) -> dict[str, str]:

@@ -1,8 +1,9 @@
-"""Verify that a file is the export that a storage host promised.
+"""Verify that a downloaded file is the export, by the digests that the storage host sent.
 
 A file may have been downloaded whole, in ranges, or with its tail first. The download may have been
-resumed or redirected, or may have begun with the bytes of a dead attempt. In all cases the cache
-publishes the file only as a `Verified`, and only `verify_export` makes a `Verified`.
+resumed or redirected, or may have begun with bytes that a process downloaded before it died. In all
+cases the cache accepts a whole file only with a `Verified`, and only `verify_export` makes a
+`Verified`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ SMALL_BYTES = 8 << 20
 
 
 class NotAsPromised(Exception):
-    """The file is not the promised export; the message says how it differs."""
+    """The file differs from what the storage host announced; the message says how."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Verified:
     Parameters
     ----------
     validator : Validator
-        Version and promised digests.
+        The version of the export, and the digests that the storage host sent.
     n_bytes : int
         Length of the file.
     facts : ExportFacts
@@ -65,12 +66,14 @@ class Digest:
 
     @classmethod
     def for_promise(cls, validator: Validator, n_bytes: int | None = None) -> Digest:
-        """Return an empty digest, which computes an MD5 only if a check of the promises needs one.
+        """Return a digest of no bytes yet, which computes an MD5 only if the MD5 will be compared.
+
+        The MD5 of a long object is compared only if the storage host sent no CRC32C.
 
         Parameters
         ----------
         validator : Validator
-            The promised digests.
+            The digests that the storage host sent.
         n_bytes : int, optional
             Length of the whole object, if known.
         """
@@ -96,7 +99,10 @@ class Digest:
             left = None if left is None else left - len(chunk)
 
     def disagreement(self, validator: Validator) -> str | None:
-        """Return the name of a promised digest that differs from the computed one; else None."""
+        """Return the name of a digest that the host sent and that differs from the computed one.
+
+        Return None if no digest differs.
+        """
         if validator.crc32c not in {None, self.crc32c}:
             return "CRC32C"
         if self._md5 is not None and validator.md5 not in {None, self._md5.hexdigest()}:
@@ -111,16 +117,16 @@ def verify_export(
     n_bytes: int | None = None,
     digest: Digest | None = None,
 ) -> Verified:
-    """Verify that a whole file is the export that its host promised.
+    """Verify a whole file: its length, the digests that the storage host sent, and its footer.
 
     Parameters
     ----------
     file : Path or bytes
         A complete file; or the content of a file, if the file will be written after this check.
     validator : Validator
-        Version and promised digests.
+        The version of the export, and the digests that the host sent.
     n_bytes : int, optional
-        The promised length.
+        The length that the host sent.
     digest : Digest, optional
         Digest of the whole file, if its bytes were hashed while they arrived; if omitted, the file
         is read.
@@ -128,13 +134,13 @@ def verify_export(
     Returns
     -------
     Verified
-        The file: its length, CRC32C and Parquet footer are right. If `Digest.for_promise` computes
-        MD5 for these promises, the MD5 is right too.
+        The file. Its length and Parquet footer are right, and it has the CRC32C that the host sent.
+        The host's MD5 is compared only if the file is short, or if the host sent no CRC32C.
 
     Raises
     ------
     NotAsPromised
-        If the length, a promised digest or the footer is wrong.
+        If the length, a compared digest or the footer is wrong.
     OSError
         If the disk fails.
     """
@@ -172,14 +178,15 @@ def digest_file(file: Path | bytes, validator: Validator, *, with_md5: bool = Fa
     file : Path or bytes
         A complete file, or its content.
     validator : Validator
-        The promised digests, which decide whether MD5 is computed.
+        The digests that the storage host sent. They decide whether an MD5 is computed, as in
+        `Digest.for_promise`.
     with_md5 : bool
-        Compute a promised MD5 for a file of any length.
+        If the host sent an MD5, compute the MD5 of a file of any length.
 
     Returns
     -------
     Digest
-        The digest; `Digest.disagreement` compares it with the promises.
+        The digest; `Digest.disagreement` compares it with the host's digests.
     """
     if isinstance(file, bytes):
         digest = Digest.for_promise(validator, len(file))

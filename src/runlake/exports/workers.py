@@ -31,7 +31,7 @@ def run_tasks(
     max_workers : int
         Maximum number of tasks at the same time.
     stop : Stop
-        The flag that the tasks check while they wait. It is set here if a task fails.
+        The flag that the tasks check while they wait. This function sets it if a task fails.
     meanwhile : callable, optional
         Called by the calling thread immediately, and then about every `POLL_SECONDS` while tasks
         run. If it raises an error, the tasks are cancelled.

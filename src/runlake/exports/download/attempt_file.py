@@ -58,7 +58,11 @@ class AttemptVersion:
 
     @classmethod
     def of(cls, validator: Validator, n_bytes: int | None) -> AttemptVersion | None:
-        """Return the version in a host's response; None if its download could not be resumed."""
+        """Return the version in a host's response.
+
+        Return None if a download of this version could not be resumed, because the response has no
+        value for ``If-Range``, or no length.
+        """
         if validator.condition is None or n_bytes is None:
             return None
         return cls(validator.condition, n_bytes, validator.promises_digest)
@@ -166,7 +170,7 @@ class AttemptFile:
         self._is_left = True
 
     def restart(self, version: AttemptVersion | None) -> FileIO:
-        """Empty or create the file, name it after ``version``, and return it open for writing."""
+        """Empty or create the file, and return it open for writing; its name states ``version``."""
         # Empty the file before it is renamed: its name must never claim another version's bytes.
         file = self._file or self.open()
         # Truncate only if there is something to truncate: ext4 flushes a truncated file when it is
@@ -178,7 +182,7 @@ class AttemptFile:
         return file
 
     def open_sparse(self, n_bytes: int, end: bytes) -> FileIO:
-        """Create a sparse file of ``n_bytes`` bytes that ends with ``end``, and return it open."""
+        """Create a sparse file of ``n_bytes`` bytes, write its last bytes, and return it open."""
         file = self.open()
         try:
             # The full length at once: column chunks are then written at the offsets that they have
@@ -192,7 +196,10 @@ class AttemptFile:
         return file
 
     def carry(self, version: AttemptVersion | None) -> None:
-        """Rename the file, so that its name states the version of its bytes (None: no version)."""
+        """Rename the file, so that its name states the version of its bytes.
+
+        If ``version`` is None, the name states no version, and the attempt cannot be resumed.
+        """
         suffix = ""
         if version is not None:
             condition = version.condition.encode("latin-1", "replace")
@@ -216,7 +223,7 @@ class AttemptFile:
         _under_way.discard(self._attempt)
 
     def discard(self) -> None:
-        """Delete the file, unless it has been published or left."""
+        """Delete the file, unless `publish` or `leave` was called before."""
         if not self._is_left:
             with suppress(OSError):
                 self.path.unlink(missing_ok=True)

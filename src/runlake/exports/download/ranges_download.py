@@ -43,7 +43,7 @@ class SparseTarget:
 
     @property
     def condition(self) -> str:
-        """Value for the header ``If-Range``; empty if the version has none."""
+        """Value for the header ``If-Range``; empty if the version has no usable ETag or date."""
         return self._validator.condition or ""
 
     def __enter__(self) -> Self:
@@ -80,7 +80,7 @@ class SparseTarget:
         return came.stop
 
     def write(self, start: int, content: bytes) -> None:
-        """Write bytes at offset ``start``; raise `Stopped` after the context's end."""
+        """Write bytes at offset ``start``; raise `Stopped` if this object's context has ended."""
         with self._guard:
             if not self._is_open:
                 raise Stopped

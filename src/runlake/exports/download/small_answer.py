@@ -15,7 +15,7 @@ from runlake.exports.verify import NotAsPromised, Verified, verify_export
 
 
 def verify_answer(headers: Mapping[str, str], body: bytes) -> Verified | None:
-    """Verify that the body of a response with the status 200 is the promised export.
+    """Verify the body of a response with the status 200; see `verify_export`.
 
     Parameters
     ----------
@@ -27,8 +27,8 @@ def verify_answer(headers: Mapping[str, str], body: bytes) -> Verified | None:
     Returns
     -------
     Verified or None
-        None if the body is encoded, if its length is not announced, or if it is not the promised
-        export. Then `StorageHost.whole` has to process the response.
+        None if the body is encoded, if its length is not announced, or if the verification fails.
+        Then `StorageHost.whole` has to process the response.
     """
     is_plain = find_encoding(body, headers.get("content-encoding")) is None
     if not is_plain or headers.get("content-length") != str(len(body)):

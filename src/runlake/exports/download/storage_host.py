@@ -46,7 +46,8 @@ class Download(Protocol):
     def n_bytes(self) -> int:
         """Number of usable bytes that have arrived in all requests.
 
-        A failed request uses up no retry if this number has grown by `PROGRESS_BYTES`.
+        If this number has grown by `PROGRESS_BYTES` when a request fails, the next request does not
+        count as a retry.
         """
 
     @property
@@ -104,7 +105,7 @@ class StorageHost:
         earlier: Sequence[Path] = (),
         is_durable: bool = True,
     ) -> Verified | None:
-        """Download the whole export, unless the version on disk is still the host's version.
+        """Download the whole export, unless the file on disk is of the host's version.
 
         Parameters
         ----------
@@ -112,16 +113,17 @@ class StorageHost:
             A new file for this call, which is complete after success. After a failure, the file is
             left for a later attempt if the download can be resumed, else deleted.
         held : Validator, optional
-            The version on disk.
+            The version of the file on disk.
         earlier : sequence of Path
-            Files of dead attempts. The longest is used if its version is the host's version.
+            Files of attempts whose processes have ended. The bytes of the longest file are used if
+            they are of the host's version.
         is_durable : bool
             Flush the file to disk.
 
         Returns
         -------
         Verified or None
-            None if the version on disk is the host's version; then nothing was written.
+            None if the file on disk is of the host's version; then nothing was written.
 
         Raises
         ------
@@ -137,7 +139,7 @@ class StorageHost:
             return download.verified
 
     def tail(self, n_bytes: int, total: int | None = None) -> Tail | None:
-        """Download the last bytes of the export, in one request, or in two for some hosts.
+        """Download the last bytes of the export, in one request, or in several for some hosts.
 
         Parameters
         ----------
@@ -225,7 +227,7 @@ class StorageHost:
                 continue
 
     def _try(self, download: Download, reached: int, stop: Stop) -> None:
-        """Send one request; raise `_Again` after a failure that uses up no retry."""
+        """Send one request; after a failure that does not count as a retry, raise `_Again`."""
         try:
             self._request(download, stop)
         except Transient as transient:
@@ -350,4 +352,7 @@ class _Expired(Exception):
 
 
 class _Again(Exception):
-    """A try failed and uses up no retry: bytes arrived, or damage is counted separately."""
+    """A request failed, and is repeated without counting as a retry.
+
+    Either enough bytes arrived, or the file was damaged: damaged files are counted separately.
+    """

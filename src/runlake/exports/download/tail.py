@@ -34,7 +34,7 @@ class Tail:
     Parameters
     ----------
     validator : Validator
-        Version and promised digests of the object.
+        The version of the object, and the digests that the host sent.
     n_bytes : int
         Length of the whole object.
     start : int
@@ -65,12 +65,12 @@ class RangeSupport:
 class TailDownload:
     """The download of the last bytes of an object, in one request, or in several for some hosts.
 
-    The range is requested as a suffix (``bytes=-N``). Some hosts do not support suffixes. If a host
-    answers 400 or 501, sends another range, or sends nothing, two further requests are sent. The
-    first is for the first byte: its response states the length of the object. The second is for the
-    range. If the host answers 416, or 200 with a longer object, this object's tail is not
-    downloaded. For other objects of this host, the first byte is requested without trying a suffix.
-    The kinds of ranges that a host supports are remembered for the life of the client.
+    The last bytes are requested as a suffix range (``bytes=-N``). Some hosts do not support suffix
+    ranges. If a host answers 400 or 501, sends another range, or sends nothing, two further
+    requests are sent. The first is for the object's first byte, because the response states the
+    length of the object. The second is for the last bytes, by their offset. If the host answers the
+    suffix range with 416, or with 200 and a longer object, nothing is downloaded. Then, for other
+    objects of this host, the first byte is requested at once.
 
     Parameters
     ----------
@@ -108,12 +108,15 @@ class TailDownload:
         return {"Range": f"bytes=-{self._n_wanted}" if self._is_suffix else "bytes=0-0"}
 
     def take(self, reply: Reply, body: Iterator[bytes]) -> None:
-        """Read a response: the tail, or the facts that are needed to request the tail again.
+        """Read a response: the last bytes of the object, or only the object's length.
+
+        If the response contains neither, the next request uses another kind of range, or the
+        download ends without a result.
 
         Raises
         ------
         UnknownRange
-            If the host supports no range with which the tail can be requested.
+            If the host supports no kind of range with which the last bytes can be requested.
         """
         if self._total is not None:
             self._take_range(reply, body, self._range(self._total))

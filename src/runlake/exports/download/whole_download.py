@@ -54,15 +54,15 @@ class WholeDownload:
         File to write, created when the first bytes arrive. If the context ends with an exception,
         the file is left for a later attempt.
     held : Validator or None
-        The version on disk; if the host has the same version, nothing is downloaded.
+        The version of the file on disk; if the host has the same version, nothing is downloaded.
     earlier : sequence of Path
-        Files of dead attempts; the bytes of the longest are copied.
+        Files of attempts whose processes have ended. The bytes of the longest file are copied.
     is_durable : bool
         Flush the file to disk.
 
     Notes
     -----
-    Once `is_complete` is true, `verified` is the complete file, or None if the version on disk is
+    Once `is_complete` is true, `verified` is the complete file, or None if the file on disk is of
     the host's version.
     """
 
@@ -141,8 +141,9 @@ class WholeDownload:
     def headers(self) -> dict[str, str]:
         """Return the headers of a request for the missing bytes.
 
-        If the bytes in the file are of an old version, the host sends the whole new version. If the
-        version on disk is the host's version, the host sends no bytes.
+        The headers contain conditions. If the attempt file contains bytes of an old version, the
+        host sends the whole new version. If the published file on disk is of the host's version,
+        the host sends no bytes.
         """
         held = {} if self._held is None else self._held.conditions()
         return {**held, **self._continuation()}
@@ -160,8 +161,8 @@ class WholeDownload:
         Raises
         ------
         Failure
-            If the response does not contain the requested bytes. Bytes that arrived in order are
-            used later.
+            If the response does not contain the requested bytes. If it breaks off, the bytes that
+            arrived are kept, and the next request asks for the bytes after them.
         """
         if reply.status != NOT_MODIFIED or self._held is None:
             self.verified = self._verified(self._receive(reply, body))
@@ -295,7 +296,11 @@ class WholeDownload:
             self._digest.update(piece)
 
     def _check_promised(self, validator: Validator) -> None:
-        """Empty the file and raise `Incomplete` if the host no longer promises a digest."""
+        """Empty the file and raise `Incomplete` if no digest of the export is known.
+
+        Called if the storage host sent a digest with the file's first bytes. If an earlier process
+        downloaded these bytes, that digest is lost, and the host must have sent it again.
+        """
         if not validator.promises_digest:
             self._restart(None)
             raise Incomplete("the digest promised with its first bytes was not sent again")
@@ -358,7 +363,7 @@ class _Decoder:
 
     @property
     def is_as_promised(self) -> bool:
-        """True if the encoded bytes have the promised digest."""
+        """True if the encoded bytes do not contradict the digests that the host sent."""
         return self._encoded.disagreement(self._validator) is None
 
     def decode(self, pieces: Iterable[bytes]) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""The facts of an export with which reads are planned; `statistics` reads them from the file."""
+"""Row groups, steps and columns of an export; `statistics` reads them from the file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class RowGroup:
 
 @dataclass(frozen=True, slots=True)
 class ExportFacts:
-    """Facts of an export with which a read is planned without opening the file.
+    """Row groups, steps and columns of an export: enough to plan a read without opening the file.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class ExportFacts:
     is_as_stated : bool
         True if row counts, order and steps in the footer agree with the ``_step`` column.
     is_common : bool
-        True if every engine can read the file; see `runlake.exports.footers.writers`.
+        True if polars and DuckDB can read the file; see `runlake.exports.footers.writers`.
     """
 
     row_groups: tuple[RowGroup, ...]

@@ -84,6 +84,8 @@ class Rules:
 class Forms(Generic[T]):
     """The known forms of a kind of structure, each with a value that the caller stored.
 
+    A form is a set of structures with the same fields, see the module's docstring.
+
     Parameters
     ----------
     rules : Rules
@@ -106,9 +108,10 @@ class Forms(Generic[T]):
         return None
 
     def note(self, content: bytes, start: int, value: T) -> None:
-        """Count a structure that was walked, and after many walks add its form.
+        """Note that the caller has parsed a structure field by field.
 
-        Every `WALKS_BEFORE_FORM`-th call adds the form of its structure, together with ``value``.
+        Every `WALKS_BEFORE_FORM`-th call adds the structure's form to the known forms, together
+        with ``value``.
         """
         self._n_walked += 1
         if self._n_walked % WALKS_BEFORE_FORM:
@@ -121,7 +124,7 @@ class Forms(Generic[T]):
 
 
 class _FormWalker(Walker):
-    """Walks through one structure and builds the expression for its form."""
+    """Walks through a structure, and builds the regular expression for structures of its form."""
 
     def __init__(self, content: bytes, start: int, rules: Rules) -> None:
         super().__init__(content)
@@ -131,7 +134,11 @@ class _FormWalker(Walker):
         self._has_long_text = False
 
     def pattern(self) -> bytes | None:
-        """Return the expression for the form; None if a byte string of it is too long."""
+        """Return the regular expression.
+
+        Return None if a byte string of the structure, whose length may differ within the form, has
+        `FREE_LENGTHS` bytes or more.
+        """
         self._fields(())
         return None if self._has_long_text else b"".join(self._parts)
 

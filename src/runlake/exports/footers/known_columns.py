@@ -44,7 +44,7 @@ class ColumnFacts:
         minimum: float | None = None,
         maximum: float | None = None,
     ) -> ColumnFacts:
-        """Build the facts of a column from its Arrow type and its statistics."""
+        """Build this object from the column's Arrow type, number of nulls, minimum and maximum."""
         return cls(StoredType.of(dtype), n_nulls, minimum, maximum)
 
     @property
@@ -90,7 +90,7 @@ class Memo:
 
 
 class KnownColumns(Memo, dict[str, ColumnFacts]):
-    """The columns of one version of an export, in file order; the mapping is never changed.
+    """The columns of one version of an export, by name, in file order; never changed.
 
     Parameters
     ----------

@@ -81,7 +81,7 @@ class FooterFrame:
 
 
 class Unsliceable(Exception):
-    """The footer cannot be sliced and has to be read whole; the message says why."""
+    """The footer cannot be divided into columns, and must be read whole; the message says why."""
 
 
 def read_footer(file: Path | bytes) -> bytes:

@@ -95,7 +95,8 @@ class Shortfall:
     ranges : list of ByteRange
         The byte ranges to download.
     extent : Extent
-        Whether ``ranges`` are the ranges of ``chunks``, or all missing parts of the file.
+        If `Extent.is_whole`, ``ranges`` are all missing parts of the file; else only the parts with
+        ``chunks``.
     """
 
     chunks: Chunks
@@ -150,7 +151,8 @@ def read_shortfall(
     file : Path
         A file of the export's length, of which only the footer is on disk.
     question : Question
-        Keys and steps to read. Statistics show which row groups contain the steps.
+        Keys and steps to read. The statistics in the footer show which row groups contain the
+        steps.
     on_disk : sequence of ByteRange
         Byte ranges that are on disk.
     request_bytes : int

@@ -151,9 +151,10 @@ def _check(fields: _Fields, n_file_bytes: int) -> bytes:
 
 
 def _parts_of_end(fields: _Fields) -> list[bytes]:
-    """Skip the fields after the row groups; return the parts that describe the columns.
+    """Parse the end of a footer, after the row groups; return the part that describes the columns.
 
-    Footers of one writer often end with the same bytes, so results for these bytes are remembered.
+    This part is the field ``key_value_metadata``, which may contain the Arrow schema. Footers of
+    one writer often end with the same bytes, so the results for the last ends are remembered.
     """
     global _ends_seen  # noqa: PLW0603 - replaced, because other threads iterate over the old one
     end = fields.content[fields.at :]
@@ -304,7 +305,7 @@ def _check_row_group(fields: _Fields, leaves: list[_Leaf], n_file_bytes: int) ->
 
 
 def _check_chunks(fields: _Fields, leaves: Sequence[_Leaf], n_file_bytes: int) -> set[int]:
-    """Check a row group's column chunks; return the value counts of columns other than lists."""
+    """Check a row group's column chunks; return the numbers of values of columns without lists."""
     # Pairs: for columns with one value per row, and for lists.
     stated: tuple[set[bytes], set[bytes]] = (set(), set())
     counts: tuple[set[int], set[int]] = (set(), set())

@@ -1,4 +1,4 @@
-"""Read the facts of an export that planning needs, from its footer and its ``_step`` column."""
+"""Read what the plan of a read needs from an export's footer and its ``_step`` column."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def read_columns(
 
 
 def _statistics(groups: list[pq.RowGroupMetaData], leaf: int, kind: pa.DataType) -> ColumnFacts:
-    """Return the facts of a column from its statistics, without impossible numbers."""
+    """Return type, number of nulls and bounds of a column; impossible statistics are ignored."""
     n_nulls: int | None = 0
     bounds: list[float] | None = []
     # Not for 16-bit floats: pyarrow returns their statistics as bytes.

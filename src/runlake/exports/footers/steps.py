@@ -19,7 +19,10 @@ STEPS_AT_ONCE = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class _Steps:
-    """Facts of the ``_step`` column of a row group, or of a part of it."""
+    """What is known of the steps in a row group, or in a part of a row group.
+
+    These are the first and last step, the numbers of rows and nulls, and whether the steps ascend.
+    """
 
     group: RowGroup
     is_ascending: bool
@@ -78,7 +81,7 @@ def _step_columns(parquet: pq.ParquetFile, index: int) -> Iterator[pa.Array]:
 
 
 def _joined(parts: Sequence[_Steps]) -> _Steps:
-    """Combine the facts of consecutive parts of the ``_step`` column."""
+    """Combine the `_Steps` of consecutive parts of the ``_step`` column."""
     if len(parts) == 1:
         return parts[0]
     n_rows = n_nulls = 0
@@ -103,7 +106,7 @@ def _joined(parts: Sequence[_Steps]) -> _Steps:
 def _is_as_stated(
     stated: pq.RowGroupMetaData, leaf: int, steps: _Steps, *, is_integer: bool
 ) -> bool:
-    """Return whether a row group's rows and integer steps agree with its footer."""
+    """Return whether a row group's rows and integer steps agree with the footer."""
     group = steps.group
     if stated.num_rows != group.n_rows:
         return False

@@ -117,7 +117,7 @@ class StoredType:
 
 @lru_cache(maxsize=TYPES_IN_MEMORY)
 def stored_type(content: bytes) -> StoredType:
-    """Return the `StoredType` with this content; mostly one object for all equal contents."""
+    """Return the `StoredType` with this content, which is mostly the same object as before."""
     return StoredType(content)
 
 
@@ -146,7 +146,7 @@ def _simple_name(content: bytes) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """A table in a FlatBuffer, whose layout contains the offsets of the table's fields.
+    """A table in a FlatBuffer; the buffer contains the offsets of the table's fields.
 
     Methods raise `struct.error` or `LookupError` if the content is damaged.
     """

@@ -13,7 +13,10 @@ class UnknownType(ValueError):
 
 
 class Walker:
-    """Walks through Thrift's compact protocol without building values; ``at`` is the offset."""
+    """Walks through bytes in Thrift's compact protocol without building values.
+
+    The attribute ``at`` is the offset of the next byte to parse.
+    """
 
     def __init__(self, content: bytes) -> None:
         self.content = content

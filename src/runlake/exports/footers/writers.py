@@ -1,4 +1,4 @@
-"""Find features of an export's writer that not every engine reads."""
+"""Find exports with types or encodings that polars or DuckDB cannot read, but pyarrow can."""
 
 from __future__ import annotations
 
@@ -49,7 +49,11 @@ def is_common(metadata: pq.FileMetaData, kinds: frozenset[pa.DataType]) -> bool:
 
 @lru_cache(maxsize=64)
 def _features(kinds: frozenset[pa.DataType]) -> tuple[bool, bool, bool]:
-    """Return whether any type is refused, has members of type null, or has a fixed length."""
+    """Return three facts about a set of types.
+
+    These are: whether polars, pyarrow or DuckDB cannot read one of the types at all, whether one
+    of them has items or fields of type null, and whether values of one of them have a fixed length.
+    """
     return (
         any(map(_is_refused, kinds)),
         any(map(_holds_nothing, kinds)),
@@ -78,7 +82,10 @@ def _is_refused(kind: pa.DataType) -> bool:
 
 
 def _holds_nothing(kind: pa.DataType) -> bool:
-    """Return whether a type has members of type null, which polars may read as integers."""
+    """Return whether a list or struct has items or fields of type null.
+
+    polars may read these as integers.
+    """
     return any(pa.types.is_null(kind.field(n).type) for n in range(kind.num_fields))
 
 
