@@ -5,8 +5,8 @@ a killed process does no harm:
 
 1. The files of values and statistics are registered in their tables. Readers ignore the rows of
    these files, because ``runs`` does not list their run numbers yet.
-2. One commit to ``runs`` lists the run numbers that are live now, and names a snapshot of every
-   other table. It succeeds only if ``runs`` has not changed since the new state was computed.
+2. One commit to ``runs`` lists the current run number of each packed run, and names a snapshot of
+   every other table. It succeeds only if ``runs`` has not changed since the new state was computed.
    Otherwise the new state is computed again.
 """
 
@@ -64,7 +64,7 @@ def commit(tables: Tables, change: Change) -> Moment:
     Raises
     ------
     CacheError
-        If another process changed the tables during each attempt, or replaced a new file.
+        If another process changed the tables during each attempt, or replaced one of the new files.
     """
     tables.reload()
     for table in (*METRICS, STATS):

@@ -163,7 +163,7 @@ def _replace(tables: Tables, table: str, files: Sequence[PackedFile], kept: _Kep
 def _merged(
     tables: Tables, table: str, files: Sequence[PackedFile], kept: _Kept
 ) -> WrittenFile | None:
-    """Merge files into one new file, without dead rows; return None if all rows are dead."""
+    """Merge files into one, without the rows to drop; return None if no row remains."""
     paths = [one.path for one in files]
     is_clean = not any(map(kept.may_have_dead, files))
     numbers = pl.scan_parquet(paths, glob=False).select(pl.col("run").unique()).collect()["run"]

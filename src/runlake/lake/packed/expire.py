@@ -102,7 +102,10 @@ def _files(place: PackedPlace) -> Iterator[Path]:
 
 
 def _read_note(note: Path) -> dict[str, float]:
-    """Return when each file was first found in no snapshot: seconds since 1970, by path."""
+    """Read when this module first found that no snapshot names a file.
+
+    The times are in seconds since 1970, by the path of the file.
+    """
     try:
         found = json.loads(note.read_text())
     except (OSError, ValueError):

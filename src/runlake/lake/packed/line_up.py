@@ -22,7 +22,7 @@ MAX_PLACE = 1 << (62 - STEP_BITS)
 
 @dataclass(frozen=True)
 class Places:
-    """The run that each row belongs to, as the run's position among the runs of the answer.
+    """The run that each row belongs to, as the run's position among all runs of a read.
 
     Rows of one run are adjacent.
 
@@ -39,7 +39,7 @@ class Places:
 
     @cached_property
     def rows(self) -> np.ndarray:
-        """The position in the answer of each row's run, as an array with one entry per row."""
+        """The position of each row's run among the runs of the read, as an array."""
         return self.heads if self.counts is None else np.repeat(self.heads, self.counts)
 
     def __len__(self) -> int:
@@ -54,7 +54,7 @@ class Places:
         return np.array_equal(self.rows, other.rows)
 
     def of(self, column: pl.Series) -> pl.Series:
-        """Expand a column with one value per run of the answer to one value per row."""
+        """Expand a column that has one value per run of the read; return one value per row."""
         if self.counts is not None and column.dtype.is_numeric() and not column.null_count():
             few = column.to_numpy()[self.heads]
             return pl.Series(column.name, np.repeat(few, self.counts))
@@ -74,7 +74,7 @@ class Values:
     Parameters
     ----------
     places : Places
-        The run of each value, ascending by the run's position in the answer.
+        The run of each value, ascending by the run's position among the runs of the read.
     steps, cells : Series
         The step of each value, ascending within a run, and the values.
     """
@@ -85,7 +85,7 @@ class Values:
 
     @classmethod
     def nothing(cls, dtype: pa.DataType | None) -> Values:
-        """Return an empty object, whose series of values has the type ``dtype``."""
+        """Return an object without rows, whose values have the type ``dtype``."""
         empty = pl.Series([], dtype=polars_type(dtype))
         return cls(Places(np.zeros(0, np.int64)), pl.Series([], dtype=pl.Int64), empty)
 

@@ -162,7 +162,7 @@ def find_todo(root: Path, tables: Tables, chosen: Collection[str] | None = None)
 def _written(
     tables: Tables, todo: Todo, write: Callable[[list[RunToPack]], Iterator[Segment]]
 ) -> Segment:
-    """Write and commit the runs to pack; return all written segments merged into one."""
+    """Write and commit the runs to pack; return one `Segment` with all that was written."""
     done = Segment()
     if not todo.change.is_empty:
         commit_state(tables, todo.change)

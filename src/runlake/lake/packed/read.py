@@ -73,9 +73,9 @@ class PackedRead(PackedRows):
         return self._remembered("types", self._read_types)
 
     def _remembered(self, name: str, find: Callable[[], T]) -> T:
-        """Return the result with this name that an earlier read of the same keys and runs cached.
+        """Return the result ``name`` of an earlier read of the same keys and runs, from the cache.
 
-        If there is none, return the result of ``find``, and cache it unless there are many keys.
+        If there is none, call ``find``; unless there are many keys, cache what it returns.
         """
         keys = self._question.keys
         if keys is None or len(keys) > MAX_KEYS:
@@ -135,7 +135,10 @@ class PackedRead(PackedRows):
         }
 
     def _columns(self) -> dict[int, KeyColumns]:
-        """Return each run's columns, by run number; runs with equal columns share one object."""
+        """Return the requested keys that each run has, with their types, by run number.
+
+        Runs with the same keys and types share one `KeyColumns`.
+        """
         rows = self.types
         if rows.is_empty():
             return {}

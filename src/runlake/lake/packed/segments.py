@@ -45,7 +45,7 @@ class WrittenFile:
 
 @dataclass(frozen=True, slots=True)
 class PackedRun:
-    """A run whose rows are in files of a segment."""
+    """A run whose rows are in the files of a `Segment`."""
 
     number: int
     directory: str

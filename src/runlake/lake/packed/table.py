@@ -442,7 +442,8 @@ def open_tables_at(
 def _create_missing(catalog: Catalog, location: str, known: Mapping[str, str]) -> None:
     """Add the tables that the catalog lacks.
 
-    A table with a metadata file in ``known`` is registered with this file. Others are created.
+    If ``known`` has a metadata file of a table, the table is registered with this file. Otherwise
+    it is created.
     """
     from pyiceberg.catalog.sql import SqlCatalog
     from pyiceberg.exceptions import TableAlreadyExistsError

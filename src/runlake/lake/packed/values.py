@@ -42,9 +42,9 @@ MAX_READERS = 8
 
 @dataclass(frozen=True)
 class Numbered:
-    """Run numbers in the order in which the answer has the runs.
+    """The run numbers of the runs to read, in the order of the runs in the answer.
 
-    A run number identifies a run in the packed tables.
+    A run number identifies a run in the packed tables. The answer is the frame that is returned.
     """
 
     numbers: Sequence[int]
@@ -56,16 +56,17 @@ class Numbered:
 
     @cached_property
     def places(self) -> np.ndarray:
-        """Map each run number, from the lowest on, to the run's position in the answer.
+        """The position of each run in the answer, as an array.
 
-        The array has -1 for run numbers that are not read.
+        The first entry is for the lowest run number, and each further entry for the next number.
+        An entry is -1 if the run with this number is not read.
         """
         found = np.full(max(self.numbers) - self.lowest + 1, -1, np.int64)
         found[np.asarray(self.numbers) - self.lowest] = np.arange(len(self.numbers))
         return found
 
     def places_of(self, numbers: np.ndarray) -> np.ndarray:
-        """Return the position in the answer of the run with each number; -1 if it is not read."""
+        """Return the position of each given run in the answer; -1 if the run is not read."""
         offsets = numbers.astype(np.int64) - self.lowest
         is_in = (offsets >= 0) & (offsets < len(self.places))
         return np.where(is_in, self.places[np.where(is_in, offsets, 0)], -1)
@@ -83,7 +84,7 @@ def read_values(
     target: pa.DataType | None,
     steps: StepRange,
 ) -> Values:
-    """Read the values of a key, run by run in the order of the answer, ascending by step.
+    """Read the values of a key, run by run in the order of ``part``, ascending by step.
 
     Parameters
     ----------
@@ -94,9 +95,9 @@ def read_values(
     kinds : mapping of str to array
         The numbers of the runs that have the key, by the type of its values.
     part : Numbered
-        The runs to read, in the order of the answer.
+        The runs to read, in the order in which they are returned.
     target : pyarrow.DataType or None
-        The type of the key in the answer; None means JSON text.
+        The type to which the values are converted; None means JSON text.
     steps : StepRange
         The steps to read.
     """
@@ -246,7 +247,7 @@ def _warning_of_dropped(view: PackedView) -> str:
 
 
 def _in_order(frames: Sequence[pl.DataFrame], part: Numbered, only: Numbered | None) -> Values:
-    """Return stored rows in the order of the answer, without rows of runs that are not read."""
+    """Return stored rows in the order of the runs in ``part``, without rows of other runs."""
     heads, counts = _runs_of([one["run"] for one in frames])
     steps, cells = (
         pl.concat([one[name] for one in frames], rechunk=False) for name in ("step", "value")
@@ -284,7 +285,7 @@ def _runs_of(columns: Sequence[pl.Series]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _restored(rows: Values, text: str, target: pa.DataType | None) -> Values:
-    """Convert stored values of one type to the type that the key has in the answer."""
+    """Convert stored values of the type ``text`` to ``target``, the type that the read returns."""
     if text in (BINARY, MIXED):
         return rows
     dtype = type_of(text)

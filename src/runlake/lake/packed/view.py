@@ -79,7 +79,7 @@ class PackedView:
 
     @classmethod
     def at(cls, tables: Tables, moment: Moment) -> PackedView:
-        """Return a view of the tables at a moment, with its runs and data files."""
+        """Return a view of the tables at a moment, with the runs and data files of this moment."""
         rows = read_packed_runs(tables, moment)
         runs = {
             directory: PackedVersion(number, source, n_rows)
