@@ -167,8 +167,8 @@ class _Pushing:
     def send_one(self, run: LakeRun, listed: ListedRun) -> None:
         """Copy one run without its artifacts; record a failure, and let the push go on.
 
-        An error is raised only if the backend is unreachable, or refuses the API key, before any
-        run is done.
+        If the backend is unreachable, or refuses the API key, and no other run was handled before,
+        the error is raised.
         """
         name = str(run.path)
         # Runs of two backends can have the same path; then `run_id` names the backend too.
