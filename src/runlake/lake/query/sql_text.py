@@ -49,7 +49,7 @@ def bound(value: object) -> Sql:
 
 
 def joined(word: str, parts: Sequence[Sql], empty: Sql) -> Sql:
-    """Join conditions with AND or OR as a balanced tree: SQLite limits the depth of expressions.
+    """Join conditions with AND or OR as a balanced tree, because SQLite limits their depth.
 
     Examples
     --------
