@@ -32,7 +32,7 @@ class Source:
 
     @classmethod
     def of(cls, path: Path) -> Source:
-        """Return a source for a file, with the size and change time that the file has now."""
+        """Return the `Source` of a file, with the present size and change time of the file."""
         found = path.stat()
         return cls(path, found.st_size, found.st_mtime_ns)
 
@@ -49,9 +49,9 @@ class Source:
         """The sort key of the file, which begins with the time at which the run started.
 
         If a run starts again in the same second, the SDK adds a number to the name of the
-        directory, such as ``run-20260101_000000-id-1``. This number is at the end of the sort key:
-        sorted by directory, later starts would come before the first, and the tenth before the
-        second.
+        directory, such as ``run-20260101_000000-id-1``. This number is at the end of the sort key.
+        If the files were sorted by directory, later starts would come before the first one, and
+        the tenth start before the second.
         """
         name = self.name.removeprefix("offline-")
         run_id = re.escape(self.path.stem.removeprefix("run-"))
@@ -112,7 +112,7 @@ def _of_directory(root: Path) -> list[Source]:
 
 
 def in_order(sources: Iterable[Source]) -> list[Source]:
-    """Sort files by the start time of their runs, which the directories' names have."""
+    """Sort files by the start time of their runs, which is in the names of the directories."""
     return sorted(sources, key=lambda one: one.in_order)
 
 

@@ -43,7 +43,8 @@ class RecordedRows:
     keep : callable
         Called with each export that was written.
     counts : dict
-        For each key, the number of values of each kind. The rows' values are added to these counts.
+        For each key, the number of values of each kind (``number``, ``string``, ``list`` and
+        others). The rows' values are added to these counts.
     """
 
     def __init__(self, directory: RunDirectory, name: str, keep: Keep, counts: KeyCounts) -> None:
@@ -99,7 +100,7 @@ class RecordedRows:
         self._keys.clear()
 
     def _cells(self, steps: Iterable[int]) -> dict[str, dict[int, Any]]:
-        """Return the values of each key by row index, and count each key's values by kind."""
+        """Return the values of each key by row index; add their number, by kind, to the counts."""
         cells: dict[str, dict[int, Any]] = {}
         for position, step in enumerate(steps):
             for key, value in self._rows[step].items():
@@ -151,7 +152,7 @@ def _write_table(
 
 
 def counts_of(exports: Iterable[StoredExport]) -> KeyCounts:
-    """Count the values of each key by kind, from the statistics of exports."""
+    """Count the values of each key by kind, from the Parquet statistics of the run's exports."""
     counts: KeyCounts = {}
     for export in exports:
         facts = read_export_facts(export.path)

@@ -42,7 +42,7 @@ class RecordedRun:
     last_step : int
         The highest step; -1 if the run has no rows.
     key_counts : dict
-        Number of values of each key, by kind.
+        Number of values of each key, by kind: ``number``, ``string``, ``list`` and others.
     exit_code : int or None
         The exit code of the run; None as long as the run has not ended.
     started_at, last_at : float
@@ -258,7 +258,7 @@ class RecordedRun:
         return RUNNING if is_recent else CRASHED
 
     def attrs(self, state: str) -> dict[str, Any]:
-        """Return the run's fields by the backend's names; ``state`` is the result of `state`."""
+        """Return the run's fields by the backend's names; the method `state` returns ``state``."""
         last_system = self.system_rows[-1] if self.system_rows else {}
         config = {key: {"value": value} for key, value in self.config.values().items()}
         return {
