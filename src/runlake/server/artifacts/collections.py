@@ -97,7 +97,8 @@ class CollectionStore:
     ) -> sqlite3.Row:
         """Return the collection with a name; create the collection if it does not exist.
 
-        Raise `Refused` if the collection with this name has another type or kind.
+        Raise `Refused` if the collection with this name has another artifact type, or is a
+        portfolio although ``kind`` is a sequence, or the reverse.
         """
         found = self.find(project_id, name)
         if found is not None:

@@ -171,6 +171,8 @@ def has_objects(data_dir: Path) -> bool:
 class Generations:
     """Checkpoints a database that is in use, and increases its generation number each time.
 
+    If the number in the database is lower than the number in a file beside it, commits were lost.
+
     Parameters
     ----------
     data_dir : Path
@@ -191,7 +193,7 @@ class Generations:
         write_generation(self._data_dir, number)
 
     def go_on(self) -> None:
-        """If there were commits, checkpoint, then increase the generation number.
+        """If there were commits, checkpoint, then increase the database's generation number.
 
         Every call of this method must come from the same thread.
         """

@@ -119,8 +119,8 @@ def install(schema: GraphQLSchema, tables: Iterable[Table]) -> None:
     Raises
     ------
     TypeError
-        If a table names a type that the schema does not have. Also if a field of a type has no
-        resolver, although the type was passed to `Table.shows`.
+        If a table names a type that the schema does not have, or if a field has no resolver
+        although its type was passed to `Table.shows`.
     """
     shown: set[str] = set()
     for table in tables:

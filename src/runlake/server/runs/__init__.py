@@ -2,9 +2,9 @@
 
 To understand this package, begin with `runs`. `stream` and `lines` parse what scripts send;
 `history_rows` returns stored lines as rows, and `export_sizes` decides when rows are exported.
-`kept_lines` finds lines that are not exported, lines in compressed blocks (`line_blocks`), and
-lines that were dropped (`exported_rows`); `export_spans` relates exports to lines. `events` are
-the system metrics, `files` the files of runs. `projects` and `lists` find runs, with `filters` and
-`filter_fields`. `wire_json` parses the JSON of the protocol, which may contain NaN. `branches` are
-forks and rewinds.
+`kept_lines` finds lines that are not exported, and lines in compressed blocks (`line_blocks`); if
+lines were dropped, it reads them from an export (`exported_rows`). `export_spans` relates exports
+to lines. `events` are the system metrics, `files` the files of runs. `projects` and `lists` find
+runs, with `filters` and `filter_fields`. `wire_json` parses the JSON of the protocol, which may
+contain NaN. `branches` are forks and rewinds.
 """

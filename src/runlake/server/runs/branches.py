@@ -149,9 +149,7 @@ class Branches:
             return Fork(parent, point, self.kept_rows(parent, point.step))
 
     def kept_rows(self, run: sqlite3.Row, step: int) -> KeptRows:
-        """Return the number, last step, key facts and summary of a run's rows up to a step.
-
-        The rows of the step itself are included.
+        """Return facts about a run's rows up to a step, inclusive; `KeptRows` lists the facts.
 
         Raises
         ------
@@ -283,7 +281,7 @@ class Branches:
         connection.execute("DELETE FROM branch_points WHERE run_id = ?", (run_id,))
 
     def complete_config(self, run_id: int, config: str, *, is_sdk: bool) -> str:
-        """Return a config with the run's branch point: the run and the step that it continues.
+        """Return a config with the branch point: the run and step after which this run continues.
 
         If the training script of a fork sent the config, entries of the parent's config are added.
 

@@ -35,7 +35,7 @@ def is_due(run: sqlite3.Row, rows: int | None) -> bool:
 
 
 def most_rows(rows: int | None) -> int:
-    """Return the maximum number of rows in an export; ``rows`` is the server's option or None."""
+    """Return the maximum number of rows in an export; ``rows`` is that of `is_due`."""
     return rows or MAX_LIVE_ROWS
 
 

@@ -296,7 +296,7 @@ def _where(field: RunField, test: str, value: Any) -> Condition:
 def _with_probe(
     found: Condition, field: RunField, kind: tuple[str, ...], values: Sequence[Any]
 ) -> Condition:
-    """Add a comparison that can use an index to a condition; unchanged if no index would help.
+    """Return a condition with a comparison that can use an index, if an index may help.
 
     Parameters
     ----------

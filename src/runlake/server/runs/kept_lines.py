@@ -296,8 +296,7 @@ class KeptLines:
         Returns
         -------
         int
-            The position after the last kept line. It is the number of kept lines, if positions that
-        have no line are also counted.
+            The position after the last kept line, which becomes the ``line_count`` of the run.
         """
         connection.execute(
             "DELETE FROM line_blocks WHERE run_id = ? AND position >= ? AND min_step > ?",

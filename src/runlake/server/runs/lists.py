@@ -46,7 +46,11 @@ class _Order:
         return self.value == "runs.created_at"
 
     def sql(self, *, is_probed: bool) -> str:
-        """Return the terms after ORDER BY; ``is_probed`` means that the filter can use an index."""
+        """Return the SQL terms after ORDER BY.
+
+        If the filter uses an index (``is_probed``), the terms keep SQLite from using the index on
+        the time of creation instead.
+        """
         direction = "DESC" if self.is_descending else "ASC"
         if self.is_creation:
             # The unary plus keeps SQLite from walking all runs in order of creation.
@@ -148,9 +152,9 @@ def _of_project(project_id: int) -> str:
 def _probes(
     database: Database, project_id: int, condition: Condition, order: _Order | None
 ) -> list[Probe]:
-    """Make the indexes that a list of runs needs; return the comparisons that use an index.
+    """Make the indexes that a list of runs needs; return the filter's parts that use an index.
 
-    No comparisons are returned if an index would not help, because too many runs match them.
+    The list is empty if too many runs match these parts, because an index is then of no use.
     """
     indexes = INDEXES.setdefault(database, AskedIndexes())
     if order is not None:
@@ -169,7 +173,10 @@ def _probes(
 def _tests(
     project_id: int, probes: list[Probe], condition: Condition
 ) -> tuple[list[str], list[Any]]:
-    """Return the SQL conditions of the probes and of the filter, in this order, and the values."""
+    """Return SQL conditions and the values for their question marks.
+
+    The conditions that use an index are the first; the condition of the whole filter is the last.
+    """
     # A subquery reads only the index, and no runs.
     walk = f"runs.id IN (SELECT runs.id FROM runs WHERE runs.project_id = {project_id:d} AND %s)"
     tests = [walk % probe.sql if probe.is_walked else f"({probe.sql})" for probe in probes]

@@ -1,8 +1,8 @@
 """SQLite in WAL mode: users, projects, runs, lines, exports, files and artifacts.
 
-History lines are stored here; exported lines are compressed or dropped. The key of a line contains
-its position in the stream, so that a repeated file-stream request overwrites lines with equal
-lines. One transaction publishes an export and records that its rows are exported.
+History lines are stored here; exported lines are compressed or dropped. The primary key of a line
+contains its position in the stream, so that a repeated file-stream request overwrites lines with
+equal lines. One transaction publishes an export and records that its rows are exported.
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ class WrittenFile:
 
 
 class Storage:
-    """Stores objects on disk; the database names an object's file as soon as it is complete.
+    """Stores objects as files on disk; the database lists each file once the file is complete.
 
     Parameters
     ----------

@@ -28,9 +28,9 @@ INFINITE = 10**400
 
 
 class _Ahead(threading.local):
-    """Results that a thread computed in advance.
+    """Results of `config_values` and `summary_values` that a thread computed in advance.
 
-    A key is a pair of the kind of document, "config" or "summary", and the document's JSON.
+    In ``texts``, a key is a pair: "config" or "summary", and the JSON of the document.
     """
 
     def __init__(self) -> None:
@@ -63,8 +63,8 @@ def summary_values(text: str) -> str:
 def work_ahead(*, config: str | None = None, summary: str | None = None) -> None:
     """Convert a long config or summary to JSON by dotted path before it is stored.
 
-    Otherwise triggers would compute the values within this thread's next transaction, during which
-    no other user can write. For a document of 10 MB this takes seconds.
+    Otherwise triggers would convert the document within this thread's next transaction, during
+    which no other user can write. For a document of 10 MB this takes seconds.
     """
     _AHEAD.texts.clear()
     if config is not None and len(config) > LONG_DOCUMENT:
