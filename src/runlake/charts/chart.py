@@ -54,7 +54,8 @@ class Chart:
     title : str
         The title. If omitted, the chart shows the keys, and the run if there is only one.
     notes : tuple of str
-        Facts to show below the curves, in addition to the facts that the chart finds itself.
+        Sentences to show below the curves, after those that the chart itself adds, such as the
+        number of points.
     points : int
         Maximum number of points to draw for the series that share one frame. The drawn points show
         the shape of the curve, and include the first and last point, NaN and infinities.

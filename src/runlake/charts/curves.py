@@ -47,9 +47,9 @@ class Curve:
     low, high : array of float64 or None
         The edges of the band; None if the curve has no band.
     n_points : int
-        Number of points of the series, of which the curve may draw a sample.
+        Number of points of the series. The curve may have fewer points, which are a sample.
     n_marked : tuple of int
-        How many of these points have each mark, in the order of `MARK_NAMES`.
+        How many points of the series have each mark, in the order of `MARK_NAMES`.
     """
 
     label: str
@@ -69,7 +69,7 @@ class Curve:
 
     @property
     def faint(self) -> Floats | None:
-        """The values before smoothing, with NaN in place of infinities; None if not smoothed."""
+        """The values before smoothing, or None without smoothing; infinities become NaN."""
         return None if self.raw is None else _drawable(self.raw)
 
     @property

@@ -46,7 +46,7 @@ class Drawing:
 
     @property
     def notes(self) -> str:
-        """The remarks in one line, and the number of points that a log axis leaves out."""
+        """`remarks` as one line, with the number of points that a log y axis leaves out."""
         n_below = sum(int((curve.y <= 0).sum()) for curve in self.curves) if self.y.is_log else 0
         more = (
             (f"{counted(n_below, 'point')} at or below 0, not on the log axis",) if n_below else ()

@@ -1,4 +1,4 @@
-"""Turns the statistics of run groups, aligned by x, into series with bands."""
+"""Turns statistics of groups of runs, such as the mean at each x, into series with bands."""
 
 from __future__ import annotations
 

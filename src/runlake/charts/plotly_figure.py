@@ -25,7 +25,7 @@ MILLISECONDS = 1_000
 def make_figure(drawing: Drawing) -> plotly.graph_objects.Figure:
     """Return a chart as a figure of plotly; see `Chart.to_plotly`.
 
-    Marks are traces on a second y axis from 0 to 1, which is hidden.
+    The marks of NaN and infinities are traces on a hidden second y axis from 0 to 1.
     """
     try:
         import plotly.graph_objects as go

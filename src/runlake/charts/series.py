@@ -25,8 +25,9 @@ class Band:
     low, high : polars.Series
         The edges of the band; one value per row of the series' frame.
     n_nan : polars.Series
-        Number of runs whose value is NaN, for each row. Rows in which this number grows are marked
-        as NaN. A row whose mean is NaN is a gap, because no run has a number in this row.
+        Number of runs whose value is NaN, for each row. A row with a higher number than the row
+        before it is marked as NaN. If no run has a number in a row, the mean is NaN, and the curve
+        has a gap.
     """
 
     low: pl.Series

@@ -47,7 +47,7 @@ def sparkline(
 
 
 def static_chart(drawing: Drawing, width: int = 800, height: int = 280) -> str:
-    """Return all curves of a drawing as an ``svg`` element, without axes."""
+    """Return the curves of a chart as an ``svg`` element, without axes."""
     colors = [color_of(place) for place in range(len(drawing.curves))]
     return _svg(drawing.curves, colors, width, height, is_log=drawing.y.is_log)
 
@@ -84,7 +84,7 @@ def _scaled(line: Floats, *, is_log: bool) -> Floats:
 
 
 class _scale:  # noqa: N801 - used as a function
-    """Maps the finite values of one or more arrays to a range of pixels."""
+    """Converts values to pixels, so that all finite values of some arrays fit between two ends."""
 
     def __init__(self, arrays: Sequence[Floats], start: float, stop: float) -> None:
         finite = [array[np.isfinite(array)] for array in arrays]

@@ -1,4 +1,4 @@
-"""Builds cards from a heading, facts, tables and notes; most objects are shown as such cards."""
+"""Builds cards from a heading, tables and notes; notebooks show most objects as such cards."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def facts_card(
     *,
     height: int | None = None,
 ) -> str:
-    """Return a card with a title, facts, further parts and notes.
+    """Return a card with a title, a table of names and values, further parts, and notes.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def facts_card(
     pairs : sequence of tuple of str and Element or str or None
         Names and values; empty values are left out.
     parts : sequence of Element
-        Tables and trees below the facts.
+        Tables and trees below the table of names and values.
     notes : sequence of str
         Lines at the end of the card.
     height : int, optional

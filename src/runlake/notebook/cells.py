@@ -49,7 +49,9 @@ def is_tree(value: object) -> bool:
 
 
 def flat(values: Mapping[str, Any], depth: int = 8, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield dotted names and values of nested mappings; a mapping below ``depth`` is one value.
+    """Yield dotted names and values of nested mappings, down to ``depth`` levels.
+
+    A mapping at a deeper level is yielded as one value.
 
     Examples
     --------

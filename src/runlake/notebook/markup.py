@@ -141,7 +141,7 @@ def card(*parts: Element, height: int | None = None) -> str:
 
 
 def folded(title: str, *parts: Element, is_open: bool = False) -> Element:
-    """Return an element with a title; a click on the title shows or hides the parts."""
+    """Return an element with a title and parts; a click on the title shows or hides the parts."""
     opened = {"open": "open"} if is_open else {}
     return element("details", element("summary", title), *parts, **opened)
 

@@ -1,4 +1,4 @@
-"""Tables of a card: facts in two columns, and rows with a header."""
+"""Tables of a card: names with values in two columns, and rows with a header."""
 
 from __future__ import annotations
 
