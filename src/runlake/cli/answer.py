@@ -63,7 +63,7 @@ class Answer:
                 yield batch.slice(start, ROWS_PER_WRITE)
 
     def frames(self) -> Iterator[pl.DataFrame]:
-        """Yield the batches as polars frames."""
+        """Yield the rows as polars frames, one per batch."""
         import pyarrow as pa
 
         from runlake.history.decode.expressions import from_arrow

@@ -51,7 +51,7 @@ def pack(
 
 @app.command()
 def snapshot(name: NameArgument, as_json: JsonOption = False) -> None:
-    """Give a name to the present state of the lake's runs, and print the text that cites it."""
+    """Make a snapshot of the lake's runs as they are now, and print the text that cites it."""
     from runlake.lake.lake import Lake
 
     _cite(Lake().snapshot(name), as_json=as_json)
@@ -113,7 +113,7 @@ def publish(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Copy runs of the lake to a place from which others read them, also without runlake."""
+    """Copy runs of the lake to a directory or a bucket; others can read it without runlake."""
     from runlake.cli.pull import parsed_filters
     from runlake.lake.lake import Lake
 
