@@ -18,7 +18,7 @@ from runlake.pages.source import Source
 
 
 def build_pages(source: Source, *, base: str = "") -> ASGIApp:
-    """Return the pages of a source as an ASGI application; nothing is read before a request.
+    """Return an ASGI application that shows the data of a source; building it reads nothing.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def build_pages(source: Source, *, base: str = "") -> ASGIApp:
 
 
 def all_pages() -> ASGIApp:
-    """Return all pages as an ASGI application; the scope of each request must have a source."""
+    """Return all pages as an ASGI application; each request's scope must have the data source."""
     # The first route that matches is used. So the routes of runs come before those of projects, and
     # the routes of projects before those of entities.
     routes = [*static.routes, Route(f"/{OWN}/{{rest:names}}", _show_nothing)]
@@ -47,7 +47,7 @@ async def _show_nothing(_: Request) -> Response:
 
 
 class _OneSource:
-    """Adds the source, and the path below which the pages are mounted, to every request."""
+    """Adds the data source, and the path below which the pages are mounted, to every request."""
 
     def __init__(self, app: ASGIApp, source: Source, base: str) -> None:
         self._app = app

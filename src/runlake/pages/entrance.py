@@ -1,7 +1,7 @@
 """The entrance to the pages of an embedded backend: only visitors who are logged in see the pages.
 
-The pages are imported when the first visitor comes. The login page is shown at once, because it
-needs neither the query engines nor the client.
+The pages are imported when the first visitor comes. The login page is shown at once, because its
+code imports neither polars nor the code that reads runs.
 """
 
 from __future__ import annotations

@@ -145,9 +145,9 @@ class _Site:
             await self._copy(parts)
 
     def place_of(self, parts: Parts) -> Path | None:
-        """Return the file for the page at an address, and queue a new page to be written.
+        """Return the file of the copy for the page at an address; None if the copy lacks the page.
 
-        Return None if the page is not a part of this copy.
+        A page that is requested for the first time is added to the queue of pages to write.
         """
         if parts[: len(self._root)] != self._root:
             return None

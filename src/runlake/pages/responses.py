@@ -100,11 +100,11 @@ def page(
     status : int
         The HTTP status.
     data_base : str, optional
-        Address below which ``runlakeData`` finds the data of the page, with a slash at its end;
-        the address of the page itself if omitted.
+        Address below which the script of the page finds its data, with a slash at its end; the
+        address of the page itself if omitted.
     copied : iterable of tuple
-        For a static copy: name and parameters of the data that the page's script reads at first,
-        as the script passes them to ``runlakeData``.
+        What the script of the page reads first; a static copy stores these data. Each item has
+        the two arguments of a call of ``runlakeData`` in the script: name and parameters.
     **values
         Values for the template; all text in them is escaped.
     """
@@ -325,7 +325,7 @@ class WithHeaders:
 
 
 def plain_json(value: Any) -> Any:
-    """Return a value as strict JSON allows it: NaN, infinities and other types become strings."""
+    """Replace what strict JSON lacks by strings: NaN, infinities, and values of other types."""
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if value is None or isinstance(value, (bool, int, float, str)):

@@ -1,4 +1,4 @@
-"""Serves pages on the loopback interface of this machine, for one of its users."""
+"""Serves pages on the loopback interface of this machine, to one user of the machine."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def serve_pages(
     has_token: bool = True,
     say: Callable[[str], None],
 ) -> None:
-    """Serve the pages of a source until the process is interrupted.
+    """Serve the pages that show the data of a source, until the process is interrupted.
 
     Parameters
     ----------
@@ -45,8 +45,8 @@ def serve_pages(
     open_browser : bool
         Open the first page in a browser.
     has_token : bool
-        Show the pages only to visitors who have the address that ``say`` gets, and not to other
-        users of this machine.
+        Show the pages only to visitors who have the address with which ``say`` is called, and not
+        to other users of this machine.
     say : callable
         Called with the address of the first page, as soon as the page can be opened.
 

@@ -54,7 +54,7 @@ def entries(rows: Sequence[RunRow], part: str) -> list[str]:
 
 
 def numeric_entries(rows: Sequence[RunRow]) -> list[str]:
-    """Return the numeric summary columns; the columns of the most runs come first."""
+    """Return the numeric summary columns; columns that more runs have come first."""
     prefix = f"{SUMMARY}."
     counts = Counter(
         name
@@ -76,7 +76,7 @@ def keys_to_draw(rows: Sequence[RunRow], match: str = "") -> list[str]:
 
 
 def _logged_numbers(row: RunRow) -> Iterator[str]:
-    """Yield a run's numeric history keys, or numeric summary keys if the history is not listed."""
+    """Yield a run's numeric keys: of the history, or of the summary if no history key is known."""
     known = row.fields.get("historyKeys")
     keys = known.get("keys") if isinstance(known, Mapping) else None
     if isinstance(keys, Mapping) and keys:

@@ -81,7 +81,7 @@ def compared(rows: Sequence[RunRow], *, shows_equal: bool) -> list[Line]:
 
 
 def frame_of(rows: Sequence[RunRow], lines: Sequence[Line]) -> pl.DataFrame:
-    """Return lines as a frame: ``part``, ``path``, and a column of JSON strings for each run id."""
+    """Return a comparison as a frame: ``part``, ``path``, and a JSON string column per run id."""
     columns = {
         "part": [line.part for line in lines],
         "path": [line.path for line in lines],

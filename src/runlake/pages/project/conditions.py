@@ -72,7 +72,7 @@ def parse_filter(text: str) -> dict[str, Any]:
 
 
 def search_filter(text: str) -> dict[str, Any]:
-    """Return a filter for runs with a text in name, id, group, notes or tags, ignoring case."""
+    """Return a filter for runs whose name, id, group, notes or tags contain a text in any case."""
     sought = text.strip()
     if not sought:
         return {}
@@ -137,7 +137,7 @@ def condition(field: str, operator: str, value: str) -> dict[str, Any]:
 
 
 def field_of(column: str) -> str:
-    """Return the backend's name of the field that a column of the table shows.
+    """Convert the name of a column of the table to the name that the backend uses in filters.
 
     Examples
     --------
@@ -150,7 +150,7 @@ def field_of(column: str) -> str:
 
 
 def column_of_field(field: str) -> str:
-    """Return the column of the table that shows the field with the given backend's name."""
+    """Convert a name that the backend uses in filters to the name of the table's column."""
     for prefix in ("summary_metrics.", "summaryMetrics."):
         if field.startswith(prefix):
             return f"summary.{field.removeprefix(prefix)}"

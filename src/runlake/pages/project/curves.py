@@ -59,7 +59,7 @@ class Range:
         return cls(*(_number(text, name) for text, name in ((low, "low"), (high, "high"))))
 
     def steps(self, x: str) -> dict[str, Any]:
-        """Return `Runs.plot` arguments that limit the read to this range, if x is ``_step``."""
+        """Return the `Runs.plot` arguments for this range of steps; empty if x is not ``_step``."""
         if x != STEP:
             return {}
         found: dict[str, Any] = {}
@@ -85,7 +85,7 @@ def read_charts(
     keys : sequence of str
         Keys to draw, each in its own chart.
     part : Range
-        The range of the x axis to draw. It gets as many points as the whole axis would get.
+        The range of the x axis to draw. The maximum number of points is the same for any range.
 
     Returns
     -------
@@ -129,7 +129,7 @@ class Axis:
 
 
 def declared_axes(runs: RunList, keys: Sequence[str]) -> dict[str, Axis]:
-    """Return the x axis of each key: the axis that all runs declare, or ``_step`` otherwise."""
+    """Return the x axis of each key: the declared axis, or ``_step`` if the runs declare others."""
     if isinstance(runs, Runs):
         # The list was not used yet, so its first request can fetch the configs too.
         runs.upgrade_to_full()
@@ -146,7 +146,7 @@ def declared_axes(runs: RunList, keys: Sequence[str]) -> dict[str, Axis]:
 
 
 def drawn_runs(source: Source, view: ProjectView) -> tuple[RunList | None, list[str]]:
-    """Return the runs to draw, or None if no run is selected, and notes for the chart."""
+    """Return two values: the runs to draw (None if there are none), and notes for the chart."""
     shown = [one for one in view.run if one not in view.hide]
     if view.is_grouped and not view.run:
         return _grouped_runs(source, view)

@@ -232,7 +232,13 @@ async def _selected(request: Request) -> tuple[ProjectView, list[Any]]:
 
 
 async def _answered(view: ProjectView, read: Callable[[], pl.DataFrame]) -> pl.DataFrame:
-    """Return the frame that ``read`` reads; raise `InvalidArgument` for a wrong filter or order."""
+    """Call ``read`` in a thread, and return its frame.
+
+    Raises
+    ------
+    InvalidArgument
+        If the filter or the order of the view is wrong.
+    """
     try:
         return await in_thread(read)
     except RunlakeError as error:

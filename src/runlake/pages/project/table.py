@@ -215,7 +215,8 @@ def drawn_rows(
 ) -> list[RunRow]:
     """Return the runs whose curves are drawn: the selected runs, else the first in the table.
 
-    The result is empty if groups are drawn and no run is selected, because groups have all runs.
+    If groups are drawn and no run is selected, the result is empty: the groups then contain all
+    runs that match the view.
     """
     if view.is_grouped and not view.run:
         return []
@@ -246,7 +247,7 @@ def _column(view: ProjectView, name: str, names: Sequence[str], links: _Links) -
 
 
 def _is_number(name: str) -> bool:
-    """Return whether the first click on a column sorts it descending, as for results and times."""
+    """Return whether a column has results or times; the first click on it sorts descending."""
     return name.startswith(f"{SUMMARY}.") or name in {"created_at", "heartbeat_at", "duration"}
 
 
@@ -272,7 +273,7 @@ def _table_rows(
 
 
 def _group_columns(view: ProjectView, rows: Sequence[RunRow]) -> list[str]:
-    """Return the columns to offer for grouping; chosen and differing columns come first."""
+    """Return the columns to offer for grouping: chosen columns, then columns that differ."""
     config = entries(rows, CONFIG)
     differ = [name for name in config if len({repr(row.values.get(name)) for row in rows}) > 1]
     fields = ["group", "job_type", "state", "user", "sweep", "name"]

@@ -85,7 +85,7 @@ class ProjectView:
         """Read a view from the query of a URL, without empty and duplicate values.
 
         A ``page`` or ``per_page`` that is not a number counts as missing. Other wrong values are
-        kept, so that the page can show them together with the error that their use raises.
+        kept: they raise an error when they are used, and the page shows value and error.
         """
         found: dict[str, Any] = {}
         for field in fields(cls)[2:]:
@@ -118,7 +118,7 @@ class ProjectView:
 
     @property
     def bands(self) -> str:
-        """The band by its main name in `Runs.plot`; `band` may be a synonym."""
+        """The value of `band`; a synonym is replaced by the main name, as in `Runs.plot`."""
         return SYNONYMS.get(self.band, self.band)
 
     @property

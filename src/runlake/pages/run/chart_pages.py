@@ -136,9 +136,9 @@ def suffix_of(request: Request) -> str:
 def as_values(
     frame: pl.DataFrame, json_keys: frozenset[str], request: Request
 ) -> pl.DataFrame | Sequence[dict[str, Any]]:
-    """Return rows in the form that `responses.data` takes.
+    """Return rows as `responses.data` takes them: as dicts for a JSON file, else as a frame.
 
-    For a JSON file, the strings in the columns ``json_keys`` are parsed.
+    In the dicts, the JSON text in the columns ``json_keys`` is parsed.
     """
     if suffix_of(request) != "json":
         return frame

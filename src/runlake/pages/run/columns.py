@@ -1,4 +1,4 @@
-"""Reads the columns of runs that charts draw, and keeps the columns in memory for zooming."""
+"""Reads the columns that the charts of a run draw, and keeps them in memory for zooming."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ Moment: TypeAlias = tuple[int | None, int, tuple[int, ...] | None, frozenset[str
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """The keys of a run, with facts about the run, as they were at one moment.
+    """The keys of a run at one time, with the number of rows and the list of exports.
 
     Parameters
     ----------
     facts : mapping of str to KeyFacts
-        Facts about each key, such as its kind.
+        By key: kind and number of the values, first and last step, minimum and maximum.
     manifest : Manifest
-        The run's manifest.
+        The list of the run's exports.
     n_rows : int
         The approximate number of rows of the run.
     lacking : str or None
@@ -122,15 +122,15 @@ class Columns:
         self._facts: LRUCache[Identity, tuple[Moment, dict[str, KeyFacts]]] = LRUCache(N_FACTS)
 
     def contents(self, run: Run, end: int = 0) -> Contents:
-        """Return the keys of a run as they were at most `SECONDS` ago.
+        """Return the keys of a run; the result may be up to `SECONDS` old.
 
         Parameters
         ----------
         run : Run
             The run.
         end : int
-            The page has rows up to this step, exclusive. Keys that were read before the run had
-            these rows are read again.
+            The page already shows the rows before this step. A result from a time when the run did
+            not have all of these rows is not used again.
         """
         identity = identity_of(run)
 
@@ -148,7 +148,7 @@ class Columns:
         return found
 
     def _facts_of(self, identity: Identity, reading: Reading) -> dict[str, KeyFacts]:
-        """Return facts about a run's keys; a run that has not changed is not read again."""
+        """Return the kind, count and bounds of each key; an unchanged run is not read again."""
         moment = moment_of(reading.pulled.manifest)
         with self._lock:
             known = self._facts.get(identity)
@@ -301,7 +301,7 @@ def _number_in(cell: str | None) -> float | None:
 
 
 def read_frame(run: Run, question: Question) -> tuple[pl.DataFrame, frozenset[str]]:
-    """Return the rows with the requested keys and steps, and the keys with columns of JSON text."""
+    """Return the requested keys and steps as a frame, and the names of its JSON text columns."""
     reading, _ = open_run_reading(run, question)
     frame, json_keys = reading.healing(Reading.collected)
     return frame, frozenset(json_keys)

@@ -1,4 +1,4 @@
-"""The console output of a run: a page with the last lines, and all lines as data."""
+"""The console output of a run: a page with the last lines, and all lines as a file."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def show_console(request: Request) -> Response:
 
 
 async def send_tail(request: Request) -> Response:
-    """Send the last lines as JSON; an open page adds the lines that are new."""
+    """Send the last console lines as JSON; an open page adds those that it does not show yet."""
     run = await run_of(request)
     return json_answer(request, await in_thread(tail_of, run))
 

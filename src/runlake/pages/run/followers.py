@@ -1,4 +1,7 @@
-"""Follows running runs: one thread per run and visitor reads new rows for all pages of the run."""
+"""Follows running runs: a thread for each run and visitor reads new rows.
+
+If a visitor has opened several pages of one run, all of them get the rows from one thread.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,7 @@ class Subscription:
     wake : callable
         Called in another thread when `collect` will return events.
     position : int
-        How many of the follower's rows the page has collected.
+        How many of the rows that the follower has read the page has collected.
     n_rewinds : int
         How often the run was rewound, as far as the page knows.
     state : str
@@ -215,7 +218,7 @@ class Followers:
         cursor : int
             The page has all rows before this step.
         wake : callable
-            Called in another thread when there is something to collect.
+            Called in another thread when `Subscription.collect` will return events.
         """
         identity = identity_of(run)
         with self._lock:

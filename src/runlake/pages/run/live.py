@@ -25,8 +25,8 @@ GATHER_SECONDS = 0.1
 async def send_events(request: Request) -> Response:
     """Send a stream of events about the new rows and the state of a running run.
 
-    Rows are sent from the page's cursor on. This is a step, which is read from the header
-    ``Last-Event-ID``, or else from ``cursor`` in the query. The event ``rows`` has the new values
+    The first step that the page does not have yet is in the header ``Last-Event-ID``, or else in
+    the parameter ``cursor``; rows are sent from this step on. The event ``rows`` has the new values
     by key, ``again`` says that the page must read its charts again, ``state`` says that the state
     of the run has changed, and ``over`` says that no more events follow.
     """

@@ -23,8 +23,8 @@ _SHARED = Shared(SECONDS)
 def logged_keys(columns: Columns, run: Run, types: frozenset[str]) -> list[str]:
     """Return the sorted keys with values of the given types, such as ``table-file``.
 
-    The summary has the types of the last values, and the manifest the types of all values. A key
-    is left out if its type is in neither the summary nor the manifest.
+    The summary shows the type of each key's last value, and the manifest, which lists the run's
+    exports, shows the types of all values. A key is left out if its type is in neither.
     """
     found = {key for key, value in flat(run.summary_metrics) if _is_of(value, types)}
     contents = columns.contents(run)

@@ -77,7 +77,7 @@ async def send_media_file(request: Request) -> Response:
 
 
 def media_at(run: Run, key: str, step: int | None) -> dict[str, Any]:
-    """Return the steps of a key, and the media at the step that `choose_cell` chooses."""
+    """Return the steps at which a key has media, and the media at or before ``step``."""
     cells = logged_cells(COLUMNS, run, key, MEDIA_TYPES)
     chosen = choose_cell(cells, step)
     items = [] if chosen is None else _items(chosen[1])

@@ -87,7 +87,7 @@ def is_live(request: Request, run: Run) -> bool:
 
 
 def python_line(request: Request, run: Run, call: str) -> str:
-    """Return the Python line for a page's data, which ends with ``call``, such as ``frame()``."""
+    """Return a line of Python that reads a page's data by calling ``call``, such as ``frame()``."""
     maker = "runlake.Api()" if source_of(request).is_live else "runlake.Lake()"
     return f"{maker}.run({str(run_path(run))!r}).{call}"
 
@@ -107,7 +107,7 @@ def _tab(request: Request, parts: Sequence[str], name: str) -> str:
 
 
 def _facts_of(run: Run) -> list[tuple[str, str]]:
-    """Return the facts about a run in the head of the page, as pairs of label and text."""
+    """Return the fields of a run that the head of the page shows, as pairs of label and text."""
     fields = run.load()
     user = (fields.get("user") or {}).get("username") or (fields.get("user") or {}).get("name")
     facts = [

@@ -1,4 +1,4 @@
-"""The system metrics of a run, as charts and as data."""
+"""The system metrics of a run: a page with charts, and all rows as a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tables that a run logged: pages of rows, sorted by a column, and all rows as data."""
+"""The tables that a run logged: pages of rows, sorted by a column, and all rows as a file."""
 
 from __future__ import annotations
 

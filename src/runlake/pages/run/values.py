@@ -1,4 +1,4 @@
-"""Config and summary of a run: a page of values that can be searched, and the values as data."""
+"""Config and summary of a run: a page of values that can be searched, and files with the values."""
 
 from __future__ import annotations
 

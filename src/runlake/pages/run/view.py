@@ -31,7 +31,7 @@ class View:
     points : int
         Maximum number of points of a curve.
     end : int
-        The page has rows up to this step, exclusive, so the charts must have these rows too.
+        The page already shows the rows before this step, so the charts must have these rows too.
     """
 
     x: str | None = None
