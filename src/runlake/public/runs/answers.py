@@ -32,13 +32,14 @@ class RunAnswers(RunScans):
         x : str, optional
             As for `scan`.
         columns : list of str
-            Columns of the runs to return too; as for `scan`.
+            More columns to return, such as ``name`` or ``config.lr``; as for `scan`.
 
         Returns
         -------
         polars.DataFrame
-            A row per run, in the order of the list: ``run_id``, the columns, ``_step`` or the x
-            axis, and the key. NaN is ignored; axis and key are null for a run without a number.
+            A row per run, in the order of the list: ``run_id``, the requested ``columns``,
+            ``_step`` or the x axis, and the key. NaN is ignored. The last two columns are null for
+            a run in which the key has no number.
 
         Raises
         ------
@@ -58,7 +59,8 @@ class RunAnswers(RunScans):
     def last(self, key: str, *, x: str | None = None, columns: Sequence[str] = ()) -> pl.DataFrame:
         """Return the last value of a key for each run, and the step at which it was logged.
 
-        The other parameters and the result are as for `best`, but the last value may be NaN.
+        The parameters are those of `best`, without ``mode``. The result is as for `best`, but the
+        last value may be NaN.
         """
         from runlake.history.runs.values import last_choice
 
@@ -157,9 +159,10 @@ class RunAnswers(RunScans):
         polars.DataFrame
             The columns of ``by``, ``key``, the x axis (Float64, ascending), the statistics, and
             three counts of runs: ``n`` (runs with a number), ``n_nan`` (runs whose value is NaN)
-            and ``n_missing`` (runs without a value). The rows are ordered by group, as in the list,
-            then by key. Only runs with a number count in the statistics; the three counts add up to
-            the number of runs in the group.
+            and ``n_missing`` (runs without a value). The groups are in the order of their first
+            runs in the list; the rows of a group are ordered by key, as in ``keys``, then by x.
+            Only runs with a number count in the statistics; the three counts add up to the number
+            of runs in the group.
 
         Raises
         ------
@@ -191,7 +194,10 @@ class RunAnswers(RunScans):
         *,
         lineage: bool = False,
     ) -> pl.DataFrame:
-        """Return the result of `align`; ``smoothing`` may also be a window's length in points."""
+        """Return the result of `align`, also with smoothing by the mean of a window of points.
+
+        ``smoothing`` is a weight, like ``smooth`` of `align`, or the number of points of a window.
+        """
         from runlake.history.decode.expressions import named
         from runlake.history.runs import align
         from runlake.history.runs.aligned import Alignment, aligned_frame, check_axis
@@ -260,6 +266,10 @@ class RunAnswers(RunScans):
         return value_per_run(self._client, readings, self._place, question.projection, axis, choice)
 
     def _known_per_run(self, key: str, choice: Choice) -> pl.DataFrame | None:
-        """Return ``_step`` and the key's value per run; None if runs must be read."""
+        """Return, for each run, ``_step`` and the key of the row that ``choice`` chooses.
+
+        None if this is not known without reading the runs' files. A list of a backend's runs never
+        knows it.
+        """
         del key, choice
         return None

@@ -56,7 +56,7 @@ class RunAttachments(RunSet):
         -------
         polars.DataFrame
             ``run_id``, then the columns of the tables, run by run in the order of the list. Runs
-            without the table have no rows. A column without a common type is JSON text.
+            without the table have no rows. A column whose values have no common type is JSON text.
 
         Raises
         ------

@@ -71,7 +71,7 @@ class RunsPlots(RunAnswers):
         by : str or list of str, optional
             Columns of the runs, such as ``config.lr``: runs with equal values in all of them are a
             group, whose mean is drawn. An empty list makes one group of all runs. If omitted, each
-            run has a curve of its own, unless ``band`` is passed.
+            run has a curve of its own; but if ``band`` is passed, all runs are one group.
         band : {"std", "sem", "min-max", "quantiles", "ci95", "none"}, optional
             What surrounds the mean: standard deviation (the default), standard error, minimum to
             maximum, 10 % to 90 % of the runs, the confidence interval of `align`, or nothing.

@@ -201,7 +201,7 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
         return page
 
     def _iter_nodes(self, most: int = MAX_PER_PAGE) -> Iterator[list[dict[str, Any]]]:
-        """Request all runs with config and metrics, page by page; this list stays unchanged.
+        """Request all runs with all of their fields, page by page; this list stays unchanged.
 
         If the backend refuses a page, for example because it is too large, smaller pages are
         requested.
@@ -209,7 +209,8 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
         Parameters
         ----------
         most : int
-            Maximum number of runs per page. Pages of runs with short fields become longer.
+            Maximum number of runs per page. The first page has ``per_page`` runs; later pages have
+            more runs, up to ``most``, if the fields of the runs are short.
 
         Yields
         ------
@@ -380,7 +381,10 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
         return early if early is not None and early[0] == listed else (listed, read(listed))
 
     def _expected(self, question: Question) -> list[ListedRun | None]:
-        """Return each run as the backend last described it; None for a run that had not ended."""
+        """Return each run as its last pull stored it, with the state that it had then.
+
+        None for a run that had not ended then, or whose needed files are not all on disk.
+        """
         paths = [RunPath(run.entity, run.project, run.id) for run in self.objects]
         found = [expect_unchanged(self._client, path, question) for path in paths]
         return [
@@ -407,7 +411,7 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
         return {node["name"]: node for node in nodes}
 
     def _listed_with_fields(self) -> list[ListedRun]:
-        """Return the runs with newly requested fields; the `Run` objects do not change."""
+        """Request all fields of the runs again, and return them; `Run` objects do not change."""
         self._reach_all()
         nodes = self._pages(documents.runs(is_light=False), self.per_page)
         sent = {
@@ -439,7 +443,10 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
 def _listed_run(
     run: Run, facts: Mapping[str, Any] | None, expected: ListedRun | None = None
 ) -> ListedRun:
-    """Return a run with its present state, heartbeat and row count; ``expected`` if unchanged."""
+    """Return a run with the state, heartbeat and row count in ``facts``; None means unknown.
+
+    If ``expected`` has the same values, return ``expected``.
+    """
     freshness = None
     if facts is not None:
         names = ("state", "heartbeatAt", "historyLineCount")

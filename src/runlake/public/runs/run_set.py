@@ -20,8 +20,8 @@ T = TypeVar("T")
 class RunSet(ABC):
     """Runs that are read together, in a fixed order.
 
-    `RunList` lists the runs of a backend. Another kind of list implements the members below, and
-    then has all methods over many runs.
+    The methods that read many runs, such as `RunScans.scan`, use only the members below. `RunList`
+    implements these members for the runs of a backend; other kinds of lists may implement them too.
     """
 
     # The client's settings limit how many runs are read at once.
@@ -41,8 +41,8 @@ class RunSet(ABC):
     def _listed(self, *, is_full: bool = False) -> list[ListedRun]:
         """Return the runs with their present states, heartbeats and numbers of logged rows.
 
-        ``is_full`` says that the caller also needs config and summary of the runs. If the list has
-        not been fetched yet, config and summary are then fetched with it.
+        If ``is_full`` is True, the caller also needs config and summary of the runs. A list that
+        has not been fetched yet is then fetched together with these two fields.
         """
 
     def _listed_and_read(

@@ -207,7 +207,7 @@ class RunScans(RunTable):
         )
 
     def keys(self, pattern: str | None = None, kind: str | None = None) -> pl.DataFrame:
-        """Return a table of the keys of each run, from statistics; no history is read.
+        """Return a table of the keys of each run, with counts and bounds; no history is read.
 
         Parameters
         ----------
@@ -373,7 +373,7 @@ class RunScans(RunTable):
     def _planned(self, asked: RowRequest) -> tuple[Sequence[AnyReading], Question, str]:
         """Plan a read of named keys of all runs.
 
-        Return a reading per run, the question (keys and steps to read), and the key of the x axis.
+        Return a planned read per run, the keys and steps to read, and the key of the x axis.
         """
         _, planned = self._listed_and_read(
             _known_question(asked), lambda listed: self._planned_of(listed, asked)
@@ -408,9 +408,10 @@ class RunScans(RunTable):
     def _with_parents(
         self, opened: Sequence[AnyReading], question: Question
     ) -> tuple[list[Reading], list[int]]:
-        """Add the readings of each run's ancestors.
+        """For each run, add planned reads of the ancestors from which it was forked.
 
-        Return all readings, and for each reading the index of its run in the list.
+        Return all planned reads, in the order of the list of runs. For each read, also return the
+        index of the run in this list.
         """
         from runlake.history.runs.lineage import open_lineages
 
@@ -422,7 +423,10 @@ class RunScans(RunTable):
         return [reading for chain in chains for reading in chain], places
 
     def _with_keys(self, asked: RowRequest, listed: Sequence[ListedRun]) -> RowRequest:
-        """Return the request with the runs' matching keys in place of a pattern or kind."""
+        """Return ``asked`` with the names of the keys to read.
+
+        If ``asked`` chooses keys by pattern or kind, these are the runs' keys that match.
+        """
         if asked.choice is None:
             return asked
         facts = self._key_facts(listed, lineage=asked.lineage)
@@ -441,7 +445,10 @@ class RunScans(RunTable):
     def _key_facts(
         self, listed: Sequence[ListedRun], *, lineage: bool = False
     ) -> list[dict[str, KeyFacts]]:
-        """Return facts about the keys of each run, and of its ancestors if ``lineage`` is True."""
+        """Return kind, count, steps and bounds of each key, in one dict per run.
+
+        If ``lineage`` is True, there is also a dict for each ancestor of a run.
+        """
         question = Question(Projection(()))
         shown = progress_of(self._client.settings)
         readings = self._opened(listed, question, shown, with_parents=lineage)
@@ -509,7 +516,7 @@ def _known_question(asked: RowRequest) -> Question | None:
 
 
 def _without_key(asked: RowRequest, key: str) -> RowRequest:
-    """Return a request without the key of the axis, because the axis has a separate column."""
+    """Return ``asked`` without the key of the x axis, which has a column of its own anyway."""
     projection = asked.question.projection
     kept = tuple(one for one in projection.keys or () if one != key)
     if not kept:
@@ -519,7 +526,7 @@ def _without_key(asked: RowRequest, key: str) -> RowRequest:
 
 
 def _with_axis(question: Question, axis: str) -> Question:
-    """Add the key of the axis to the keys of a question, and return the new question."""
+    """Return ``question`` with the key of the x axis added to the keys to read."""
     keys = question.keys
     if axis == STEP or keys is None or axis in keys:
         return question
@@ -529,7 +536,7 @@ def _with_axis(question: Question, axis: str) -> Question:
 def _on_axis(
     frame: pl.LazyFrame, axis: str, asked: RowRequest, projection: Projection
 ) -> pl.LazyFrame:
-    """Replace the column ``_step`` by the axis, and drop rows without a value of the axis."""
+    """Replace the column ``_step`` by the key of the x axis; drop rows without this key."""
     import polars as pl
 
     from runlake.history.decode.expressions import are_present, in_order, named

@@ -33,18 +33,19 @@ class RunTable(RunSet):
         Returns
         -------
         polars.DataFrame
-            In the order of the list: ``id`` and ``run_id`` (the same id, under the name that `scan`
-            uses), ``name``, ``state``, ``tags`` (list), ``group``, ``job_type``, ``user``,
-            ``sweep``, ``notes``, ``url``, ``created_at`` and ``heartbeat_at`` (UTC), ``duration``
-            (seconds from ``created_at`` to ``heartbeat_at``), ``runtime`` (seconds that the run was
-            running, from its summary), ``history_line_count``, then config and summary. A key whose
-            values have no common type is JSON text. If ``flat`` is True, lists and media are JSON
-            text too, and a `MixedTypesWarning` names the columns without a common type.
+            One row per run, in the order of the list. The columns are ``id`` and ``run_id`` (the
+            same id, under the name that `scan` uses), ``name``, ``state``, ``tags`` (list),
+            ``group``, ``job_type``, ``user``, ``sweep``, ``notes``, ``url``, ``created_at`` and
+            ``heartbeat_at`` (UTC), ``duration`` (seconds from ``created_at`` to ``heartbeat_at``),
+            ``runtime`` (seconds that the run was running, from its summary),
+            ``history_line_count``, then config and summary. A key whose values have no common type
+            is JSON text. If ``flat`` is True, lists and media are JSON text too, and a
+            `MixedTypesWarning` names the columns whose values have no common type.
 
         Notes
         -----
-        No history is read. Config and summary are loaded into the runs, in pages of up to 1,000
-        runs: the size of the fields on the first page decides how many runs the next pages have.
+        No history is read. For runs of a backend, config and summary are requested for up to 1,000
+        runs at once; for fewer runs if these fields are large.
 
         Examples
         --------
