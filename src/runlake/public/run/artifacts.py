@@ -139,7 +139,8 @@ class RunArtifacts(RunFields):
         key : str
             The key under which the table was logged.
         step : int, optional
-            The step at which the table was logged. If omitted, the last step that has the key.
+            The step at which the table was logged. If omitted, the last step that has the key
+            is used.
 
         Returns
         -------

@@ -128,7 +128,7 @@ class RunFields(Attributes):
         return self._attrs
 
     def load_full_data(self, force: bool = False) -> dict[str, Any]:
-        """Load all fields of a lazy run, including config and metrics, by one request.
+        """Load all fields of a lazy run, also config, summary and system metrics, by one request.
 
         If the run is from a list, the same request loads the fields of the other runs on its page.
 
@@ -160,7 +160,11 @@ class RunFields(Attributes):
         return self._lazy
 
     def _load_with(self, page: PageFields) -> None:
-        """At the first access to config or metrics, load them for many runs of a page at once."""
+        """Remember the page of a list that this run is on.
+
+        The first access to config, summary or system metrics then loads these fields for many runs
+        of the page in one request.
+        """
         self._page = page
 
     def _has_changed(self) -> None:
@@ -172,7 +176,7 @@ class RunFields(Attributes):
         forget_fields(self._path)
 
     def _take_full_data(self, attrs: Mapping[str, Any]) -> None:
-        """Replace all fields by newly loaded fields, which include config and metrics."""
+        """Replace all fields by newly loaded fields, also config, summary and system metrics."""
         self._take(attrs)
         self._page, self._lazy = None, False
 

@@ -164,7 +164,7 @@ class RunHistory(RunFields):
             Keys to return. Only rows that have all of these keys and the x axis are returned. If
             omitted, every row and key is returned.
         x_axis : str or None
-            An additional key that a row must have, and the first key in each row. None means
+            An additional key that a row must have. It is the first key in each row. None means
             ``_step``.
         pandas : bool
             Return a pandas frame; if pandas is not installed, warn and return a list.
@@ -333,7 +333,8 @@ class RunHistory(RunFields):
             ``history``, and ``system`` with the system metrics. A key with a slash or a dot needs
             double quotes: ``"val/loss"``.
         lineage : bool
-            As for `beta_scan_history`; ``system`` then has the system metrics of all these runs.
+            As for `beta_scan_history`. If True, ``system`` has the system metrics of this run and
+            of the runs from which it was forked.
 
         Returns
         -------
@@ -418,7 +419,7 @@ class RunHistory(RunFields):
         max_step: int | None = None,
         how: str = "all",
     ) -> Plan:
-        """Return the plan of a scan with these arguments: files, row groups and live rows to read.
+        """Return the plan of a scan: the files, row groups and live rows that it would read.
 
         Parameters
         ----------

@@ -21,7 +21,7 @@ class RunKeys(RunFields):
     """Methods of a run that describe its keys."""
 
     def keys(self, pattern: str | None = None, kind: str | None = None) -> pl.DataFrame:
-        """Return a table of the run's keys, from statistics; no history is read.
+        """Return a table of the run's keys, with counts and bounds; no history is read.
 
         Parameters
         ----------

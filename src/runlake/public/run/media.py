@@ -27,7 +27,8 @@ class RunMedia(RunFields):
         key : str or mapping
             The key, or a cell of the history: ``row[key]`` of a row from `scan_history`.
         step : int, optional
-            The step at which the media was logged. If omitted, the last step that has the key.
+            The step at which the media was logged. If omitted, the last step that has the key
+            is used.
 
         Returns
         -------

@@ -120,9 +120,10 @@ def _metric(entry: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> M
 
 
 def _numbers(field: object) -> list[int]:
-    """Return the numbers that a field of a declaration lists, such as its options.
+    """Return the numbers in one field of a declaration by ``define_metric``, such as its options.
 
-    The SDK writes such a field as a list of numbers, or as an object from number to bool.
+    The SDK writes the field as a list of numbers, or as a JSON object with a bool for each number.
+    A number with the value false is left out.
     """
     if isinstance(field, Mapping):
         return [int(number) for number, is_set in field.items() if is_set and number.isdecimal()]

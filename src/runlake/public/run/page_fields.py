@@ -70,7 +70,10 @@ class PageFields:
 
     @property
     def is_read(self) -> bool:
-        """True if most runs of the page took their fields before the fields were too old."""
+        """True if most runs of the page took their large fields in time, before they were dropped.
+
+        Large fields are dropped after `MAX_AGE_SECONDS`.
+        """
         return 2 * self._n_read > self._n_runs
 
     def fetch(self, client: Client, path: RunPath) -> dict[str, Any]:
@@ -115,7 +118,7 @@ class PageFields:
             self._loaded.pop(run_id, None)
 
     def is_of(self, path: RunPath) -> bool:
-        """Return whether a run may be on the page, because it belongs to the page's project."""
+        """Return whether a run belongs to the page's project, and so may be on the page."""
         return (path.entity, path.project) == (self._entity, self._project)
 
     def _load(self, client: Client, run_id: str) -> None:

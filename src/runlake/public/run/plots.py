@@ -48,8 +48,9 @@ class RunPlots(RunFields):
             The key of the x axis, such as ``_step``, ``_runtime`` or ``_timestamp``. If omitted,
             the axis that ``define_metric`` declared for the keys, else ``_step``.
         smooth : float or int, optional
-            From 0 to below 1, the weight of the exponential moving average of W&B's charts. An
-            integer from 1 is the number of points of a window whose mean replaces each value.
+            A number from 0 to below 1 is the weight of the exponential moving average of W&B's
+            charts. An integer from 1 is a number of points: each value is replaced by the mean of a
+            window of so many points.
         log : bool or {"x", "y", "xy"}
             Which axes have a log scale; True means the y axis.
         min_step, max_step : int or None
@@ -116,7 +117,11 @@ class RunPlots(RunFields):
     def _known_axis(
         self, asked: PlotRequest, axis: str, frame: pl.DataFrame, reading: Reading
     ) -> tuple[str, list[str]]:
-        """Return the axis and notes; for a declared axis without values, ``_step`` and a note."""
+        """Return the key of the x axis, and a list of notes for the chart.
+
+        If ``define_metric`` declared an axis that has no values, the axis is ``_step``, and a note
+        says so. Else there are no notes.
+        """
         if axis == STEP:
             return axis, []
         if asked.x is None and frame.get_column(axis).null_count() == frame.height:

@@ -153,7 +153,7 @@ class Summary(SummaryView):
     Parameters
     ----------
     values : dict
-        The summary; shared with `Run.summary_metrics`.
+        All values, by key: the dict that `Run.summary_metrics` returns, not a copy.
     send : callable
         Writes all values to the backend.
 
@@ -174,4 +174,7 @@ class Summary(SummaryView):
 
 
 class _NoSuchValue(KeyError, AttributeError):
-    """A missing value: a KeyError as in the SDK, and also an AttributeError, for ``hasattr``."""
+    """Raised for an attribute of a summary that does not exist.
+
+    It is a KeyError, as in the SDK, and also an AttributeError, so that ``hasattr`` works.
+    """
