@@ -227,8 +227,9 @@ class Api(ApiArtifacts):
             ``entity/project``, ``project`` or the URL of a page of the project; the configured
             project if omitted.
         filters : dict, polars.Expr or callable, optional
-            An expression over the columns of ``frame(flat=True)``, or a function of a `Run`, is
-            evaluated now, as by `Runs.where`. A dict has conditions in a MongoDB-like language:
+            A polars expression over the columns of ``frame(flat=True)``, or a function that takes a
+            `Run`, is evaluated in this call, as by `Runs.where`. A dict has conditions in a
+            MongoDB-like language:
             ``{"$and": [{"config.lr": {"$gt": 0.01}}, {"state": "finished"}]}``. Operators are
             ``$and $or $nor $not $eq $ne $gt $gte $lt $lte $in $nin $all $regex $exists``. Times
             may be ``datetime`` objects; without a time zone they are taken as UTC. Fields are
@@ -248,9 +249,9 @@ class Api(ApiArtifacts):
         Returns
         -------
         Runs
-            The list, which requests a page of runs when the page is first used. Filters that are
-            evaluated now request all runs in this call. A second call with the same path, dict and
-            order returns the same list, until `flush` is called.
+            The list, which requests a page of runs when the page is first used. If ``filters`` is
+            an expression or a function, all runs are requested in this call. A second call with the
+            same path, dict and order returns the same list, until `flush` is called.
 
         Raises
         ------
@@ -406,7 +407,7 @@ class Api(ApiArtifacts):
         return Run.create(self, run_id, project, self._entity(entity))
 
     def flush(self) -> None:
-        """Forget the returned runs and lists, so that the next call asks the backend again."""
+        """Forget all returned runs and lists, so that later calls request them again."""
         self._runs.clear()
         self._lists.clear()
         self._projects.clear()

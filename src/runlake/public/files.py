@@ -303,7 +303,7 @@ class Files(SizedPages[File]):
         return self._page(found.get("files"), found.get("fileCount"))
 
     def _stored(self) -> Page[File] | None:
-        """Return the run's files from the lake, as one page; None if no files were pulled."""
+        """Return the pulled files of the run as one page; None if no files were pulled."""
         run = RunPath(self.run.entity, self.run.project, self.run.id)
         every = list_stored_files(self._client.settings, run, self._names)
         if every is None:

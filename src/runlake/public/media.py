@@ -41,7 +41,7 @@ class Media:
 
     @property
     def name(self) -> str:
-        """The file's name in the run; for a file in an artifact, the file's artifact URL."""
+        """The file's name in the run, or for a file in an artifact, its logged URL."""
         return self._name
 
     @property

@@ -108,7 +108,7 @@ INSTEAD = {
 
 
 def say_missing(owner: str, name: str, sentence: str) -> str:
-    """Return the error message for a missing name, followed by what to use instead if known.
+    """Return an error message for a missing name; it says what to use instead if that is known.
 
     Parameters
     ----------

@@ -66,7 +66,7 @@ class PlotRequest:
         max_step: int | None,
         points: int,
     ) -> PlotRequest:
-        """Check the arguments of `Run.plot` that all plots have, and build a request from them.
+        """Check the arguments that all plots have; they are described at `Run.plot`.
 
         Raises
         ------
@@ -103,7 +103,7 @@ class PlotRequest:
         return any(GLOB_CHARACTERS & set(name) for name in self.names)
 
     def chart(self, series: Sequence[Series], x: str, notes: Sequence[str] = ()) -> Chart:
-        """Return a chart of the series, with the scales and the smoothing of this request."""
+        """Return a chart of the series, with the requested scales and smoothing."""
         from runlake.charts.chart import Chart
         from runlake.charts.series import Axis
 
@@ -128,14 +128,14 @@ def _checked_log(log: Any) -> str:
 
 
 def expand_globs(names: Iterable[str], facts: Mapping[str, KeyFacts], place: object) -> list[str]:
-    """Replace each glob by the matching keys with numbers; return all keys, without globs.
+    """Replace each glob in a list of names by the keys with numbers that match the glob.
 
     Parameters
     ----------
     names : iterable of str
         Keys and globs. A name that is a key is not a glob.
     facts : mapping of str to KeyFacts
-        Facts about every logged key, by key.
+        Kind, count, steps and bounds of every logged key, by key.
     place : object
         The run or project, for messages.
 
@@ -165,12 +165,15 @@ def expand_globs(names: Iterable[str], facts: Mapping[str, KeyFacts], place: obj
 def choose_axis(
     declared: Iterable[tuple[Iterable[str], Iterable[DeclaredMetric]]], x: str | None
 ) -> tuple[str, list[str]]:
-    """Return the key of the x axis, and a list: one note if the declared axes differ, else empty.
+    """Return the key of the x axis, and a list of notes for the chart.
+
+    If ``x`` is None and several axes are declared, the axis is ``_step``, and a note lists the
+    declared axes. Else there are no notes.
 
     Parameters
     ----------
     declared : iterable of tuple
-        For each run, its keys and its declarations by ``define_metric``.
+        For each run, the keys to draw and the run's declarations by ``define_metric``.
     x : str or None
         The requested axis; None means the declared axis.
     """
@@ -200,7 +203,8 @@ def has_points(
     frame : DataFrame
         The rows to draw.
     read_facts : callable
-        Returns facts about every logged key, by key; called only if the key has no points.
+        Returns kind, count, steps and bounds of every logged key, by key. It is called only if
+        ``frame`` has no points of the key, to find out why.
 
     Raises
     ------

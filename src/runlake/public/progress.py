@@ -23,16 +23,16 @@ REDRAW_SECONDS = 0.1
 def progress_of(
     settings: Settings, option: ProgressOption = None, *, delay: float = DELAY_SECONDS
 ) -> Progress:
-    """Return an object that reports progress in the way that an argument ``progress`` requests.
+    """Return an object that shows progress in the way that ``option`` says.
 
     Parameters
     ----------
     settings : Settings
-        Decides whether bars are shown if ``option`` is None (``RUNLAKE_PROGRESS``).
+        The setting ``RUNLAKE_PROGRESS`` decides whether bars are shown if ``option`` is None.
     option : bool, callable or None
-        False shows nothing. True shows a bar at once; None shows a bar after ``delay`` seconds if
-        the settings allow bars. Bars are shown only on a terminal or in a notebook. A callable is
-        called with each `ProgressUpdate`.
+        The argument ``progress`` of a public method. False shows nothing. True shows a bar at once;
+        None shows a bar after ``delay`` seconds if the settings allow bars. Bars are shown only on
+        a terminal or in a notebook. A callable is called with each `ProgressUpdate`.
     delay : float
         Seconds of work after which a bar appears if ``option`` is None.
 
@@ -56,12 +56,12 @@ def check_progress(option: object) -> None:
 
 
 class Drawing(Protocol):
-    """A progress bar on the screen; the constructor draws the bar for the first update."""
+    """A progress bar on the screen; the constructor draws it with the counts in ``first``."""
 
     def __init__(self, first: ProgressUpdate) -> None: ...
 
     def show(self, update: ProgressUpdate) -> None:
-        """Draw the bar again, with the count of finished units in an update."""
+        """Draw the bar again, with the number of finished units in ``update``."""
 
     def close(self) -> None:
         """Stop updating the bar; it stays on the screen."""
@@ -94,7 +94,7 @@ class ReportedProgress:
         self._report(self._now)
 
     def finish(self) -> None:
-        """Do nothing, because the last update already had the final count."""
+        """Do nothing: the last call of the function already reported the final count."""
 
 
 class ShownProgress:
@@ -152,7 +152,7 @@ def _is_seen() -> bool:
 
 
 def _open_bar(first: ProgressUpdate) -> Drawing | None:
-    """Return a bar of the first library that is installed; None if no library is installed."""
+    """Return a bar of the first library for bars that is installed; None if there is none."""
     from runlake.notebook.bar import NotebookBar
 
     # Each class imports its library in its constructor.
@@ -198,7 +198,7 @@ class RichBar:
         self._task = self._bar.add_task(what, total=first.total, completed=first.done)
 
     def show(self, update: ProgressUpdate) -> None:
-        """Move the bar to the count of finished units in an update."""
+        """Move the bar to the number of finished units in ``update``."""
         self._bar.update(self._task, completed=update.done)
 
     def close(self) -> None:
@@ -224,7 +224,7 @@ class TqdmBar:
         )
 
     def show(self, update: ProgressUpdate) -> None:
-        """Move the bar to the count of finished units in an update."""
+        """Move the bar to the number of finished units in ``update``."""
         self._bar.update(update.done - self._bar.n)
 
     def close(self) -> None:

@@ -68,7 +68,7 @@ class Project(Attributes):
         Raises
         ------
         ProjectNotFoundError
-            If there is no such project; also a ``ValueError``.
+            If there is no such project. The error is also a ``ValueError``.
         """
         attrs = self._load()
         if "id" not in attrs:

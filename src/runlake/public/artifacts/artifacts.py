@@ -367,7 +367,9 @@ class Artifact(ArtifactLinks):
 
     @property
     def source_artifact(self) -> Artifact:
-        """The artifact in the collection to which it was logged; a link is resolved by one request.
+        """The artifact in the collection to which it was logged.
+
+        If this artifact is a link, each access makes one request.
 
         Raises
         ------
@@ -503,7 +505,7 @@ def stored_artifact(client: Client, held: HeldVersion) -> Artifact:
 
 
 def _membership(held: HeldVersion) -> dict[str, Any]:
-    """Return a version that a pull stored, in the form of a GraphQL membership."""
+    """Return a pulled version as a GraphQL membership, which puts a version into a collection."""
     node = deepcopy(dict(held.node))
     return {
         "versionIndex": node["versionIndex"],

@@ -52,7 +52,7 @@ class ArtifactManifestEntry:
 
     @property
     def digest(self) -> str:
-        """The file's digest in base64; for a reference, a string for the version of the file."""
+        """The file's digest in base64; for a reference, text that identifies the file's version."""
         return self._entry.digest
 
     @property

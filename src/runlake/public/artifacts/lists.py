@@ -322,5 +322,5 @@ def _held_file(entry: ArtifactManifestEntry) -> dict[str, Any]:
 
 
 def known_length(pages: SizedPages[Any]) -> str:
-    """Return the length as `` (12)`` if a page was fetched, else ""; this makes no request."""
+    """Return a list's length as text such as `` (12)``; empty if no page was fetched yet."""
     return f" ({len(pages)})" if pages.objects or not pages.more else ""

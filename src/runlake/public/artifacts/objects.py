@@ -31,7 +31,7 @@ TYPES = (
 
 
 def object_name(names: Container[str], wanted: str) -> tuple[str, str] | None:
-    """Return the file name and the type of the object added as ``wanted``; None if unknown.
+    """Return file name and type of the object added under the name ``wanted``; None if unknown.
 
     Examples
     --------

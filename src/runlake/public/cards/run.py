@@ -59,7 +59,7 @@ def _charts(run: Run, keys: Sequence[str], notes: list[str]) -> str:
 
 
 def gather_run(run: Run) -> RunFacts:
-    """Return the facts that the card of a run shows.
+    """Return what the card of a run shows: its fields, config, summary, curves and images.
 
     For a lazy run, one request loads the fields. If the history is not in the cache, one request
     returns all curves. Each image that is not in the cache costs one request and one download.

@@ -1,4 +1,4 @@
-"""Build a card even if an error is raised: the card then shows the error, and warnings as notes."""
+"""Build cards without raising errors: a card shows the error instead, and warnings as notes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def card_of(subject: object, build: Callable[[], str]) -> str:
     Parameters
     ----------
     subject : object
-        The object to show; if the card cannot be built, its ``repr`` names it.
+        The object that the card shows. Its ``repr`` is the title of a card with an error.
     build : callable
         Makes the card.
     """

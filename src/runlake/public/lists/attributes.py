@@ -135,7 +135,7 @@ def frame_of(url: str, height: int, *, hidden: bool, shows: str) -> str:
     hidden : bool
         Hide the frame behind a button that shows it.
     shows : str
-        Word on the button for the object that the page shows: ``run``.
+        What the page shows, as a word for the button, such as ``run``.
 
     Returns
     -------
