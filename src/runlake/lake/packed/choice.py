@@ -102,7 +102,7 @@ class PackedChoice:
 
 
 def choose_packed(root: Path, relative: Mapping[str, str]) -> PackedChoice | None:
-    """Return the requested runs that packed tables can answer; None if no tables can be read.
+    """Return the requested runs whose packed rows are current; None if no tables can be read.
 
     Parameters
     ----------

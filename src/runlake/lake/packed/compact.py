@@ -106,7 +106,7 @@ class _Kept:
 def _choices(files: Sequence[PackedFile], kept: _Kept) -> Iterator[list[PackedFile]]:
     """Yield groups of files; the files of each group are merged into one new file.
 
-    A group can be a single file, of which compaction drops many rows.
+    A group can be a single file that has many rows to drop.
     """
     classes: dict[int, list[PackedFile]] = {}
     for one in files:

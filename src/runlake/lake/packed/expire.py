@@ -102,7 +102,7 @@ def _files(place: PackedPlace) -> Iterator[Path]:
 
 
 def _read_note(note: Path) -> dict[str, float]:
-    """Read when this module first found that no snapshot names a file.
+    """Return the times at which this module first found that no snapshot names a file.
 
     The times are in seconds since 1970, by the path of the file.
     """

@@ -121,7 +121,7 @@ class PackedRead(PackedRows):
     def _touched(self) -> Collection[int]:
         """Return the numbers of the runs that have steps in the requested range.
 
-        The types of keys in an answer depend only on these runs.
+        The types of the returned columns depend only on these runs.
         """
         steps = self._question.steps
         if steps.is_unbounded:

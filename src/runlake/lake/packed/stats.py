@@ -40,7 +40,7 @@ class KeyStats:
     numbers : array of int
         The run number of each run.
     columns : mapping of str to array
-        The statistics by name: those of `OF_VALUES`, or only ``n`` and ``at_step`` if the values
+        The statistics by name, such as ``n`` and ``min``; only ``n`` and ``at_step`` if the values
         are not numbers. A minimum or maximum of NaN means that there is none.
     """
 

@@ -260,7 +260,7 @@ class Tables:
         self.reload()
 
     def tags(self) -> dict[str, Moment]:
-        """Return the `Moment` whose snapshots have each tag, by tag."""
+        """Return, for each tag, the `Moment` whose snapshots have the tag."""
         refs = self._table(RUNS).refs()
         return {
             name: self.moment_of(ref.snapshot_id)

@@ -42,9 +42,9 @@ MAX_READERS = 8
 
 @dataclass(frozen=True)
 class Numbered:
-    """The run numbers of the runs to read, in the order of the runs in the answer.
+    """The run numbers of the runs to read, in the order in which the runs are returned.
 
-    A run number identifies a run in the packed tables. The answer is the frame that is returned.
+    A run number identifies a run in the packed tables.
     """
 
     numbers: Sequence[int]
@@ -56,7 +56,7 @@ class Numbered:
 
     @cached_property
     def places(self) -> np.ndarray:
-        """The position of each run in the answer, as an array.
+        """The position of each run among the runs to read, as an array.
 
         The first entry is for the lowest run number, and each further entry for the next number.
         An entry is -1 if the run with this number is not read.
@@ -66,7 +66,7 @@ class Numbered:
         return found
 
     def places_of(self, numbers: np.ndarray) -> np.ndarray:
-        """Return the position of each given run in the answer; -1 if the run is not read."""
+        """Return the position of each given run among the runs to read; -1 if it is not read."""
         offsets = numbers.astype(np.int64) - self.lowest
         is_in = (offsets >= 0) & (offsets < len(self.places))
         return np.where(is_in, self.places[np.where(is_in, offsets, 0)], -1)
