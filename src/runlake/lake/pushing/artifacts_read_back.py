@@ -17,8 +17,8 @@ from runlake.values.same_json import is_same
 def artifact_differences(client: Client, artifacts: RunArtifacts, there: RunPath) -> Iterator[str]:
     """Yield the differences between a run's artifacts at a backend and in the lake.
 
-    A push cannot choose the number of a version: a number that differs is added to
-    ``artifacts.lost``.
+    A push cannot choose the number of a version. So another number is not yielded as a difference,
+    but added to ``artifacts.lost``.
 
     Parameters
     ----------

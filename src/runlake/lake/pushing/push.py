@@ -300,7 +300,10 @@ class _Pushing:
         return self._entity_for(entity), self.project or project
 
     def _entity_for(self, entity: str) -> str:
-        """Return the owner of a run's copy: the same owner, if the API key may write for it."""
+        """Return the owner of a run's copy: the given name, or else the owner in the lake.
+
+        If the API key may not write for the owner in the lake, return the key's default entity.
+        """
         if self.entity is not None:
             return self.entity
         if self._own is None:
