@@ -154,7 +154,7 @@ def _matches(pattern: str, text: object) -> bool:
 
 
 def _has_logged(root: Path, directory: str, key: str) -> bool:
-    """Return whether the list of keys that the backend last sent for a run has a key."""
+    """Return whether a run has logged a key, according to the last key list from the backend."""
     run = read_cached_run(root, root / directory / "manifest.json")
     listed = ((run and run.manifest.attrs) or {}).get("historyKeys")
     keys = listed.get("keys") if isinstance(listed, Mapping) else None

@@ -54,7 +54,7 @@ Fields = dict[str, Any]
 
 
 def sources_of(names: Collection[str]) -> tuple[str, ...]:
-    """Return the catalog columns from which the given columns of a frame are computed."""
+    """Return the catalog columns that must be read for the given columns of a frame."""
     needed = {source for name in names for source in SOURCES.get(name, (name,))}
     return tuple(name for name in NAMES if name in needed or name in (*PLACE, "directory"))
 
