@@ -258,7 +258,7 @@ class RecordedRun:
         return RUNNING if is_recent else CRASHED
 
     def attrs(self, state: str) -> dict[str, Any]:
-        """Return the run's fields by the backend's names; the method `state` returns ``state``."""
+        """Return the run's fields by the backend's names; see `state` for the argument."""
         last_system = self.system_rows[-1] if self.system_rows else {}
         config = {key: {"value": value} for key, value in self.config.values().items()}
         return {
