@@ -1,4 +1,4 @@
-"""Sample many keys of one run for small charts, without expensive reads."""
+"""Sample many keys of one run for small charts, from the cache or by one request."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ def read_curves(
     run : RunPath
         Path of the run.
     freshness : tuple or None
-        Facts from the backend that change whenever rows are added to the run. Cached exports with
-        equal facts are up to date. None if the facts are unknown.
+        Values from the backend that change whenever rows are added to the run. Cached exports that
+        were downloaded with equal values are up to date. None if the values are unknown.
     keys : sequence of str
         The keys, at least one.
     may_ask : bool

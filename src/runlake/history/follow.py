@@ -50,9 +50,9 @@ def follow_run(
     Yields
     ------
     dict
-        The rows, ascending by ``_step``. Each step is yielded once, as the first poll that found
-        this step read it. If the run is rewound to a step and continues from there, the new rows
-        after that step are yielded too.
+        The rows, ascending by ``_step``. Each step is yielded once, with the keys that it had when
+        a poll first found it. If the run is rewound to a step and continues from there, the new
+        rows after that step are yielded too.
 
     Raises
     ------
@@ -143,9 +143,10 @@ class _Following:
         return has_other_lines or not _objects(now) <= _objects(self.seen)
 
     def _mind_rewinding(self, now: Manifest) -> None:
-        """Lower ``position`` if the run was rewound: if two polls in a row found the run shorter.
+        """Lower ``position``, the next step to yield, if the run was rewound.
 
-        A single poll may find the run shorter because a replica with old data answered it.
+        A run counts as rewound if two polls in a row found it shorter. A single poll may find it
+        shorter because the poll was answered by a replica with old data.
         """
         has_fallen = self.seen is not None and _is_shorter(now, self.seen)
         if has_fallen and self.has_fallen:
@@ -179,14 +180,14 @@ def _objects(manifest: Manifest) -> set[str]:
 
 
 def _end(manifest: Manifest) -> int:
-    """Return the step after the highest step in a manifest."""
+    """Return the step after the highest step that a manifest names."""
     return max(manifest.last_step, *(manifest.live_steps or (-1,))[-1:]) + 1
 
 
 def _readable_end(reading: Reading) -> int:
-    """Return the step after the highest step that ``reading`` can have returned.
+    """Return the step after the highest step of all rows that ``reading`` has read.
 
-    All steps in the reading's exports and live steps count, also those of rows without the keys.
+    Rows that lack the requested keys count too.
     """
     manifest = reading.pulled.manifest
     if reading.plan.is_walk:

@@ -140,7 +140,8 @@ def _suspects(plan: Plan, corrupt: CacheCorrupt) -> list[StoredExport]:
 def _engine_of(corrupt: CacheCorrupt, read: ExportRead | None) -> str:
     """Return the engine that decoded a file.
 
-    The class of the error does not show it: pyarrow also raises for batches that polars decoded.
+    The class of the error does not show it: pyarrow also raises errors about Arrow arrays that
+    polars decoded.
     """
     if corrupt.facts.get("engine") == DUCKDB:
         return DUCKDB

@@ -87,7 +87,8 @@ def _plan_again(_: LoadedExports, pulled: PullResult, question: Question) -> Pla
 def _check_steps(pulled: PullResult) -> None:
     """Raise `ExportCorrupt` if none of the exports with rows has a column ``_step``.
 
-    Warn about rows that no read returns.
+    If only some of them lack the column, or if steps are negative or too large, warn that no read
+    returns these rows.
     """
     stepless, below, n_filled = pulled.exports.once(_find_unreadable)
     if stepless:
@@ -113,7 +114,8 @@ def _find_unreadable(
 ) -> tuple[list[StoredExport], list[StoredExport], int]:
     """Find exports whose steps are missing or negative.
 
-    Return a list of each kind, and the number of exports that have rows.
+    Return the exports without steps, the exports with negative steps, and the number of exports
+    that have rows.
     """
     filled = [export for export in exports if export.facts.n_rows]
     stepless = [export for export in filled if STEP not in export.facts.columns]

@@ -61,7 +61,7 @@ class Reading:
     plan : Plan
         What to read.
     live : LiveSource
-        Source of the plan's live rows.
+        Fetches the plan's rows that are in no export yet.
     head_start : HeadStart or None
         Contains the first rows if they are decoded in advance; else None.
     """
@@ -111,7 +111,10 @@ class Reading:
         return collected
 
     def tried(self) -> Reading:
-        """Decode unverified exports once, and mend broken files; return the mended reading."""
+        """Mend the exports that cannot be decoded, and return a reading of the mended exports.
+
+        To find them, exports that match no digest from their storage host are decoded once.
+        """
         if all(read.is_promised for read in self.plan.exports):
             return self
         return self.healing(lambda reading: reading._try_exports())  # noqa: SLF001
@@ -304,7 +307,7 @@ class Reading:
     def picked(
         self, n_rows: int, keys: Sequence[str] | None
     ) -> tuple[pl.DataFrame, int, tuple[str, ...]]:
-        """Sample the rows without the backend; the result has the form of `sampled_frame`."""
+        """Choose the sampled rows here, not at the backend; return them as `sampled_frame` does."""
         from runlake.history.sample.candidates import is_divided, pick_in_parts
         from runlake.history.sample.downsample import pick_rows
 
@@ -324,7 +327,7 @@ class Reading:
         return Sample(rows, max(len(rows), self.pulled.manifest.line_count or 0))
 
     def live_rows(self) -> LiveRows:
-        """Return the live rows of the plan; they are fetched when the object is first used."""
+        """Return the plan's rows that are in no export yet; they are fetched at their first use."""
         from runlake.history.live.spool import LiveRows
 
         return LiveRows(self.live.iter_pages(self.plan))
@@ -351,7 +354,7 @@ class Reading:
                 reading = reading.healed(mending, corrupt, self.plan.steps.start)
 
     def healed(self, mending: Mending, corrupt: CacheCorrupt, start: int) -> Reading:
-        """Mend broken files, and return a reading of the rows from step ``start`` on.
+        """Mend broken files, and return a planned read of the rows from step ``start`` on.
 
         Parameters
         ----------
@@ -386,7 +389,11 @@ class Reading:
         return find_key_facts(self.pulled.manifest, self._every_column())
 
     def logged_keys(self) -> dict[str, KeyFacts]:
-        """Return `key_facts`, plus the keys of live rows if the backend does not list the keys."""
+        """Return the kind, count, steps and bounds of all logged keys.
+
+        In contrast to `key_facts`, this method also reads the rows that are in no export yet, if
+        the backend does not list the keys.
+        """
         facts = self.key_facts()
         if self.pulled.manifest.key_counts or not (self.plan.live_pages or self.plan.is_walk):
             return facts

@@ -262,10 +262,10 @@ def _held_source(client: Client, run: RunPath, cell: Mapping[str, Any]) -> Table
     """Find a cell's table in the artifacts that were pulled with the run, else return None.
 
     A cell refers to its artifact by an id that only a backend can look up. So the artifact is found
-    by the name of the table's file, among the artifacts that the run logged. For an incremental
-    table, several versions have this file: the version with which it was logged, which is returned,
-    and all later versions. If several versions have the file of any other table, they cannot be
-    distinguished, and the result is None.
+    by the name of the table's file, among the artifacts that the run logged. If several versions
+    have a file of this name, the result is None, because they cannot be distinguished. An
+    incremental table is an exception: each later version contains the file too, so the first
+    version is returned.
     """
     try:
         name = urlsplit(cell.get("artifact_path") or "").path.removeprefix("/")

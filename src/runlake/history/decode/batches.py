@@ -56,7 +56,7 @@ class Batch:
         many numeric columns, making dicts is faster than making arrays.
     wide : WideFrame or None
         The rows as a frame, in place of ``arrays``, if there are many columns and every cell is a
-        number. To make an array takes a fixed time per column.
+        number. This saves the time to make an array for each column.
     """
 
     steps: pa.Array
@@ -81,8 +81,8 @@ def arrays_of(frame: pl.DataFrame, *, is_numeric: bool) -> Iterator[dict[str, pa
 
     Numbers are exported as one stream, which takes a quarter of the time of ``to_arrow`` column by
     column. Strings are exported column by column, because a stream contains strings as views, and
-    pyarrow can neither filter views nor select rows of them. A stream of several chunks would copy
-    the chunks in order to merge them. So each chunk is exported as a separate stream.
+    pyarrow can neither filter views nor select rows of them. If a frame has several chunks, polars
+    would copy them into one chunk for a stream. So each chunk is exported as a separate stream.
     """
     are_numbers = _numbers()
     texts = None if is_numeric else frame.select(~are_numbers)

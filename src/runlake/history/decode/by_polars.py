@@ -24,13 +24,13 @@ CHUNKS_IN_MEMORY = 1 << 15
 
 
 def polars_can_scan(read: ExportRead) -> bool:
-    """Return whether polars can decode the rows of an export that a read needs.
+    """Return whether polars can decode the wanted rows of an export.
 
     The result is False for types that polars cannot read, and for column names with a NUL, which
     abort polars.
 
-    It is also False if polars has failed on the file before, and if the footer contradicts the
-    rows, because polars would not notice the contradiction.
+    It is also False if polars has failed on the file before. It is False too if the file's footer
+    contradicts the rows, which polars would not notice.
     """
     if has_refused(read.file, POLARS) or not read.facts.is_as_stated:
         return False
@@ -52,7 +52,7 @@ def _can_read_type(stored: StoredType) -> bool:
 
 
 def comes_by_pyarrow(read: ExportRead) -> bool:
-    """Return whether pyarrow, not polars, decodes the rows of an export that a read needs."""
+    """Return whether pyarrow, not polars, decodes the wanted rows of an export."""
     is_slim = read.facts.footer is not None and not has_refused(read.file, PYARROW)
     return is_slim or not (polars_is_usable() and polars_can_scan(read))
 
@@ -83,10 +83,10 @@ def scan_files(files: Sequence[Path] | Sequence[str], **options: Any) -> pl.Lazy
 
 
 def likeness(read: ExportRead, steps: StepRange) -> Hashable:
-    """Return a grouping key for exports that one scan can read together, or None.
+    """Return a value that is equal for exports that one scan can read together.
 
-    One scan can read the exports whose keys are equal: whole files with equal columns, with the
-    rows of each file ascending by step. None means that the export must be read alone.
+    These are whole files with equal columns, in which the rows ascend by step. None means that the
+    export must be read alone.
     """
     is_plain = (
         read.is_whole
@@ -104,7 +104,7 @@ def likeness(read: ExportRead, steps: StepRange) -> Hashable:
     lock=threading.Lock(),
 )
 def _opened(read: ExportRead, version: object) -> tuple[pl.LazyFrame, int]:  # noqa: ARG001 - a key
-    """Return a scan of a file with a parsed footer, and the number of column chunks in the file."""
+    """Parse the footer of a file; return a scan of the file, and its number of column chunks."""
     scan = scan_files([read.file])
     scan.collect_schema()
     return scan, read.facts.n_columns * len(read.facts.row_groups)

@@ -89,7 +89,11 @@ def _stored(batch: pa.RecordBatch, column: Column) -> pa.Array:
 
 
 def _whole_steps(column: pa.Array, steps: StepRange) -> tuple[list[pa.Array], pa.Array]:
-    """Return boolean masks, and steps as int64. The rows to keep are true in all masks."""
+    """Find the rows whose steps are in a range.
+
+    Return several boolean masks, and the steps of all rows as int64. The rows to keep are those
+    that are true in all masks.
+    """
     # Steps that int64 cannot hold are masked, and replaced so that the cast does not fail.
     if pa.types.is_floating(column.type):
         is_step = pc.fill_null(pc.less(pc.abs(column), 2.0**63), fill_value=False)

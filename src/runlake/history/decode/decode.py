@@ -41,8 +41,8 @@ def decode_exports(
         Each item is an export, with its columns and row groups, and the range of steps to read from
         it. Rows outside the range and rows without a step are left out.
     projection : Projection
-        Rows that do not match the projection are left out. Rows with a JSON ``null`` are an
-        exception: a ``null`` is found only when the JSON is parsed, after this function.
+        Rows that do not have the requested keys are left out. A cell with the JSON text ``null``
+        counts as a value, because this function does not parse JSON.
     first_rows : int
         Maximum number of rows in the first batch. A small batch is yielded sooner.
     n_sharing : int
@@ -90,9 +90,10 @@ def _is_for_polars(read: ExportRead) -> bool:
 
 
 def first_query(plan: Plan) -> SliceQuery | None:
-    """Return the first query of a plan, or None.
+    """Return the query that decodes the first rows of a plan.
 
-    None means that the plan does not begin with a single export that polars can read.
+    None if these rows are in no export yet, have to be merged from several exports, or cannot be
+    read by polars.
     """
     first = next(iter(plan.segments), None)
     if first is None or not (first.is_one_export and _is_for_polars(first.reads[0])):

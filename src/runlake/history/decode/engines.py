@@ -28,7 +28,7 @@ _refused: LRUCache[Path, frozenset[str]] = LRUCache(FILES_IN_MEMORY)
 
 
 def engine_of(error: BaseException) -> str | None:
-    """Return the engine that raised an error; None if the error's class is not an engine's own."""
+    """Return the engine whose library defines the class of an error; None for other errors."""
     return MODULES.get(type(error).__module__.split(".")[0])
 
 
@@ -48,7 +48,7 @@ def has_refused(file: Path, engine: str) -> bool:
 
 
 def known_refusals() -> dict[Path, frozenset[str]]:
-    """Return, by file, the engines that are known to be unable to decode this file."""
+    """Return, by file, the engines (polars, pyarrow or DuckDB) that have failed to decode it."""
     with _guard:
         return dict(_refused)
 

@@ -37,7 +37,7 @@ class SliceQuery:
     steps : StepRange
         Range of steps to read.
     projection : Projection
-        Keys to read. Rows that do not match the projection are left out.
+        Keys to read. Rows that do not have these keys are left out.
     rows : Slice
         Index of the first row in the file, and number of rows.
     frames : sequence of polars.LazyFrame
@@ -125,7 +125,7 @@ def _whole_files(
 
 
 def _selected(rows: pl.LazyFrame, read: ExportRead, conditions: Sequence[pl.Expr]) -> pl.LazyFrame:
-    """Return a lazy frame of a read's columns, with only the rows that meet the conditions."""
+    """Return a lazy frame of a read's columns, with only the rows that meet ``conditions``."""
     from runlake.history.decode.expressions import whole_step
 
     selection = select_columns(read.columns)
@@ -144,10 +144,10 @@ def _selected(rows: pl.LazyFrame, read: ExportRead, conditions: Sequence[pl.Expr
 
 
 def _rows_soon(read: ExportRead) -> int:
-    """Return how many rows the first slice of a read may have to be decoded quickly.
+    """Return the maximum number of rows of a read's first slice, which is decoded quickly.
 
-    Only filled cells are counted, because nulls cost little. If there are strings, which may be
-    long, the number of rows is limited too.
+    The maximum depends on the number of filled cells in a row: nulls cost little. Strings may be
+    long, so there is a second maximum for exports with strings.
     """
     n_rows = read.facts.n_rows
     columns = [read.facts.columns[column.name] for column in read.columns]

@@ -28,7 +28,8 @@ class Selection:
     expressions : sequence of polars.Expr
         Select ``_step`` and the columns.
     shares : sequence of polars.Expr
-        The same columns divided among threads, for slices whose rows need no further operation.
+        Select the same columns: one expression per thread, each with a part of the columns. They
+        are used for slices of which all rows are wanted as they are stored.
     is_as_stored : bool
         True if the columns are whole columns of the file, with their own names.
     is_numeric : bool
@@ -81,9 +82,9 @@ def _typed(columns: KeyColumns) -> list[list[str]]:
 
 
 def _shares(names: Sequence[str]) -> list[Sequence[str]]:
-    """Divide the names of many columns into one share per thread.
+    """Divide the names of many columns among the threads that decode them.
 
-    polars itself decodes the columns of a row group one by one.
+    Without this, polars would decode the columns of a row group one after the other.
     """
     import polars as pl
 

@@ -98,7 +98,7 @@ def answer_types(sources: Iterable[Sequence[Column]], keys: Sequence[str] | None
 
 
 def own_types(columns: KeyColumns) -> Types:
-    """Return the type of each key's column for a read of only these columns."""
+    """Return the type of each key's column if a read needs no columns besides ``columns``."""
     return _unified([columns], None)
 
 

@@ -44,7 +44,7 @@ def key_table_of_runs(runs: Iterable[tuple[str, Iterable[KeyFacts]]]) -> pl.Data
     Parameters
     ----------
     runs : iterable of tuple of str and iterable of KeyFacts
-        The id of each run, and the facts about each of its keys.
+        The id of each run, and the kind, count, steps and bounds of each of its keys.
     """
     rows = [(run_id, *row) for run_id, facts in runs for row in _rows(facts)]
     return pl.DataFrame(rows, {RUN_ID: pl.String(), **SCHEMA}, orient="row")

@@ -68,12 +68,13 @@ def scan_plan(plan: Plan, live: LiveRows) -> Scanned:
     plan : Plan
         What to read.
     live : LiveRows
-        The plan's live rows. They are fetched now, so that the frame does not change later.
+        The plan's rows that are in no export yet. They are fetched now, so that the frame does not
+        change later.
 
     Returns
     -------
     Scanned
-        A lazy frame of only those rows that match the plan's projection.
+        The rows that have the requested keys, as a lazy frame.
     """
     check_polars()
     types = plan_types(plan, live)
@@ -103,8 +104,8 @@ def _alike(segments: Segments, _: object) -> list[list[Segment]]:
     """Group consecutive segments whose exports one scan can read; every other segment is alone.
 
     For files of 200 rows, creating a scan per file would take more than half of polars' time. The
-    result is cached. The second argument says which files engines cannot decode; it is used only in
-    the key of the cache.
+    caller caches the result. The second argument, the files that polars or pyarrow cannot decode,
+    is only a part of the cache key: if it changes, the groups are found again.
     """
     divided: list[list[Segment]] = []
     for kind, found in groupby(segments, _likeness):

@@ -146,7 +146,7 @@ def live_frame(rows: Sequence[Row], types: Types) -> pl.LazyFrame:
 
 
 def keep_rows(frame: pl.LazyFrame, projection: Projection) -> pl.LazyFrame:
-    """Return a lazy frame of only the rows that match a projection."""
+    """Return only the rows that have the requested keys, as a lazy frame."""
     if not projection.keys:
         return frame
     return frame.filter(are_present(projection.keys, projection.how))

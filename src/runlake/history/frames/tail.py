@@ -30,7 +30,7 @@ def tail_start(
     Parameters
     ----------
     plan : Plan
-        What to read. Only rows that match the plan's projection are counted.
+        What to read. Only rows that have the requested keys are counted.
     n_rows : int
         Number of rows, counted from the last row.
     last_step : int
@@ -38,7 +38,8 @@ def tail_start(
     read_page : callable
         Fetches a page of live rows.
     walk : callable
-        Fetches the rows of a range of steps, page by page, if the backend does not list live steps.
+        Fetches the live rows of a range of steps, page by page. It is called if the backend does
+        not list their steps.
 
     Returns
     -------

@@ -1,8 +1,9 @@
 """Decode unverified exports once before a lazy query over them is returned to the user.
 
-The user collects a lazy frame or a relation later. At that time runlake cannot handle an engine's
-errors. Files that were checked against a digest of their host are known to be right. Other files
-are decoded once; the process remembers which files it could decode.
+The user collects a lazy frame or a DuckDB relation later. If polars or DuckDB then fails on a
+broken file, runlake cannot mend the file and try again. Files that match a digest from their
+storage host are known to be right. Each other file is decoded once per process, before the user
+gets the query.
 """
 
 from __future__ import annotations
@@ -31,14 +32,17 @@ _decoded: LRUCache[Tried, frozenset[str]] = LRUCache(NAMES_IN_MEMORY, getsizeof=
 
 
 def try_once(read: ExportRead, engine: str, decode: Callable[[ExportRead], None]) -> None:
-    """Decode the columns of a read, only once per process, unless a digest has verified the file.
+    """Find out whether an engine can decode the columns of a read, by decoding them once.
+
+    Nothing is done if this process has decoded them before. Nor is anything done if the file was
+    checked against a digest from its storage host: its bytes are then known to be right.
 
     Parameters
     ----------
     read : ExportRead
         The file, and the row groups and columns to decode.
     engine : str
-        Name of the engine that ``decode`` uses.
+        Name of the engine that the callable ``decode`` uses: polars or DuckDB.
     decode : callable
         Decodes all cells of the read, and discards them.
 
@@ -66,7 +70,7 @@ def try_once(read: ExportRead, engine: str, decode: Callable[[ExportRead], None]
 
 
 def decode_frame(read: ExportRead) -> None:
-    """Decode a read slice by slice, with the engine that frames use, and discard the cells."""
+    """Decode a read slice by slice, in the same way as for a frame, and discard the cells."""
     names = list(dict.fromkeys([STEP, *(column.name for column in read.columns)]))
     scan = open_export(read).select(all_named(names))
     groups = whole_groups([group.n_rows for group in read.facts.row_groups], read.row_groups)

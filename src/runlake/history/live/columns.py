@@ -1,4 +1,4 @@
-"""Convert live rows to Arrow columns; the result does not depend on how rows are paged."""
+"""Convert live rows to Arrow columns, with the same result however they are divided into pages."""
 
 from __future__ import annotations
 

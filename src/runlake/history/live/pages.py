@@ -33,14 +33,14 @@ Recover = Callable[[list[int]], list[Row]]
 
 @dataclass(frozen=True, slots=True)
 class LiveAnswer:
-    """The backend's response to a request for a page of live rows.
+    """The backend's response to a request for a page of live rows, which are in no export yet.
 
     Parameters
     ----------
     rows : list of dict
         Ascending by step.
     steps : set of int
-        All live steps in the range of the page, also those whose rows lack a requested key.
+        The steps of all live rows in the range of the page, also of rows that lack a requested key.
     """
 
     rows: list[Row]
@@ -55,11 +55,11 @@ def iter_live_pages(client: Client, plan: Plan, recover: Recover) -> Iterator[li
     client : Client
         The client of the backend.
     plan : Plan
-        The plan contains the pages of known live steps. If the backend does not list live steps,
-        the plan contains the range to read page by page.
+        The plan. It contains the steps of the live rows, divided into pages. If the backend does
+        not list these steps, it contains the range of steps to read page by page instead.
     recover : callable
-        Receives steps that are no longer live, and returns the rows of these steps from new
-        exports. Steps that are in no export are left out.
+        Takes steps whose rows the backend has exported since the read was planned, and returns
+        these rows from the new exports. Steps that are in no export are left out.
 
     Yields
     ------
@@ -105,8 +105,8 @@ class _MovedRows:
     def complete(self, page: LivePage, answer: LiveAnswer, later: Sequence[LivePage]) -> list[Row]:
         """Return all rows of a page, including rows that were exported since the run was planned.
 
-        The exported rows of ``later`` pages are read at the same time. A step that is now neither
-        live nor exported is left out: the run was rewound.
+        If rows were exported, those of the ``later`` pages are read in the same pass. A step
+        without a row in an export or at the backend is left out: the run was rewound.
         """
         rows = {row[STEP]: row for row in answer.rows}
         missing = [step for step in page.steps if step not in answer.steps]
@@ -259,7 +259,7 @@ def _parsed(lines: list[Any]) -> Iterator[Any]:
 def _fetch_filtered(
     client: Client, run: RunPath, keys: tuple[str, ...], start: int, stop: int, limit: int
 ) -> LiveAnswer:
-    """Request the rows that have all keys, and in the same request all steps that are live now."""
+    """Request the live rows that have all keys, and in the same request the steps of all others."""
     bounds = {"minStep": start, "maxStep": stop - 1, "samples": limit}
     specs = [{"keys": [STEP, *keys], **bounds}, {"keys": [STEP], **bounds}]
     answer = query_run(

@@ -17,14 +17,18 @@ from runlake.values import STEP, Question, Row, StepRange
 
 
 class LiveSource(Protocol):
-    """Interface for reading the live rows of a plan.
+    """Interface for reading the live rows of a plan: its rows that are in no export yet.
 
     Rows are dicts with ``_step``, dotted keys, and no nulls. Rows that lack a requested key may be
     among the returned rows.
     """
 
     def iter_pages(self, plan: Plan) -> Iterator[list[Row]]:
-        """Yield all live rows, ascending: those of `Plan.live_pages`, then those of `Plan.walk`."""
+        """Yield all live rows of a plan in pages, ascending by step.
+
+        First come the rows whose steps the backend lists (`Plan.live_pages`), then the rows that
+        must be searched for in a range of steps (`Plan.walk`).
+        """
 
     def read_page(self, plan: Plan, page: LivePage) -> list[Row]:
         """Return the live rows of one page."""
@@ -32,15 +36,16 @@ class LiveSource(Protocol):
     def walk(self, plan: Plan, steps: StepRange) -> Iterator[list[Row]]:
         """Yield the live rows of a range of steps, page by page.
 
-        This method is used if the backend does not list live steps.
+        This method is used if the backend does not list the steps of the live rows.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class BackendRows:
-    """Requests live rows from a backend.
+    """Requests from a backend the rows that are in no export yet (live rows).
 
-    Rows that the backend exported meanwhile are read from the exports.
+    If the backend has exported some of these rows since the read was planned, they are read from
+    the new exports.
 
     Parameters
     ----------
@@ -63,7 +68,7 @@ class BackendRows:
         return walk_live_rows(self.client, plan, steps)
 
     def _recover(self, plan: Plan, steps: list[int]) -> list[Row]:
-        """Return the rows of steps that are no longer live, from the exports that have them now."""
+        """Return the rows at ``steps``, which were exported after the read was planned."""
         window = StepRange(min(steps), max(steps) + 1)
         # Rows with any of the keys: an older export may have the other keys of the step, so only
         # the merged row shows whether it has all of them.

@@ -30,7 +30,7 @@ class StoredRows:
         return {row[STEP]: row for row in read_rows(self.directory, LIVE) or ()}
 
     def iter_pages(self, plan: Plan) -> Iterator[list[Row]]:
-        """Yield the live rows of a plan in pages; the plan lists the steps of all stored rows."""
+        """Yield the stored live rows of a plan in pages; the plan lists the steps of each page."""
         for page in plan.live_pages:
             yield self.read_page(plan, page)
 
@@ -39,5 +39,5 @@ class StoredRows:
         return [self._by_step[step] for step in page.steps if step in self._by_step]
 
     def walk(self, plan: Plan, steps: StepRange) -> Iterator[list[Row]]:  # noqa: ARG002
-        """Yield nothing, because `iter_pages` yields all stored rows."""
+        """Yield nothing: the plan lists the steps of all stored rows, so there is no search."""
         yield from ()

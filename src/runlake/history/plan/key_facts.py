@@ -1,6 +1,7 @@
-"""Find each key's kind, count, steps, minimum and maximum from the manifest and statistics.
+"""Find each key's kind, count, steps, minimum and maximum without reading exported rows.
 
-Only `with_live_rows` reads live rows; the other functions do no I/O.
+They are found from the manifest and the Parquet statistics of the exports. Only `with_live_rows`
+reads live rows; the other functions do no I/O.
 """
 
 from __future__ import annotations
@@ -60,14 +61,14 @@ class KeyFacts:
 
 
 def find_key_facts(manifest: Manifest, exports: Sequence[ExportFacts]) -> dict[str, KeyFacts]:
-    """Return the facts about each key of a run.
+    """Return the kind, count, steps and bounds of each key of a run.
 
     Parameters
     ----------
     manifest : Manifest
         The run's manifest from the backend; a manifest that was read from the cache names no keys.
     exports : sequence of ExportFacts
-        The run's exports, with the facts of all their columns.
+        The types, counts and bounds of all columns of the run's exports.
 
     Returns
     -------
@@ -89,14 +90,14 @@ def find_key_facts(manifest: Manifest, exports: Sequence[ExportFacts]) -> dict[s
 
 
 def with_live_rows(known: Mapping[str, KeyFacts], live: LiveRows) -> dict[str, KeyFacts]:
-    """Return the facts about the keys of exported and live rows together.
+    """Return the kind, count, steps and bounds of each key in exported and live rows together.
 
     Parameters
     ----------
     known : mapping of str to KeyFacts
-        Facts about the exported rows alone.
+        The same for the exported rows alone.
     live : LiveRows
-        The live rows with all their keys.
+        The rows that are in no export yet, with all their keys.
 
     Returns
     -------
@@ -121,7 +122,7 @@ def with_live_rows(known: Mapping[str, KeyFacts], live: LiveRows) -> dict[str, K
 
 
 def _joined(one: KeyFacts, other: KeyFacts) -> KeyFacts:
-    """Combine the facts about two sets of rows that have a key."""
+    """Return the count, steps and bounds of a key in two sets of rows, from those of each set."""
     count = None if one.count is None or other.count is None else one.count + other.count
     steps = (one.first_step, other.first_step, one.last_step, other.last_step)
     known = [step for step in steps if step is not None]
@@ -137,7 +138,7 @@ def _joined(one: KeyFacts, other: KeyFacts) -> KeyFacts:
 
 
 def _exported_facts(export: ExportFacts) -> Iterator[KeyFacts]:
-    """Yield the facts about each column of an export that is not empty."""
+    """Yield the kind, count, steps and bounds of each key that has values in an export."""
     # Imported late, because it imports pyarrow; messages about keys need only the rest of this
     # module.
     from runlake.history.plan.stored_kinds import stored_kind
@@ -154,7 +155,7 @@ def _exported_facts(export: ExportFacts) -> Iterator[KeyFacts]:
 def _facts(
     key: str, manifest: Manifest, exported: KeyFacts | None, unlisted: int | None
 ) -> KeyFacts:
-    """Combine the facts about a key's exported rows with what the manifest says about the key."""
+    """Return a key's kind, count, steps and bounds from its exported rows and the manifest."""
     n_exported = 0 if exported is None else exported.count
     count = manifest.key_counts.get(key) or n_exported
     # If the exports have as many rows of the key as the backend counts, no live row has it.

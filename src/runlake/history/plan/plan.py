@@ -25,12 +25,12 @@ from runlake.values.counted import counted
 
 @dataclass(frozen=True, slots=True)
 class LivePage:
-    """Live steps to fetch in one request.
+    """Steps of the live rows, which are in no export yet, to fetch in one request.
 
     Parameters
     ----------
     steps : tuple of int
-        Ascending, never empty.
+        The steps, ascending, never empty.
     is_alone : bool
         True if no export has rows in the range of these steps, so that the live rows need no merge.
     """
@@ -65,9 +65,9 @@ class Plan(Memo):
         Ranges of steps that are read one after the other, ascending, each with its exports and live
         steps.
     walk : StepRange or None
-        Steps after all segments, at which the backend may have live rows that it does not list.
-        These steps are read from the backend page by page. If a run has no exports, this is the
-        whole range. None if there are no such steps.
+        Steps after those of all segments. The backend may have rows at these steps although it
+        lists them neither as exported nor as live, so they are read from it page by page. If a run
+        has no exports, this is the whole range. None if there are no such steps.
     notes : tuple of str
         Lines about the keys, which are printed with the plan.
     """
@@ -96,7 +96,10 @@ class Plan(Memo):
 
     @cached_property
     def live_pages(self) -> tuple[LivePage, ...]:
-        """The live steps to fetch in each request, ascending; one request is for one segment."""
+        """The live rows to fetch, ascending by step: one item per request.
+
+        Each request is for rows of one segment.
+        """
         return tuple(page for segment in self.segments for page in segment_pages(segment))
 
     @property
@@ -106,7 +109,7 @@ class Plan(Memo):
 
     @property
     def is_walk(self) -> bool:
-        """True if some steps are read from the backend page by page: if ``walk`` is not None."""
+        """True if ``walk`` is not None: some steps are read from the backend page by page."""
         return self.walk is not None
 
     @property
@@ -186,7 +189,7 @@ def _sources(segment: Segment) -> str:
 
 
 def segment_pages(segment: Segment) -> Iterator[LivePage]:
-    """Divide the live steps of a segment into pages, one for each request, ascending."""
+    """Divide the steps of a segment's live rows into pages, one for each request, ascending."""
     steps = segment.live_steps
     for start in range(0, len(steps), sizes.LIVE_PAGE_ROWS):
         yield LivePage(steps[start : start + sizes.LIVE_PAGE_ROWS], is_alone=not segment.reads)
@@ -205,7 +208,7 @@ def plan_read(pulled: PullResult, question: Question) -> Plan:
     Returns
     -------
     Plan
-        A plan without the row groups and live steps that are outside the range.
+        The plan. It has no row groups and live rows that are outside of the requested steps.
     """
     steps = question.steps
     live_steps = tuple(step for step in pulled.manifest.live_steps or () if steps.holds(step))

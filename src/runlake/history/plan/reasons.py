@@ -24,7 +24,7 @@ def explain_no_rows(
     question : Question
         The requested keys and steps.
     exports : sequence of ExportFacts
-        The run's exports, with the facts of all their columns.
+        The types, counts and bounds of all columns of the run's exports.
 
     Returns
     -------

@@ -109,7 +109,7 @@ class ExportRead:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A range of steps, with the exports and the live steps that have rows in this range.
+    """A range of steps, with the exports and the live rows in this range.
 
     Parameters
     ----------
@@ -119,7 +119,8 @@ class Segment:
         Exports with rows in the range, oldest first: for each key the value of the later export is
         used.
     live_steps : tuple of int
-        Live steps in the range, ascending; values of live rows replace those of exports.
+        Steps of the live rows in the range, which are in no export yet; ascending. Their values
+        replace those of exports.
     """
 
     steps: StepRange
@@ -162,22 +163,23 @@ def plan_export(
 def cut_segments(
     reads: Sequence[ExportRead], live_steps: Sequence[int], steps: StepRange
 ) -> Segments:
-    """Divide a range of steps into segments.
+    """Divide a range of steps into segments: ranges with the same exports and live rows.
 
     Parameters
     ----------
     reads : sequence of ExportRead
         Oldest first: for each key the value of the later export is used.
     live_steps : sequence of int
-        Live steps in the range, ascending, unique.
+        Steps of the live rows, which are in no export yet, in the range; ascending, unique.
     steps : StepRange
         The range.
 
     Returns
     -------
     Segments
-        Ascending and disjoint. Neighbouring ranges that have the same single source are joined into
-        one segment, which is read without a merge.
+        Ascending and disjoint. Neighbouring ranges are joined into one segment if the same single
+        export has all of their rows, or if all of their rows are live. Such a segment is read
+        without a merge.
     """
     segments: list[Segment] = []
     for low, high, active in _intervals(reads, live_steps):
@@ -204,10 +206,10 @@ def _touches(facts: ExportFacts, index: int, steps: StepRange) -> bool:
 def _intervals(
     reads: Sequence[ExportRead], live_steps: Sequence[int]
 ) -> Iterator[tuple[int, int, list[int]]]:
-    """Yield the ranges of steps within which no read begins or ends.
+    """Yield the ranges of steps within which no export and no live rows begin or end.
 
-    Each item has the first step, the step to stop before, and the indices of the reads that span
-    the range.
+    Each item has the first step, the step to stop before, and the indices of those ``reads`` that
+    span the range.
     """
     starts: dict[int, list[int]] = {}
     ends: dict[int, list[int]] = {}

@@ -88,8 +88,8 @@ def cut_slices(
     Yields
     ------
     Slice
-        Ascending. A row group is one slice if it fits, because each slice of a divided row group
-        decodes its pages from the start.
+        Ascending. A row group is one slice if it fits. If it is divided, each of its slices has to
+        decode the row group's pages from the start.
 
     Examples
     --------

@@ -33,9 +33,9 @@ def build_rows(batches: Iterator[Batch], projection: Projection) -> Iterator[Row
     Parameters
     ----------
     batches : iterator of Batch
-        Batches that share a ``columns`` object must have equal types.
+        If two batches have the same object as ``columns``, the types of their arrays must be equal.
     projection : Projection
-        Rows that do not match the projection are left out.
+        Rows that do not have the requested keys are left out.
 
     Yields
     ------
@@ -113,8 +113,8 @@ class NumberRows:
     """An iterable over the rows of a batch of numbers; each dict is made when it is requested.
 
     Every cell of the batch has a number. Most callers drop a row before the next one is made. The
-    next row and its numbers then get the same memory, which is still in the processor's cache. A
-    list of rows takes a sixth longer.
+    next row and its numbers then get the same memory, which is still in the processor's cache. To
+    make the rows in lists instead takes a sixth longer.
 
     Parameters
     ----------
@@ -327,9 +327,10 @@ def _write_carefully(
 
 @lru_cache(maxsize=256)
 def _display(keys: tuple[str, ...]) -> Display:
-    """Return a function that converts columns to dicts, with the keys as constants in its code.
+    """Return a generated function that converts columns to dicts.
 
-    A dict display whose keys are constants is three times as fast as ``dict(zip(...))``.
+    The keys are constants in the code of the function. A dict display (``{"a": x, "b": y}``) with
+    constant keys is three times as fast as ``dict(zip(...))``.
     """
     built: Display = _evaluated(f"lambda columns: [{_comprehension(keys)}]")
     return built
@@ -354,9 +355,10 @@ def _evaluated(source: str) -> Any:
 
 @lru_cache(maxsize=256)
 def _writer(keys: tuple[str, ...]) -> Writer:
-    """Return a function that writes columns into rows, with the keys as constants in its code.
+    """Return a generated function that writes several columns into rows.
 
-    The function looks up each row only once for all keys.
+    The keys are constants in the code of the function. It looks up each row once, and then writes
+    the row's cells of all columns.
     """
     names = [f"cell_{index}" for index in range(len(keys))]
     lines = [f"    row[{key!r}] = {name}" for key, name in zip(keys, names, strict=True)]

@@ -33,8 +33,9 @@ def cell_reader(dtype: pa.DataType) -> ReadCells:
     -------
     callable
         Takes an array without nulls, returns one Python value per element. Structs become dicts
-        without their null fields; ``_type_*`` unions become their one non-null member. JSON in
-        binary columns is parsed. Strings that represent non-finite numbers in the protocol become
+        without their null fields. Exports store values of mixed types as a struct with a field
+        per type (a union); a union becomes the value of its one non-null field. JSON in binary
+        columns is parsed. Strings that represent non-finite numbers in the protocol become
         floats. A union without a member and a JSON ``null`` become None.
     """
     make = next((make for is_dtype, make in _READERS if is_dtype(dtype)), None)

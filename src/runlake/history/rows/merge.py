@@ -1,4 +1,4 @@
-"""Merge rows of several sources by step; for each key the value of the latest source is used.
+"""Merge the rows of exports and live rows by step; for each key the latest value is used.
 
 This is rule 3 in docs/explanation/reading-rules.md.
 """
@@ -49,7 +49,7 @@ def merge_rows(sources: Sequence[Iterable[Row]]) -> Iterator[Row]:
 
 
 def project_rows(rows: Iterable[Row], projection: Projection) -> Iterator[Row]:
-    """Yield the rows that match a projection, each with only the keys of the projection.
+    """Yield the rows that have the requested keys, each with only these keys.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def project_rows(rows: Iterable[Row], projection: Projection) -> Iterator[Row]:
     Yields
     ------
     dict
-        ``_step``, then the keys that the row has, in the order of the projection.
+        ``_step``, then the requested keys that the row has, in the order of the request.
     """
     keys = projection.keys
     if keys is None:

@@ -26,10 +26,11 @@ def read_rows(
     plan : Plan
         What to read.
     live : iterator of list of dict
-        The live rows of the plan: one page for each of `Plan.live_pages`, then the pages of
-        `Plan.walk`.
+        The live rows of the plan, which are in no export yet, as `LiveSource.iter_pages` yields
+        them.
     page_size : int
-        Maximum number of rows in the first batch; later batches have the fastest size.
+        Maximum number of rows in the first batch. Later batches have the number of rows that is
+        fastest to build.
     begun : callable, optional
         Returns the rows of the first slice if they have been decoded already; see `decode_exports`.
 
@@ -76,7 +77,7 @@ def read_segments(
 def _read_segment(
     segment: Segment, projection: Projection, pages: Iterable[list[Row]], page_size: int
 ) -> Iterator[list[Row]]:
-    """Yield the rows of a segment that has live rows or needs merging."""
+    """Yield the rows of a range of steps that has live rows or needs merging."""
     if not segment.needs_merge:
         for page in pages:
             yield from _some(project_rows(page, projection))
@@ -114,8 +115,8 @@ def _some(rows: Iterator[Row]) -> Iterator[list[Row]]:
 def _ordered(read: ExportRead, projection: Projection, segment: Segment) -> Iterator[Rows]:
     """Yield the rows of one export for a merge, in batches that ascend by step.
 
-    Each row has at least one of the keys: whether a row has all of them is known only after the
-    merge.
+    Each row has at least one of the requested keys. The others may be in another export or in a
+    live row, so only the merged row shows whether all keys are there.
     """
     some = projection.of_any_key
     decoded = decode_exports(

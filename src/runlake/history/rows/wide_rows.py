@@ -21,8 +21,8 @@ class WideRows:
     """An iterable over rows with many numeric keys; each dict is made when it is requested.
 
     Every cell has a number. If a caller drops a row before the next one is made, the next row gets
-    the same memory. This matters more than for few keys: a list of rows of many keys does not fit
-    into the processor's cache.
+    the same memory, which is still in the processor's cache. A list of rows with many keys would
+    not fit into this cache.
 
     Parameters
     ----------

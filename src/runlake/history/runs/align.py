@@ -53,8 +53,9 @@ def make_curve(x: Floats, y: Floats, smoothing: float | None = None) -> Curve:
     x, y : array of float64
         Equally long. Points whose x is NaN are left out.
     smoothing : float, optional
-        From 0 to below 1, the weight of the exponential moving average; from 1, the number of
-        points of a window whose mean replaces each value.
+        A number below 1 is the weight of an exponential moving average (0 means no smoothing). A
+        number of at least 1 is a number of points: each value is replaced by the mean of so many
+        points around it.
 
     Examples
     --------
@@ -80,7 +81,8 @@ def smooth_values(values: Floats, smoothing: float) -> Floats:
     values : array of float64
         The values of a curve, in the order of its x axis.
     smoothing : float
-        Below 1, the weight for `smoothed`; from 1, the number of points for `window_mean`.
+        A number below 1 is the weight for `smoothed`; any other number is the number of points for
+        `window_mean`.
     """
     return smoothed(values, smoothing) if smoothing < 1 else window_mean(values, int(smoothing))
 
@@ -151,7 +153,7 @@ def common_grid(curves: Sequence[Curve], grid: int | Sequence[float] | None) -> 
         The curves of a group.
     grid : int, sequence of float, or None
         An int is a number of points at equal distances from the lowest to the highest x. A sequence
-        contains the points. None means each x of any curve.
+        contains the points. None means every x at which any curve has a point.
 
     Returns
     -------
@@ -269,7 +271,10 @@ def _summarized(
 
 
 class _Numbers:
-    """The numbers of all curves at some points, one row per curve; NaN where there is no number."""
+    """The values of several curves at common points of the x axis, and statistics of these values.
+
+    ``cells`` has a row per curve and a column per point; it is NaN where a curve has no number.
+    """
 
     def __init__(self, cells: Floats, is_nan: npt.NDArray[np.bool_]) -> None:
         self.cells = cells
@@ -297,7 +302,7 @@ class _Numbers:
     def quantile(self, share: float) -> Floats:
         """Return a quantile over the curves at each point, interpolated linearly.
 
-        ``share`` is from 0 to 1.
+        ``share`` says which quantile: 0 is the lowest value, 0.5 the median, 1 the highest value.
         """
         if not self.cells.shape[0]:
             return np.full(self.cells.shape[1], np.nan)

@@ -13,7 +13,7 @@ AUTO = "auto"
 
 
 class DeclaredMetric(Protocol):
-    """Interface of a declaration by ``define_metric``; see `runlake.public.run.metrics.Metric`."""
+    """Interface of what a run declared for a key or for several keys with ``define_metric``."""
 
     @property
     def name(self) -> str | None:
@@ -29,7 +29,11 @@ class DeclaredMetric(Protocol):
 
 
 def axis_of(key: str, metrics: Iterable[DeclaredMetric]) -> str:
-    """Return a key's declared x axis, else that of the first matching glob, else ``_step``."""
+    """Return the x axis that is declared for a key.
+
+    If the key has no declaration of its own, the first declared glob that matches it counts. If
+    there is none, the axis is ``_step``.
+    """
     by_glob = STEP
     for metric in metrics:
         if metric.step_metric is None:

@@ -71,7 +71,7 @@ class KeyChoice:
         return cls(re.compile(translate(like)), kind, like)
 
     def matching(self, facts: Iterable[KeyFacts]) -> list[KeyFacts]:
-        """Return the facts about the keys that match, in the given order."""
+        """Return those of ``facts`` whose keys match, in the given order."""
         return [one for one in facts if self._matches(one)]
 
     def _matches(self, facts: KeyFacts) -> bool:

@@ -38,7 +38,7 @@ class _Fork:
     Parameters
     ----------
     chain : tuple of Reading
-        The readings found so far, the oldest run first.
+        The planned reads of the run and of its known ancestors, the oldest run first.
     point : BranchPoint or None
         Branch point of the oldest run; None if the chain is complete.
     """
@@ -48,10 +48,10 @@ class _Fork:
 
     @property
     def missing(self) -> BranchPoint | None:
-        """The branch point whose parent run must be read; None if the chain has all rows.
+        """The branch point of the oldest run in the chain, whose parent must be read next.
 
-        The parent is not needed if the backend copied its rows into the fork. The fork then has
-        rows at the branch point or before it.
+        None if the chain has all rows: if the oldest run is no fork, or if the backend has copied
+        the parent's rows into it. A copy is recognized by rows at or before the branch point.
         """
         point = self.point
         if point is None or self._steps(point).is_empty or has_rows_to(self.chain[0], point.step):
@@ -109,9 +109,9 @@ def open_lineages(
     Returns
     -------
     list of tuple of Reading
-        For each run, the readings of its lineage, from the root to the run itself; their steps
-        follow each other. If the backend has copied the parent's rows into a run, the run's own
-        reading is the only one.
+        For each run, the planned reads of its ancestors and of the run itself, the oldest ancestor
+        first. The steps of each read are higher than those of the reads before it. If the backend
+        has copied the parent's rows into a run, no ancestor is read.
 
     Raises
     ------

@@ -127,8 +127,8 @@ def open_readings(
     client : Client
         The backend; its settings limit how many runs are fetched at once.
     runs : sequence of ListedRun
-        The runs. A run without live rows that has not changed since its exports were downloaded
-        costs no request.
+        The runs. A run costs no request if it has not changed since its exports were downloaded,
+        and if all of its rows are in these exports.
     question : Question
         Keys and steps to read from each run.
     progress : Progress, optional

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class PackedRows(ABC):
-    """Interface for reading the packed runs of one read; each run has a number in the tables."""
+    """Interface for reading packed runs; the tables identify each run by a number."""
 
     @abstractmethod
     def scan(self, numbers: Sequence[int], types: Types, runs: pl.DataFrame) -> pl.LazyFrame:
@@ -27,12 +27,12 @@ class PackedRows(ABC):
         Parameters
         ----------
         numbers : sequence of int
-            The numbers of the wanted runs in the packed tables.
+            The wanted runs, as the numbers that the packed tables use for them.
         types : mapping
             The type of the result's column for each key.
         runs : DataFrame
-            One row per run, in the order of ``numbers``; its cells are repeated in all rows of the
-            run.
+            One row per run, in the order of ``numbers``. Its cells are repeated in each of the
+            run's rows.
 
         Returns
         -------
@@ -64,9 +64,9 @@ class PackedRows(ABC):
         Returns
         -------
         DataFrame
-            ``run`` is the number of the run. ``_step`` and ``value`` are those of the row, the
-            value as an exactly equal float; both are null if the run has no such row. Runs whose
-            row is not known are left out.
+            ``run`` is the number that the packed tables use for the run. ``_step`` and ``value``
+            are those of the row; the value is an exactly equal float. Both are null if the run has
+            no such row. If the row is not known, the run is left out.
         """
 
 
@@ -79,7 +79,7 @@ class PackedReading:
     run : RunPath
         Path of the run.
     number : int
-        Number of the run in the packed tables.
+        The number that the packed tables use for the run.
     n_rows : int
         Number of rows of the run.
     columns : KeyColumns
@@ -98,9 +98,9 @@ class PackedReading:
     rows: PackedRows
 
     def key_facts(self) -> dict[str, KeyFacts]:
-        """Return the facts about each key of the run, from statistics alone."""
+        """Return each key's kind, count, steps, minimum and maximum, without reading rows."""
         return self.rows.key_facts(self.number)
 
     def logged_keys(self) -> dict[str, KeyFacts]:
-        """Return `key_facts`, which cover all rows of a packed run."""
+        """Return the result of `key_facts`: for a packed run it has all keys that were logged."""
         return self.key_facts()

@@ -53,8 +53,8 @@ def flattened(values: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]
     ------
     tuple of str and object
         Path and value. A list, an empty dict, and a dict with a ``_type`` (media, histograms) are
-        one value each. If a key with dots has the same path as a nested value, the key comes last,
-        because `value_at` returns its value.
+        one value each. If a key with dots has the same path as a nested value, the value of this
+        key comes last; `value_at` returns the same value.
 
     Examples
     --------

@@ -57,14 +57,14 @@ class RunRows:
         return self.stops - self.counts
 
     def of_runs(self, places: Sequence[int], n_runs: int) -> RunRows:
-        """Return the same rows, counted per run instead of per reading.
+        """Return the same rows, counted per run instead of per planned read.
 
-        A run may have several consecutive readings.
+        A fork that is read together with its parents has several consecutive reads.
 
         Parameters
         ----------
         places : sequence of int
-            For each reading, the index of its run, ascending.
+            For each read, the index of its run, ascending.
         n_runs : int
             Number of runs.
         """
@@ -85,7 +85,7 @@ class RunRows:
 def read_runs(
     client: Client, readings: Sequence[AnyReading], where: str, projection: Projection
 ) -> RunRows:
-    """Return the rows of readings in one frame, with the number of rows of each reading.
+    """Return the rows of many planned reads in one frame, with the number of rows of each read.
 
     The arguments are those of `runlake.history.runs.scan.scan_readings`. If a file is broken, it is
     mended and read again.
@@ -140,7 +140,7 @@ def _scan(group: Sequence[OpenedRun], types: Types) -> pl.LazyFrame:
 
 
 def _places(group: Sequence[OpenedRun], types: Types) -> pl.DataFrame:
-    """Return a frame of one column, which has the index of each run and a name that no key has."""
+    """Return the index of each run as a frame of one column; no key has the column's name."""
     name = unused_name({STEP, *types})
     return pl.Series(name, range(len(group)), pl.UInt32).to_frame()
 

@@ -26,7 +26,7 @@ SampledFrame = tuple[pl.DataFrame, int]
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """Readings whose exports can be read in one scan.
+    """Planned reads of runs whose exports one scan can read.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def sample_together(
     Parameters
     ----------
     readings : sequence of Reading
-        Readings with the same projection.
+        The planned reads, all with the same requested keys.
     n_rows : int
         Maximum number of rows per run.
     keys : sequence of str, optional
@@ -57,9 +57,9 @@ def sample_together(
     Returns
     -------
     list of tuple of DataFrame and int, or None
-        One item per reading: the rows, and the number of rows from which they were chosen. None for
-        a run that must be read alone: it has live rows, overlapping exports, columns that need a
-        cast, or too many rows.
+        One item per reading: the chosen rows, and the number of rows from which they were chosen.
+        None for a run that must be read alone: it has rows that are in no export yet, overlapping
+        exports, columns that need a cast, or too many rows.
     """
     found: list[SampledFrame | None] = [None] * len(readings)
     for group in _groups(readings, n_rows):
@@ -144,7 +144,7 @@ def _sample(
 def _filtered(
     reading: Reading, frame: pl.DataFrame, counts: list[int]
 ) -> tuple[pl.DataFrame, list[int]]:
-    """Return the rows that match the projection, and their number per run."""
+    """Return the rows that have the requested keys, and the number of these rows per run."""
     projection = reading.plan.projection
     nulls = frame.null_count().row(0, named=True)
     if not projection.keys or not any(nulls[key] for key in projection.keys):

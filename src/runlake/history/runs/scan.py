@@ -35,7 +35,11 @@ AnyReading: TypeAlias = Reading | PackedReading
 
 @dataclass(frozen=True, slots=True)
 class OpenedRun:
-    """A run with its live rows, and the columns of its exports and live rows."""
+    """A run that is ready to be read.
+
+    It has the planned read (``reading``), the rows that are in no export yet (``live``), and the
+    columns of each export and of these rows (``sources``).
+    """
 
     reading: Reading | PackedReading
     live: LiveRows
@@ -49,7 +53,7 @@ class OpenedRun:
 
     @property
     def exported(self) -> Reading:
-        """The reading of the run's exports; only for a run that is not packed."""
+        """The planned read of a run whose rows are in exports, not in packed tables."""
         assert isinstance(self.reading, Reading)  # noqa: S101 - for mypy
         return self.reading
 
@@ -69,7 +73,7 @@ class OpenedRun:
         return self.packed or self.schema
 
     def can_match(self, projection: Projection) -> bool:
-        """Return whether the run has the keys of a projection; if not, its files are not opened."""
+        """Return whether the run has the requested keys; if not, its files are not opened."""
         if not projection.keys:
             return True
         held = [
@@ -94,14 +98,16 @@ def scan_readings(
     *,
     leaves_out: bool = False,
 ) -> pl.LazyFrame:
-    """Return the rows of readings as one lazy frame; live rows are fetched now, in parallel.
+    """Return the rows of many planned reads as one lazy frame.
+
+    The rows that are in no export yet (live rows) are fetched now, in parallel.
 
     Parameters
     ----------
     client : Client
         Its settings limit the number of runs read at once.
     readings : sequence of Reading
-        Readings with the same projection.
+        The planned reads, all with the same requested keys.
     run_ids : sequence of str
         The name of each run in the column ``run_id``.
     where : str
@@ -139,13 +145,14 @@ def scan_readings(
 def scan_numbered(
     client: Client, readings: Sequence[AnyReading], where: str, projection: Projection
 ) -> tuple[pl.LazyFrame, str]:
-    """Return the rows of readings as `scan_readings` does, but each row with its reading's index.
+    """Return rows as `scan_readings` does, but with a column of numbers instead of ``run_id``.
 
     Returns
     -------
     tuple of polars.LazyFrame and str
-        A column with the index of the reading (UInt32), ``_step``, then one column per key; and the
-        name of the first column, which no key has.
+        The frame, and the name of its first column. The first column is the index in ``readings``
+        of the read that the row comes from (UInt32); no key has its name. ``_step`` and one column
+        per key follow.
     """
     opened, types = open_runs(client, readings, where, projection)
     number = unused_name({STEP, *types})
@@ -197,7 +204,7 @@ def open_runs(
     where: str,
     projection: Projection,
 ) -> tuple[list[OpenedRun], Types]:
-    """Fetch the live rows of readings; return the opened runs, and each key's type over all runs.
+    """Fetch the live rows of planned reads; return the runs, and each key's type over all runs.
 
     Parameters
     ----------
@@ -214,7 +221,7 @@ def open_runs(
 
 
 def open_sources(client: Client, readings: Sequence[AnyReading]) -> list[OpenedRun]:
-    """Fetch the live rows of readings, and return each reading with the columns to read."""
+    """Fetch the live rows of planned reads, and return each read with the columns of its rows."""
     check_polars()
     # Threads would cost more than opening a run for which there is nothing to fetch or to try.
     waits = [not _is_ready(reading) for reading in readings]
@@ -304,7 +311,7 @@ def _frames(
 
 
 def _have_own_files(opened: Sequence[OpenedRun]) -> bool:
-    """Return whether each file is of one run only: two forks can have exports of one parent."""
+    """Return whether no file belongs to two runs, as an export of a common parent would."""
     files = [name for one in opened for name in _files(one)]
     return len(files) == len(set(files))
 

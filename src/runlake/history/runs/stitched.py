@@ -40,7 +40,7 @@ class Stitched:
     client : Client
         The client of the backend.
     readings : tuple of Reading
-        A reading of each run, all with the same projection; later runs come last.
+        A planned read of each run, all with the same requested keys; later runs come last.
     n_last : int or None
         Number of last rows to return; None returns all rows.
     """
@@ -150,7 +150,10 @@ class Stitched:
         return all(one[1] < other[0] for one, other in pairwise(spans) if one and other)
 
     def _replaced(self) -> dict[int, pl.Series]:
-        """Return, by a run's index, the steps in its range at which a later run has a row."""
+        """Return, for each run by its index, the steps at which a later run has a row.
+
+        These rows replace the run's own rows at the same steps.
+        """
         import polars as pl
 
         spans = [_span(reading) for reading in self.readings]
@@ -169,7 +172,10 @@ class Stitched:
 
 
 def stitch_readings(readings: Sequence[Reading]) -> Reading | Stitched:
-    """Combine readings into one history; if several have a row at a step, the last row is used."""
+    """Combine planned reads into one history.
+
+    If several runs have a row at a step, the row of the last of these runs is used.
+    """
     if len(readings) == 1:
         return readings[0]
     return Stitched(readings[0].client, tuple(readings))
@@ -189,7 +195,7 @@ def _overlap(one: Span | None, other: Span | None) -> bool:
 
 
 def _span(reading: Reading) -> Span | None:
-    """Return the lowest and the highest step that a reading can have; None if they are unknown."""
+    """Return the lowest and highest step that a read's rows can have; None if they are unknown."""
     plan = reading.plan
     if plan.walk is not None:
         return None
@@ -205,7 +211,7 @@ def _span(reading: Reading) -> Span | None:
 
 
 def _steps(reading: Reading) -> pl.Series:
-    """Return the steps of all rows in a reading's range, whatever keys they have."""
+    """Return the steps of all rows in the range of a planned read, whatever keys they have."""
     question = Question(Projection(()), reading.plan.steps)
     plan = plan_read(reading.pulled, question)
     return replace(reading, plan=plan, head_start=None).scan().collect()[STEP]

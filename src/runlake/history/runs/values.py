@@ -37,8 +37,8 @@ class Choice:
     Parameters
     ----------
     name : str or None
-        A name that no other choice has, under which the results are remembered; None means that
-        they are not remembered.
+        A name that no other rule has. The results are kept in memory under this name. None means
+        that they are not kept.
     place : callable
         Takes the rows, the x axis and the key; returns the index of the chosen row of each run, -1
         for none.
@@ -54,7 +54,7 @@ class Choice:
 def best_choice(mode: Mode) -> Choice:
     """Return the rule that chooses the first row with the lowest or the highest value.
 
-    NaN is ignored. From a run without any other number, no row is chosen.
+    NaN is ignored. If a run has no number besides NaN, none of its rows is chosen.
     """
     return Choice(mode, lambda rows, _, key: _best_places(rows, key, mode), needs_numbers=True)
 
@@ -103,13 +103,13 @@ def value_per_run(
     Returns
     -------
     DataFrame
-        A row per reading, in order; null if the run has no such row. The rows of runs without live
-        rows are remembered in memory, for as long as their exports do not change.
+        A row per reading, in order; null if the run has no such row. If all rows of a run are in
+        exports, its row is kept in memory until the exports change.
 
     Raises
     ------
     InvalidArgument
-        If the values of the key, or of the axis, are not numbers where they must be.
+        If the rule compares values of the key or of the axis, and they are not numbers.
     """
     opened, types = open_runs(client, readings, where, projection)
     key = (projection.keys or ())[0]
@@ -157,7 +157,10 @@ def _no_numbers(opened: Sequence[OpenedRun], where: str, key: str) -> InvalidArg
 
 
 def _memory(opened: OpenedRun) -> dict[Any, tuple[Any, ...]]:
-    """Return the remembered rows of a run, by choice; they are dropped when its exports change."""
+    """Return the results that are kept in memory for a run, until its exports change.
+
+    The keys of the dict are a rule, the x axis, a key, and their types; the values are rows.
+    """
     if opened.packed is not None:
         return {}
     plan = opened.exported.plan
@@ -168,7 +171,7 @@ def _memory(opened: OpenedRun) -> dict[Any, tuple[Any, ...]]:
 
 
 def _packed_values(opened: Sequence[OpenedRun], key: str, choice: str) -> pl.DataFrame:
-    """Return the rows that the statistics of packed runs show: run index, ``_step`` and value."""
+    """Return rows of packed runs that are known without reading: run index, ``_step`` and value."""
     groups: dict[int, tuple[PackedRows, list[int], list[int]]] = {}
     for place, one in enumerate(opened):
         if isinstance(one.reading, PackedReading):
@@ -218,9 +221,9 @@ def _nearest_places(rows: RunRows, x: str, at: float, limit: float) -> Places:
 def _first_extreme(
     rows: RunRows, values: npt.NDArray[Any], reduce: np.ufunc
 ) -> tuple[Places, npt.NDArray[Any]]:
-    """Return the row index of each run's first extreme, and the extremes.
+    """Return the index of the first row with each run's lowest or highest number, and this number.
 
-    They are -1 and NaN for a run without numbers.
+    For a run without numbers, the index is -1 and the number is NaN.
     """
     places = np.full(len(rows.counts), -1)
     extremes = np.full(len(rows.counts), np.nan)

@@ -76,7 +76,7 @@ def pick_of_frames(
     frames : iterable of polars.DataFrame
         Frames with equal columns, ascending by ``_step`` over all frames; at least one.
     n_part : int
-        Number of rows from which candidates are chosen together: the rows of a part. If all frames
+        Number of rows of a part. Candidates are chosen from one part at a time. If all frames
         together have at most this many rows, the sample is the same as from a single frame.
     n_rows, keys
         As for `pick_in_parts`.

@@ -27,8 +27,8 @@ class Mentions:
         True if DuckDB parses the query as SELECT statements only, which change nothing.
     names : frozenset of str or None
         Every name and string in the query, casefolded. Among them are the names of all columns that
-        the query reads. None if the query may read columns without their names, or is not a single
-        statement.
+        the query reads. None if the query may read columns that it does not name, or if it is not a
+        single statement.
 
     Examples
     --------

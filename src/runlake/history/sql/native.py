@@ -67,7 +67,7 @@ def select(natives: Sequence[Native], dtypes: Mapping[str, str]) -> str:
     Parameters
     ----------
     natives : sequence of Native
-        The exports, with equal `Native.likeness`.
+        The exports. One query can read them: their `Native.likeness` is equal.
     dtypes : mapping of str to str
         Name of the DuckDB type of each key's column in the result.
 
@@ -101,8 +101,9 @@ def _unpruned(name: str) -> str:
     """Return an expression for the cells of a column; it hides the column's statistics from DuckDB.
 
     DuckDB would skip row groups by their minimum and maximum, which ignore NaN, and would answer
-    ``min`` and ``count`` from statistics that may be wrong. A value of the type UNION with one
-    member costs 10 ms per 2,000,000 numbers and copies no strings; ``TRY`` costs more, and copies
-    each string.
+    ``min`` and ``count`` from statistics that may be wrong. To prevent this, each cell is put into
+    a UNION with one member and taken out again. This costs 10 ms per 2,000,000 numbers, and copies
+    no strings. The function ``TRY`` would have the same effect, but it costs more and copies each
+    string.
     """
     return f"union_extract(union_value(cell := {quoted(name)}), 'cell')"

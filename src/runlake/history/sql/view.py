@@ -44,8 +44,8 @@ class History:
     connection : duckdb.DuckDBPyConnection
         A connection for this plan alone.
     aliases : mapping of str to str
-        For each key that DuckDB cannot distinguish from another key or cannot name: the name of the
-        key's column.
+        The names of columns that differ from their keys, by key. Such keys differ from another key
+        only by case, are empty, or have a NUL, so DuckDB cannot use them as names.
     definition : str or None
         A common table expression to put before a query; None if the connection has a view or table
         ``history``. A view costs more: DuckDB reads the footers of the files when the view is
@@ -184,7 +184,7 @@ def _decode(
     dtypes: Mapping[str, str],
     _: ExportRead,
 ) -> None:
-    """Decode all cells that a query may read from an export, and discard the cells."""
+    """Decode all cells that a query may read from an export, to find out whether this fails."""
     query = select([native], dtypes)
     connection.execute(f"SELECT count(COLUMNS(*)) FROM ({query})").fetchall()
 
