@@ -98,7 +98,7 @@ def _parts(live_steps: Sequence[int], gap: Gap) -> Iterator[Gap]:
 def fetch_unlisted_steps(
     client: Client, run: RunPath, gaps: Sequence[Gap], n_lines: int
 ) -> set[int]:
-    """Request the rows in gaps from the backend, and return the steps of the rows that it sends.
+    """Request the rows in some ranges of steps; return the steps of the rows that arrive.
 
     Parameters
     ----------

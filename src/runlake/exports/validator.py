@@ -1,4 +1,4 @@
-"""Parse the version and the digests of a stored object in a storage host's headers."""
+"""Parse the version and the digests of a stored file (object) in a storage host's headers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Validator:
-    """The version of a stored object (RFC 9110, section 8.8), and the digests that its host sent.
+    """The version of a stored file (RFC 9110, section 8.8), and the digests that its host sent.
+
+    Storage hosts call such a file an object.
 
     Parameters
     ----------
@@ -39,9 +41,9 @@ class Validator:
     last_modified : str or None
         The header ``Last-Modified``, unparsed.
     md5 : str or None
-        MD5 of the whole object, in hex; `CONTRADICTORY_MD5` if the host sent different ones.
+        MD5 of the whole file, in hex; `CONTRADICTORY_MD5` if the host sent different ones.
     crc32c : int or None
-        CRC32C of the whole object; `CONTRADICTORY_CRC32C` if the host sent different ones.
+        CRC32C of the whole file; `CONTRADICTORY_CRC32C` if the host sent different ones.
     is_date_strong : bool
         True if the response's ``Date`` is at least a second after ``Last-Modified``, so that no
         other version can have the same date (RFC 9110, section 8.8.2.2).
@@ -63,7 +65,7 @@ class Validator:
             Headers with case-insensitive names.
         status : int
             HTTP status. In a partial response (206), ``Content-MD5`` is the digest of the sent
-            part. So then this header is used only if the host sent all bytes of the object.
+            part. So then this header is used only if the host sent all bytes of the file.
         """
         return cls(
             headers.get("etag"),
@@ -100,7 +102,7 @@ class Validator:
         return replace(self, md5=None, crc32c=None)
 
     def conditions(self) -> dict[str, str]:
-        """Return request headers that make a host send the object only if it has changed."""
+        """Return request headers that make a host send the file only if it has changed."""
         if self.etag:
             return {"If-None-Match": self.etag}
         return {"If-Modified-Since": self.last_modified} if self.last_modified else {}
@@ -111,7 +113,7 @@ class Validator:
 
 
 def is_whole(headers: Mapping[str, str]) -> bool:
-    """Return whether the range of a partial response (206) is the whole object."""
+    """Return whether the range of a partial response (206) is the whole file."""
     span = parse_content_range(headers.get("content-range"))
     return span is not None and span[0].n_bytes == span[1]
 
@@ -119,7 +121,7 @@ def is_whole(headers: Mapping[str, str]) -> bool:
 def _promised_md5(headers: Mapping[str, str], *, is_partial: bool) -> str | None:
     """Return the MD5 in the headers of S3, Google Cloud Storage, Azure or RFC 1864, in hex.
 
-    S3's ETag is an MD5, unless the object is encrypted with a customer's key or a KMS key. Then the
+    S3's ETag is an MD5, unless the file is encrypted with a customer's key or a KMS key. Then the
     ETag only looks like an MD5.
     """
     encoded = [*_google(headers, "md5"), *_listed(headers, "x-ms-blob-content-md5")]

@@ -1,6 +1,6 @@
 """Verify that a downloaded file is the export, by the digests that the storage host sent.
 
-A file may have been downloaded whole, in ranges, or with its tail first. The download may have been
+A file may have been downloaded whole, in ranges, or with its end first. The download may have been
 resumed or redirected, or may have begun with bytes that a process downloaded before it died. In all
 cases the cache accepts a whole file only with a `Verified`, and only `verify_export` makes a
 `Verified`.
@@ -68,14 +68,14 @@ class Digest:
     def for_promise(cls, validator: Validator, n_bytes: int | None = None) -> Digest:
         """Return a digest of no bytes yet, which computes an MD5 only if the MD5 will be compared.
 
-        The MD5 of a long object is compared only if the storage host sent no CRC32C.
+        The MD5 of a long file is compared only if the storage host sent no CRC32C.
 
         Parameters
         ----------
         validator : Validator
             The digests that the storage host sent.
         n_bytes : int, optional
-            Length of the whole object, if known.
+            Length of the whole file, if known.
         """
         return cls(with_md5=_needs_md5(validator, n_bytes or 0))
 

@@ -39,9 +39,9 @@ def run_tasks(
     Raises
     ------
     BaseException
-        The error of the first task that failed; or `KeyboardInterrupt`, within `GRACE_SECONDS`. A
-        thread that is still blocked in a network call at this time ends when that call returns, and
-        starts no other task.
+        The error of the first task that failed; or `KeyboardInterrupt`, which is raised at most
+        `GRACE_SECONDS` after the interrupt. A thread that is then still blocked in a network call
+        ends when that call returns, and starts no other task.
     """
     waiting = deque(tasks)
     if len(waiting) == 1 and threading.current_thread() is not threading.main_thread():

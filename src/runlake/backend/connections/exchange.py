@@ -148,7 +148,7 @@ class FileConnection:
     def socket(self) -> socket.socket | None:
         """The connection's socket; None for TLS through an ``https`` proxy.
 
-        Such a socket receives bytes that are still encrypted.
+        With such a proxy, the bytes that the socket returns are still encrypted.
         """
         found = self._stream.get_extra_info("socket")
         tls = self._stream.get_extra_info("ssl_object")

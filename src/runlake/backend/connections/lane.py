@@ -62,8 +62,8 @@ class Lane:
     def slowness(self, now: float) -> float:
         """Return how slow the connection is at the time ``now``, in seconds.
 
-        This is the larger of two times: the time since bytes last arrived, and the time since the
-        request was sent, divided by `SLOW_ANSWER`.
+        This is the larger of two numbers: the seconds since bytes last arrived, and a fraction
+        (1 / `SLOW_ANSWER`) of the seconds since the request was sent.
         """
         since_request = 0.0 if self.answer is None else now - self._sent_at
         return max(now - self.heard_at, since_request / SLOW_ANSWER)

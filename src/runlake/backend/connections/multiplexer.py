@@ -82,7 +82,7 @@ class Multiplexer(Generic[T]):
     opener : Opener
         Opens further connections.
     max_bytes : int
-        Longer bodies are not read; the caller must read them.
+        A longer body is not read to its end; the caller must do this.
     """
 
     def __init__(

@@ -128,7 +128,7 @@ class _Direct:
     def of(cls, stream: httpcore.NetworkStream) -> _Direct | None:
         """Return a `_Direct` for a stream's socket; None for TLS through an ``https`` proxy.
 
-        Such a socket receives bytes that are still encrypted.
+        With such a proxy, the bytes that the socket returns are still encrypted.
         """
         found, tls = stream.get_extra_info("socket"), stream.get_extra_info("ssl_object")
         is_all = isinstance(found, socket.socket) and tls in (None, found)

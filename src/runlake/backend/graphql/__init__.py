@@ -7,9 +7,9 @@ To understand this package, begin with `query`, which sends every document. The 
 uploads and deletes files of runs.
 
 To add a field of a run, add its name to ``RUN_LIGHT_FIELDS``, or to ``RUN_LARGE_FIELDS`` if its
-value is large. To add a field of another type, add it to each document that requests it. If the
-field's value is an object or a list, add its name to the sets in `shapes`. If a response without
-the field is useless, add the field to ``NEEDED_OF_TYPES`` of `lacking`; otherwise the field is left
-out of requests to servers that do not have it. Show the field to users in `runlake.public`, and
-serve it in the embedded backend's `runlake.server.graphql`.
+value is large. To add a field of something else, such as a sweep, add it to the documents that
+should request it. If the field's value is an object or a list, add its name to the sets in
+`shapes`. If a response without the field is useless, add the field to ``NEEDED_OF_TYPES`` of
+`lacking`; otherwise the field is left out of requests to servers that do not have it. Show the
+field to users in `runlake.public`, and serve it in the embedded backend's `runlake.server.graphql`.
 """

@@ -39,7 +39,7 @@ def runs(*, is_light: bool) -> str:
 
 
 def runs_freshness() -> str:
-    """Return the query for a page of runs: only id, state, last heartbeat and number of rows."""
+    """Return the query for a page of runs: only id, state, last heartbeat and number of lines."""
     return _runs("name state heartbeatAt historyLineCount")
 
 

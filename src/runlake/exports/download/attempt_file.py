@@ -1,10 +1,11 @@
 """The file of one attempt to download an export; its name shows the process and the version.
 
-The name is ``<object>.<host>-<boot>-<pid>-<random>.part`` at first. Once the storage host has sent
-the version, ``.<bytes>-<d or n>-<condition>`` is inserted before ``.part``. ``bytes`` is the length
-of the whole object. The letter is d if the host promises a digest, else n. ``condition`` is the
-value for ``If-Range`` in URL-safe base64. An attempt is dead if its process has ended. The file
-name says to which version the bytes belong, so a later attempt can use the bytes of a dead attempt.
+The name is ``<object>.<host>-<boot>-<pid>-<random>.part`` at first; ``object`` is a digest of the
+export's name. Once the storage host has sent the version, ``.<bytes>-<d or n>-<condition>`` is
+inserted before ``.part``. ``bytes`` is the length of the whole export. The letter is d if the host
+sent a digest of the export, else n. ``condition`` is the value for ``If-Range`` in URL-safe base64.
+An attempt is dead if its process has ended. The file name says to which version the bytes belong,
+so a later attempt can use the bytes of a dead attempt.
 """
 
 from __future__ import annotations
@@ -40,16 +41,16 @@ _serials = itertools.count(secrets.randbits(32))
 
 @dataclass(frozen=True, slots=True)
 class AttemptVersion:
-    """The version of an object to which the bytes of an attempt belong.
+    """The version of an export to which the bytes of an attempt belong.
 
     Parameters
     ----------
     condition : str
         Value for ``If-Range``.
     n_bytes : int
-        Length of the whole object.
+        Length of the whole export.
     promises_digest : bool
-        True if the storage host promises a digest of the object.
+        True if the storage host sent a digest of the whole export.
     """
 
     condition: str
@@ -75,7 +76,7 @@ class AttemptName:
     Parameters
     ----------
     object_digest : str
-        Digest of the object's name; the file names of all attempts for the object begin with it.
+        Digest of the export's name; the file names of all attempts for the export begin with it.
     process : Process
         The process that made the attempt.
     version : AttemptVersion or None

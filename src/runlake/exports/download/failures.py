@@ -18,11 +18,11 @@ class Damaged(Failure):
 
 
 class Replaced(Failure):
-    """The bytes belong to another version of the object."""
+    """The bytes belong to another version of the export."""
 
 
 class Refused(Failure):
-    """The host refuses to send the object.
+    """The host refuses to send the export.
 
     Parameters
     ----------

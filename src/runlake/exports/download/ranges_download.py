@@ -18,7 +18,7 @@ from runlake.exports.validator import Validator
 
 
 class SparseTarget:
-    """A sparse file into which threads write ranges of one version of an object.
+    """A sparse file into which threads write ranges of one version of an export.
 
     This is a context manager. After its end, every further write is refused, even if a thread is
     still running and tries to write.
@@ -28,7 +28,7 @@ class SparseTarget:
     descriptor : int
         File descriptor.
     validator : Validator
-        Version of the object.
+        Version of the export.
     total : int or None
         Length of this version, if known.
     """
@@ -80,7 +80,7 @@ class SparseTarget:
         return came.stop
 
     def write(self, start: int, content: bytes) -> None:
-        """Write bytes at offset ``start``; raise `Stopped` if this object's context has ended."""
+        """Write bytes at offset ``start``; raise `Stopped` if the context has ended."""
         with self._guard:
             if not self._is_open:
                 raise Stopped

@@ -67,7 +67,7 @@ class StorageHost:
     Parameters
     ----------
     offers : Offers
-        The run's exports with current URLs; it renews a URL that has expired.
+        The run's exports with current URLs; requests a new URL if a URL has expired.
     export : Export
         The export to download.
     traffic : Traffic
@@ -180,8 +180,8 @@ class StorageHost:
         validator : Validator
             The version; its `Validator.condition` must not be None.
         total : int or None
-            Length of this version, if known. If the host's length differs, the host sends ranges of
-            a compressed form of the object.
+            Length of this version, if known. If the host states another length, its ranges are of a
+            compressed form of the export, and `ExportChanged` is raised.
         descriptor : int
             Descriptor of the file. Nothing is written after this method has returned or raised an
             error.

@@ -29,16 +29,16 @@ MAX_RANGE_TRIES = 2
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """The last bytes of an object.
+    """The last bytes of an export.
 
     Parameters
     ----------
     validator : Validator
-        The version of the object, and the digests that the host sent.
+        The version of the export, and the digests that the host sent.
     n_bytes : int
-        Length of the whole object.
+        Length of the whole export.
     start : int
-        Offset of ``content`` in the object.
+        Offset of ``content`` in the export.
     content : bytes
         Bytes from ``start`` to the end.
     """
@@ -63,21 +63,21 @@ class RangeSupport:
 
 
 class TailDownload:
-    """The download of the last bytes of an object, in one request, or in several for some hosts.
+    """The download of the last bytes of an export, in one request, or in several for some hosts.
 
     The last bytes are requested as a suffix range (``bytes=-N``). Some hosts do not support suffix
     ranges. If a host answers 400 or 501, sends another range, or sends nothing, two further
-    requests are sent. The first is for the object's first byte, because the response states the
-    length of the object. The second is for the last bytes, by their offset. If the host answers the
-    suffix range with 416, or with 200 and a longer object, nothing is downloaded. Then, for other
-    objects of this host, the first byte is requested at once.
+    requests are sent. The first is for the export's first byte, because the response states the
+    length of the export. The second is for the last bytes, by their offset. If the host answers the
+    suffix range with 416 or 200, nothing is downloaded. Then, for other exports of this host, the
+    first byte is requested at once, unless a 200 contained no more bytes than were requested.
 
     Parameters
     ----------
     n_wanted : int
-        Number of bytes; a shorter object is requested whole.
+        Number of bytes; a shorter export is requested whole.
     total : int or None
-        Length of the object, if known.
+        Length of the export, if known.
     client : Client
         Client of the backend. The kinds of ranges that its storage hosts support are remembered
         while the client exists.
@@ -108,7 +108,7 @@ class TailDownload:
         return {"Range": f"bytes=-{self._n_wanted}" if self._is_suffix else "bytes=0-0"}
 
     def take(self, reply: Reply, body: Iterator[bytes]) -> None:
-        """Read a response: the last bytes of the object, or only the object's length.
+        """Read a response: the last bytes of the export, or only the export's length.
 
         If the response contains neither, the next request uses another kind of range, or the
         download ends without a result.
@@ -162,7 +162,7 @@ class TailDownload:
         self.is_complete = True
 
     def _give_up(self) -> None:
-        """Let the next request ask for the object's length, instead of a suffix range.
+        """Let the next request ask for the export's length, instead of a suffix range.
 
         Raise `UnknownRange` if the length was requested already. This method is also called after
         `MAX_RANGE_TRIES` failures, because a host may close the connection on a kind of range that
@@ -187,7 +187,11 @@ def _support(client: Client, host: str) -> RangeSupport:
 
 
 def _span(reply: Reply) -> tuple[ByteRange, int] | None:
-    """Return the range in a response and the object's length; None if either is missing."""
+    """Return the range in a response, and the whole export's length.
+
+    Return None if the response does not state both, or if it has no ETag or date that later
+    requests could require in ``If-Range``.
+    """
     if reply.status in {OK, UNSATISFIABLE}:
         return None
     if reply.status in UNKNOWN_RANGE:

@@ -271,7 +271,7 @@ class WholeDownload:
         self._digest = Digest.for_promise(self._promise, n_bytes)
 
     def _continued(self, reply: Reply, validator: Validator) -> int:
-        """Check that a response continues at the file's end; return the whole object's length."""
+        """Check that a response continues at the file's end; return the whole export's length."""
         span = parse_content_range(reply.headers.get("content-range"))
         version = self._version
         is_fitting = (
@@ -299,7 +299,7 @@ class WholeDownload:
         """Empty the file and raise `Incomplete` if no digest of the export is known.
 
         Called if the storage host sent a digest with the file's first bytes. If an earlier process
-        downloaded these bytes, that digest is lost, and the host must have sent it again.
+        downloaded these bytes, that digest was not stored, and the host must have sent it again.
         """
         if not validator.promises_digest:
             self._restart(None)

@@ -71,7 +71,7 @@ class Columns:
 
     @classmethod
     def of(cls, schema: pa.Schema) -> Columns:
-        """Build the columns from a schema that `checked_schema` returned."""
+        """Build this object from a schema that `checked_schema` returned."""
         return cls(schema, leaf_positions(schema), all_kinds(schema))
 
     @classmethod

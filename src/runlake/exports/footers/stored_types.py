@@ -117,7 +117,7 @@ class StoredType:
 
 @lru_cache(maxsize=TYPES_IN_MEMORY)
 def stored_type(content: bytes) -> StoredType:
-    """Return the `StoredType` with this content, which is mostly the same object as before."""
+    """Return the `StoredType` with this content; for recent contents, it is taken from memory."""
     return StoredType(content)
 
 
