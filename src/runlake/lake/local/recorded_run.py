@@ -258,7 +258,10 @@ class RecordedRun:
         return RUNNING if is_recent else CRASHED
 
     def attrs(self, state: str) -> dict[str, Any]:
-        """Return the run's fields by the backend's names; see `state` for the argument."""
+        """Return the run's fields by the backend's names.
+
+        ``state`` is the state that the method `state` has returned.
+        """
         last_system = self.system_rows[-1] if self.system_rows else {}
         config = {key: {"value": value} for key, value in self.config.values().items()}
         return {
