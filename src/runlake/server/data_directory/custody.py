@@ -209,7 +209,7 @@ class Generations:
 
 
 def write_generation(data_dir: Path, number: int) -> None:
-    """Write the generation number of a database to the file ``generation`` beside it."""
+    """Write a database's number, by which lost commits are noticed, to the file ``generation``."""
     aside = data_dir / f".{GENERATION}.part"
     with aside.open("w") as sink:
         sink.write(f"{number}\n")
@@ -217,7 +217,10 @@ def write_generation(data_dir: Path, number: int) -> None:
 
 
 def _stored_generation(file: Path) -> int | None:
-    """Return a database's generation number; None if the database is missing or has no users."""
+    """Return the number by which `Generations` notices lost commits, from a database.
+
+    None if the database is missing or has no users.
+    """
     if not file.is_file() or not file.stat().st_size:
         return None
     # Do not change the database: a lost write-ahead log that the user restores must still fit it.

@@ -82,7 +82,7 @@ class Context:
             self._listed.update(dict.fromkeys(together, together))
 
     def forget_large(self) -> None:
-        """Forget the large columns that were read, because a mutation may change the columns."""
+        """Forget the large columns that `large` has read, because a mutation may change them."""
         self._large.clear()
 
     def large(self, run: sqlite3.Row, column: str) -> Any:

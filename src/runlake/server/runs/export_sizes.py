@@ -35,7 +35,10 @@ def is_due(run: sqlite3.Row, rows: int | None) -> bool:
 
 
 def most_rows(rows: int | None) -> int:
-    """Return the maximum number of rows in an export; ``rows`` is that of `is_due`."""
+    """Return the maximum number of rows in an export.
+
+    This is ``rows``, the server's option, or `MAX_LIVE_ROWS` if the option is None.
+    """
     return rows or MAX_LIVE_ROWS
 
 

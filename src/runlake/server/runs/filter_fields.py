@@ -159,7 +159,7 @@ def _of_keys(name: str, key: str) -> RunField:
 
 
 def _alternatives(path: str) -> list[str]:
-    """Return the path, and the path without each ``value`` in it: ``lr.value`` may mean ``lr``."""
+    """Return the paths that a path may mean: itself, and itself without a part ``value``."""
     parts = path.split(".")
     shorter = [
         ".".join(parts[:at] + parts[at + 1 :])

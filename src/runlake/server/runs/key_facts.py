@@ -29,10 +29,10 @@ class KeyFacts:
         )
 
     def take(self, run_id: int, text: str) -> dict[str, Any]:
-        """Return a run's facts about its keys, and remove them from the cache.
+        """Return the facts about a run's keys, and remove them from the cache.
 
-        If the cache does not have them, they are parsed from ``text``. The caller may change the
-        returned dict.
+        Facts that are not in the cache are parsed from ``text``. The caller may change the returned
+        dict.
         """
         with self._guard:
             held = self._parsed.pop(run_id, None)
@@ -42,7 +42,7 @@ class KeyFacts:
         return facts
 
     def keep(self, run_id: int, text: str, facts: dict[str, Any]) -> None:
-        """Cache a run's facts about its keys, as JSON (``text``) and parsed (``facts``).
+        """Cache the facts about a run's keys, as JSON (``text``) and parsed (``facts``).
 
         The caller must not change the dict later.
         """

@@ -153,7 +153,7 @@ def _are_on_wire(steps: Sequence[int], lines: Sequence[str]) -> bool:
 def merge_steps(rows: Iterable[Row]) -> list[Row]:
     """Return one row per step, ascending.
 
-    If several rows of a step have a key, the row gets the last value of the key.
+    If several rows of a step have a key, the returned row has the last value of the key.
     """
     merged: dict[int, Row] = {}
     for row in rows:

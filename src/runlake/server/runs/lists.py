@@ -118,7 +118,7 @@ def list_runs(
     Returns
     -------
     Page of Row
-        Runs without their large columns.
+        Runs without their large columns, such as the config.
 
     Raises
     ------

@@ -464,7 +464,7 @@ class RunStore:
     def lines(
         self, run_id: int, stream: str, *, first: int = 0, limit: int | None = None
     ) -> list[tuple[int, str]]:
-        """Return at most ``limit`` pairs of position and line, from position ``first`` on."""
+        """Return at most ``limit`` pairs of position and line of a stream, from ``first`` on."""
         if stream == HISTORY:
             # Lines may move from rows to a block while they are read.
             with self._database.snapshot():
@@ -580,7 +580,7 @@ class RunStore:
         return row is not None
 
     def _state(self, run_id: int) -> sqlite3.Row:
-        """Return the columns of a run that a stream request needs, without the large columns."""
+        """Return the columns of a run that a file-stream request needs, but no large columns."""
         row = self._database.row(
             "SELECT state, is_stopped, line_count, exported_count, live_bytes, last_step "
             "FROM runs WHERE id = ?",

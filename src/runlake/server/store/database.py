@@ -401,7 +401,7 @@ class Database:
         self.connection().execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
 
     def return_space(self) -> bool:
-        """Give free pages of the file back to the disk; return whether pages were given back.
+        """Give free pages of the database file back to the disk; return whether any were given.
 
         SQLite cannot do this for a file that an older version of runlake made; such a file keeps
         its free pages for new lines.
