@@ -70,7 +70,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class CatalogRun:
-    """A run in the catalog, with the number, the bytes and the rows of its exports."""
+    """A run in the catalog, with the number of its exports, their size on disk and their rows."""
 
     directory: str
     backend: str
@@ -99,7 +99,7 @@ class Catalog:
     def columns(
         self, file: str, names: Iterable[str] | None, n_columns: int
     ) -> dict[str, ColumnFacts] | None:
-        """Return the stored facts of columns of an export.
+        """Return the stored types, null counts and bounds of columns of an export.
 
         Parameters
         ----------
@@ -211,11 +211,11 @@ class Catalog:
         return self._read(read, file)
 
     def note_run(self, directory: RunDirectory, manifest: StoredManifest) -> None:
-        """Store the facts of a run's stored manifest, and replace older facts of the run."""
+        """Store rows about a run, made from its stored manifest, in place of older rows."""
         self.note_runs([(directory, manifest)])
 
     def note_runs(self, runs: Iterable[tuple[RunDirectory, StoredManifest]]) -> None:
-        """Store the facts of several runs in one transaction, as `note_run` does for one run."""
+        """Do for several runs what `note_run` does for one run, in one transaction."""
         noted = [(directory, _rows_of(directory, manifest)) for directory, manifest in runs]
 
         if not self._write(partial(_replace_runs, noted)):
@@ -268,7 +268,8 @@ class Catalog:
         values : sequence
             Values of the query's parameters, in order.
         prepare : callable, optional
-            Adds the functions that the query calls to a connection.
+            Called with the connection before the query. It adds to the connection the functions
+            that the query calls.
         """
 
         def read(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
@@ -279,7 +280,7 @@ class Catalog:
         return self._read(read)
 
     def state(self) -> tuple[int, int, int] | None:
-        """Return a tuple that differs after each change of the catalog; None if it is unreadable.
+        """Return a tuple that differs after each change; None if the catalog is unreadable.
 
         Only states that one thread has read can be compared.
         """
@@ -421,7 +422,7 @@ class _Connections(threading.local):
         return connection
 
     def serial(self, root: Path) -> int:
-        """Return a number that no other connection of this process has had."""
+        """Return the number of this thread's connection; each connection has another number."""
         return self._open[root][2]
 
     def close(self, root: Path) -> None:

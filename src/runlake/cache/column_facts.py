@@ -1,4 +1,7 @@
-"""Pack the facts of all columns of an export into bytes, for exports with few columns."""
+"""Pack types, null counts and bounds of all columns of an export into bytes.
+
+This form is used for exports with few columns.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ LEVEL = 1  # higher levels make the result a tenth smaller, and take three times
 
 
 def pack_facts(columns: Mapping[str, ColumnFacts]) -> bytes:
-    """Return the facts of columns as bytes, for `unpack_facts`.
+    """Return types, null counts and bounds of columns as bytes, which `unpack_facts` reads.
 
     Parameters
     ----------
@@ -42,7 +45,7 @@ def pack_facts(columns: Mapping[str, ColumnFacts]) -> bytes:
 def unpack_facts(
     content: bytes, n_columns: int, names: Sequence[str] | None
 ) -> dict[str, ColumnFacts] | None:
-    """Return the facts of the requested columns, from the bytes that `pack_facts` returned.
+    """Return types, null counts and bounds of columns, from the bytes that `pack_facts` returned.
 
     Parameters
     ----------
@@ -51,13 +54,13 @@ def unpack_facts(
     n_columns : int
         Number of columns of the export.
     names : sequence of str or None
-        The columns; None means all.
+        The requested columns; None means all.
 
     Returns
     -------
     dict of str to ColumnFacts or None
-        The facts by column, in file order. None if ``content`` does not describe all columns of the
-        export.
+        The requested columns in file order. None if ``content`` does not describe all columns of
+        the export.
     """
     found = zlib.decompress(content)
     layout = _format(n_columns)

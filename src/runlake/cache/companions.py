@@ -1,4 +1,8 @@
-"""Store rows beside a run's exports: live rows, system metrics, lists of files and artifacts."""
+"""Store rows in files beside a run's exports.
+
+The rows are live rows (rows that are in no export yet), system metrics, and the lists of the run's
+files and artifacts.
+"""
 
 from __future__ import annotations
 
@@ -141,7 +145,9 @@ def note_live_rows(
     live: Companion,
     offer: LastOffer | None,
 ) -> bool:
-    """Record stored live rows in the manifest of a run, in place of older live rows.
+    """Record a file of live rows (rows that are in no export yet) in a run's stored manifest.
+
+    The entry of an older file of live rows is replaced.
 
     Parameters
     ----------
@@ -150,9 +156,9 @@ def note_live_rows(
     directory : RunDirectory
         The run's directory.
     catalog : Catalog
-        Receives the facts of the run.
+        The catalog in which the run is recorded again.
     live : Companion
-        Result of `store_rows`.
+        Result of `store_rows` for the live rows.
     offer : LastOffer or None
         The record of the backend's response to which the rows belong.
 
@@ -172,7 +178,7 @@ def note_live_rows(
 
 
 def companion_files(directory: Path) -> list[Path]:
-    """Return the paths of the stored rows and of the run's files beside a run's exports."""
+    """Return the files in a run's directory that have stored rows or pulled files of the run."""
     try:
         own = [path for path in directory.iterdir() if FILE_NAME.fullmatch(path.name)]
         files = directory / FILES

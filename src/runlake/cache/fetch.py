@@ -1,4 +1,4 @@
-"""Carry out the decisions about a run's exports, while the caller holds the run's lock."""
+"""Download exports of a run as decided before, while the caller holds the run's lock."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ class Fetching:
         Parameters
         ----------
         decisions : mapping of str to Decision
-            What to do with each export; the keys are the exports' `object` names.
+            What to do with each export; the keys are `Export.object`.
         begun : Begun, optional
             The first request for the only export, which was sent already.
         """
@@ -216,8 +216,8 @@ class Fetching:
     ) -> Iterator[Sequence[_Wanted]]:
         """Download many small exports on one thread, and yield the exports that are left to do.
 
-        This thread processes only responses that have arrived completely. An export with any other
-        response is left, together with the part of the response that has arrived.
+        This thread processes only complete, successful responses. If the response of an export is
+        incomplete or an error, the export is left to do, together with this response.
         """
         client = self._offers.client
         small = [one for one in wanted if self._is_asked_whole(one)]
@@ -264,7 +264,11 @@ class Fetching:
                     one.begun.discard()
 
     def _is_asked_whole(self, wanted: _Wanted) -> bool:
-        """Return whether the first request will be for a whole export that is probably small."""
+        """Return whether the first request for an export is for the whole file.
+
+        This is the case for a new export that is probably short and of which all keys are needed,
+        and for a whole file that is revalidated.
+        """
         held = self._exports.get(wanted.export.object)
         if held is None or wanted.decision is Decision.FETCH:
             return self._question.keys is None and self._are_short
@@ -425,8 +429,8 @@ class Fetching:
     def _prepare(self) -> None:
         """Create the catalog, if it is missing, before many bytes have been downloaded.
 
-        Creating the catalog waits until the disk has written all earlier bytes. So it is done
-        before there are many such bytes.
+        The first commit of a database waits until all earlier writes are on the disk, also those of
+        downloaded files.
         """
         self._catalog.prepare()
         self._is_prepared = True

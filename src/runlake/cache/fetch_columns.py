@@ -103,7 +103,7 @@ class ColumnsFetch:
         return stored
 
     def _is_short(self, stored: StoredExport) -> bool:
-        """Return whether a needed row group is missing because statistics of steps are wrong."""
+        """Return whether a needed row group is missing, because the footer states wrong steps."""
         needed = set(groups_in(stored.facts, self._question.steps))
         chunks = {} if stored.coverage is None else stored.coverage.chunks
         return not all(needed.issubset(groups) for groups in chunks.values())
@@ -157,7 +157,7 @@ class ColumnsFetch:
             raise self._changed("was replaced")
 
     def _keep_tail(self, tail: Tail) -> StoredExport | None:
-        """Store an export whose tail is the whole export; return None if its verification fails."""
+        """Store an export that the first response contains; None if its verification fails."""
         try:
             verified = verify_export(tail.content, tail.validator, n_bytes=tail.n_bytes)
         except NotAsPromised:
@@ -167,7 +167,10 @@ class ColumnsFetch:
             return publish(self._directory, attempt, verified, boot=self._boot)
 
     def _begin_sparse(self, tail: Tail) -> StoredExport | None:
-        """Store the tail and the needed column chunks; return None if the whole file is needed."""
+        """Store the tail (the export's last bytes) and the needed column chunks in a sparse file.
+
+        Return None if the whole file should be downloaded instead.
+        """
         with AttemptFile(self._directory.path, self._export.object) as attempt:
             with attempt.open_sparse(tail.n_bytes, tail.content) as sparse:
                 pieces = [*self._rest_of_footer(tail, sparse.fileno()), tail.piece]
@@ -191,7 +194,7 @@ class ColumnsFetch:
             )
 
     def _rest_of_footer(self, tail: Tail, descriptor: int) -> list[Piece]:
-        """Download the part of the footer that is not in the tail."""
+        """Download the part of the footer that the tail (the export's last bytes) does not have."""
         length = int.from_bytes(tail.content[-FOOTER_END:-4], "little") + FOOTER_END
         self.n_footer_bytes = length
         start = max(0, tail.n_bytes - length)

@@ -94,7 +94,7 @@ def _usable(stored: StoredManifest) -> list[StoredExport]:
 
 
 def _restricted(export: StoredExport, question: Question) -> tuple[StoredExport, list[str]]:
-    """Return an export with only its complete columns, and the names of its other columns."""
+    """Return an export without the columns that are incomplete on disk, and their names."""
     coverage = export.coverage
     if coverage is None:
         return export, []

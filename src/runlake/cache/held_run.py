@@ -39,7 +39,7 @@ WHOLE = Held(is_usable=True, is_enough=True)
 
 
 class HeldRun:
-    """Finds and checks the cached files of one run that a read needs.
+    """Finds and checks those cached files of one run that a read needs.
 
     Parameters
     ----------
@@ -78,9 +78,9 @@ class HeldRun:
         ----------
         known : Freshness or None
             Present state, heartbeat and number of logged lines of the run, for example from a list
-            of runs. If these three values are unchanged since the last pull, and no row was live
-            then, the cache has the whole history. If ``known`` is None, the values of the last pull
-            are used, provided that the run had ended by then.
+            of runs. If these three values are unchanged since the last pull, and each row was in an
+            export then, the cache has the whole history. If ``known`` is None, the values of the
+            last pull are used, provided that the run had ended by then.
         """
         stored = read_manifest(self._directory)
         offer, exports = stored.offer, stored.offered_exports
@@ -148,7 +148,7 @@ class HeldRun:
         )
 
     def holds(self, export: StoredExport) -> Held:
-        """Return whether an export's file is usable, and whether it has all that the read needs."""
+        """Return whether a file is intact, and whether it has all that the read needs."""
         is_untouched = export.is_untouched
         if is_untouched and export.coverage is None:
             return WHOLE
@@ -167,16 +167,16 @@ class HeldRun:
         )
 
     def load(self, export: StoredExport) -> StoredExport:
-        """Return an export with the facts of the columns to read."""
+        """Return an export with types, null counts and bounds of the columns to read."""
         return recall_columns(self.catalog, export, self._question.keys)
 
     def load_all(self, exports: Sequence[StoredExport]) -> LoadedExports:
-        """Return exports with the facts of the columns to read."""
+        """Return exports with types, null counts and bounds of the columns to read."""
         keys = self._question.keys
         return recall_exports(self.catalog, self._directory.path, tuple(exports), keys)
 
     def _live_steps(self, stored: StoredManifest) -> tuple[int, ...]:
-        """Return the steps of the live rows that are stored beside the exports."""
+        """Return the steps of the live rows (rows in no export) that are stored on disk."""
         if LIVE not in stored.beside:
             return ()
         from runlake.cache.companions import read_rows
@@ -227,7 +227,7 @@ class HeldRun:
     def remembered(
         self, stored: StoredManifest, offer: LastOffer, exports: Sequence[StoredExport]
     ) -> Manifest:
-        """Return the manifest that the backend sent last, with the live rows that are on disk."""
+        """Return the backend's last manifest, with the live rows (rows in no export) on disk."""
         live_steps = self._live_steps(stored)
         last_step = offer.last_step
         if live_steps:

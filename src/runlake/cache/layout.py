@@ -209,7 +209,7 @@ class ArtifactPlace:
         return f"{_digest(artifact_id)}.json"
 
     def content(self, name: str) -> ContentFile:
-        """Return the paths of the file content that has this name in the cache."""
+        """Return the `ContentFile` (the paths in the cache) of the content with this name."""
         return ContentFile(self.root, self.base_url, name)
 
 
@@ -274,7 +274,7 @@ def export_file_name(
     Returns
     -------
     str
-        The name of a whole file depends only on the object and its version. The name of a sparse
+        The name of a whole file depends only on the first three arguments. The name of a sparse
         file has the same beginning, then a random part.
     """
     name = _digest("\0".join((object_path, validator, str(n_bytes))))

@@ -54,9 +54,9 @@ def find_media(client: Client, wanted: MediaFile, md5: str | None = None) -> Pat
     client : Client
         Client of the backend.
     wanted : MediaFile
-        The file. If its SHA-256 is unknown, the cached file must have the MD5. If the MD5 is
-        unknown too, offline mode returns the file that was downloaded last; else None is returned.
-        Offline mode also finds files that `Lake.pull` has stored.
+        The file. If its SHA-256 is unknown, the cached file must have the MD5 ``md5``. If both
+        digests are unknown, None is returned; but in offline mode, the file that was downloaded
+        last is returned. Offline mode also finds files that `Lake.pull` has stored.
     md5 : str, optional
         The backend's MD5 of the file in base64.
     """

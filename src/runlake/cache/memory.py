@@ -1,7 +1,7 @@
-"""Cache the facts of exports' columns in the memory of this process.
+"""Cache types, null counts and bounds of exports' columns in the memory of this process.
 
-Other modules compute values from columns. These values are stored in the same `KnownColumns` as the
-columns, so that the values and the columns are dropped together.
+A `KnownColumns` object has the columns of an export. Other modules store values in this object that
+they compute from the columns, so that the values are dropped together with the columns.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _loaded: LRUCache[Path, tuple[_Asked, LoadedExports]] = LRUCache(
 def recall_columns(
     catalog: Catalog, export: StoredExport, keys: Sequence[str] | None
 ) -> StoredExport:
-    """Return an export with the facts of the requested columns, and of ``_step``.
+    """Return an export with types, null counts and bounds of the requested columns and ``_step``.
 
     Parameters
     ----------
@@ -64,9 +64,9 @@ def recall_columns(
     Returns
     -------
     StoredExport
-        Columns that the export does not have are left out. If the file and the keys are unchanged,
-        the `KnownColumns` is the same object as at the last call. It is another object if the cache
-        was full, and has dropped the first one.
+        The export; ``facts.columns`` has the columns. Columns that the export does not have are
+        left out. If the file and the keys are unchanged, ``facts.columns`` is the same object as at
+        the last call, unless this object was dropped because the cache in memory was full.
 
     Raises
     ------

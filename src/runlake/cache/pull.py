@@ -69,7 +69,7 @@ class Keeping:
     Parameters
     ----------
     catalog : Catalog
-        Receives the facts of the run.
+        The catalog in which the run is recorded.
     stop : Stop
         A flag that ends the downloads when it is set.
     beside : mapping of str to Companion
@@ -123,8 +123,8 @@ def pull_run(
         Shows the downloads.
     known : Freshness, optional
         Current `Manifest.freshness` of the run, if a list of runs has just returned it. If
-        ``known`` is passed, and the whole history is on disk, and no row is live, no request is
-        sent.
+        ``known`` shows that the run is unchanged, each row is in an export, and what the read needs
+        is on disk, no request is sent.
     fetch : callable
         Fetches the manifest of the run.
     keeping : Keeping, optional
@@ -324,7 +324,7 @@ class _Pull:
         return not touched or not any(export.path in touched for export in offered)
 
     def _note(self, offered: Manifest) -> None:
-        """Store the backend's manifest for offline reads and lists, even without a download."""
+        """Store the backend's manifest for later offline reads; no file was downloaded."""
         directory, settings = self._directory, self._client.settings
         # A read already has its result, so it must not fail because the cache cannot be written.
         spared = (OSError, CacheError) if self._keeping is None else ()
@@ -383,7 +383,7 @@ class _Pull:
         )
 
     def _narrow_distrust(self, stored: StoredManifest) -> None:
-        """Find out by checksums which of the distrusted files are damaged."""
+        """Find out by checksums which of the files that a reader could not read are damaged."""
         if len(self._distrusted) > 1:
             suspects = [e for e in stored.exports.values() if e.path in self._distrusted]
             broken = {export.path for export in suspects if not export.is_intact()}

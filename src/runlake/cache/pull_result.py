@@ -1,4 +1,4 @@
-"""The result of a pull: the exports of a run on disk, at one moment."""
+"""The result of a pull: the exports of a run that are on disk."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from runlake.values.counted import counted, is_or_are
 
 @dataclass(frozen=True, slots=True)
 class PullResult:
-    """A run whose exports are on disk, at one moment.
+    """A run whose exports are on disk, as it was at the time of the pull.
 
     Parameters
     ----------
@@ -22,14 +22,14 @@ class PullResult:
     directory : Path
         Directory of the files.
     exports : LoadedExports
-        One per export that the backend lists, in no particular order, each with the facts of the
-        requested columns.
+        One per export that the backend lists, in no particular order, each with types, null counts
+        and bounds of the requested columns.
     n_downloaded, n_bytes : int
         Number of exports that were downloaded, whole or in part, and number of downloaded bytes.
     age : float
         Seconds since the backend's last response about the run; 0 if this pull received it.
     n_left_out : int or None
-        Number of rows that are missing in a result from the cache, because they were live when the
+        Number of rows that a result from the cache lacks, because they were in no export when the
         backend was last asked. None if this number is unknown.
     reasons : mapping of str to str
         Why the whole export, or a part of it, was downloaded; the keys are `Export.object`.
@@ -92,7 +92,7 @@ class PullResult:
 
     @property
     def first_unlisted(self) -> int | None:
-        """First step after the last known row, if the run has more rows; else None."""
+        """First step after all exported and listed rows, if the run has later steps; else None."""
         return self.manifest.first_unlisted([self.exports.once(_last_step)])
 
     @property

@@ -1,7 +1,7 @@
 """Pull many new runs with a short export each, from one thread and on several connections.
 
-For such a run, the download and the checks are short. Threads, objects and transactions for each
-run would take several times as long. So one thread holds the locks of a batch of runs, sends a
+For such a run, the download and the checks are short. Threads, objects and transactions of its own
+would take several times as long as these. So one thread holds the locks of a batch of runs, sends a
 request on each connection, and verifies and stores together what arrived together.
 
 Only the usual case is processed here: a run of which nothing is on disk, with one short export that
@@ -88,7 +88,7 @@ class Outcome:
 
 
 def is_short(manifest: Manifest) -> bool:
-    """Return whether a run has one export that is probably short, and no live rows."""
+    """Return whether a run has one export that is probably short, and no rows outside of it."""
     is_single = len(manifest.exports) == 1 and manifest.live_steps == ()
     return is_single and manifest.line_count is not None and manifest.line_count <= FEW_ROWS
 
@@ -100,7 +100,7 @@ def pull_together(
     keeping: Keeping,
     progress: Progress | None = None,
 ) -> Iterator[Outcome]:
-    """Download, verify and store runs; each run is locked from its request until its end.
+    """Download, verify and store runs; each run is locked until it is stored.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def pull_together(
 
 
 class _Batch:
-    """Locked runs, whose responses have not all arrived yet."""
+    """Locked runs whose exports are downloaded together."""
 
     def __init__(self, client: Client, stripes: SharedStripes, keeping: Keeping, boot: str) -> None:
         self._client = client
@@ -195,8 +195,8 @@ class _Batch:
     def store(self, answers: Sequence[Begun[NewRun]]) -> list[Outcome]:
         """Verify all responses, then write all files, then write all rows of the catalog.
 
-        Return one outcome per response. The processor is faster if it repeats the same kind of
-        work.
+        Return one outcome per response. Each kind of work is done for all responses before the next
+        kind begins, because the processor is faster if it repeats the same kind of work.
         """
         found: list[tuple[Begun[NewRun], Verified]] = []
         done = []

@@ -74,7 +74,7 @@ class LastOffer:
     def of(cls, manifest: Manifest, exports: Mapping[str, StoredExport]) -> LastOffer:
         """Build the record of a manifest that the backend has just sent.
 
-        ``exports`` are the exports on disk, whose versions are a part of the record.
+        ``exports`` are the exports on disk; the record contains their `StoredExport.identity`.
         """
         live = manifest.live_steps
         offered = [exports[one.object] for one in manifest.exports]
@@ -92,9 +92,9 @@ class LastOffer:
         )
 
     def is_whole(self, manifest: Manifest) -> bool:
-        """Return whether ``manifest`` lists all live rows, because the run has not changed.
+        """Return whether ``manifest`` lists all rows that are in no export, judged by this record.
 
-        True if the run is unchanged since this record, and the number of live rows in this record
+        True if the run is unchanged since this record, and the number of such rows in this record
         is the number that ``manifest`` lists. Then a search for unlisted rows would find none.
         """
         n_listed = len(manifest.live_steps or ())
@@ -172,7 +172,7 @@ class StoredManifest:
     exports : mapping of str to StoredExport
         Exports on disk; the keys are `Export.object`.
     offer : LastOffer or None
-        The record of the backend's last response after which all exports on disk were up to date.
+        The backend's response after which all exports on disk were last up to date.
     attrs : mapping or None
         The run's fields by the backend's names, including config and metrics.
     is_pinned : bool
@@ -193,7 +193,7 @@ class StoredManifest:
 
     @property
     def freshness(self) -> Freshness | None:
-        """`Manifest.freshness` when all exports on disk were last up to date; None if unknown."""
+        """State, heartbeat and number of logged lines of the run in ``offer``; None without it."""
         return None if self.offer is None else self.offer.freshness
 
     @cached_property
@@ -361,7 +361,7 @@ def _describe_export(export: StoredExport) -> dict[str, Any]:
 
 
 def _checked_name(file: str) -> str:
-    """Return the file name at the end of a path; raise ValueError if no export has such a name.
+    """Return the last component of a path; raise ValueError if it is not the name of an export.
 
     The path is from a stored manifest. Pruning deletes files by these names, so a manipulated
     manifest must not name files that are not exports.

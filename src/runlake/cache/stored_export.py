@@ -48,8 +48,8 @@ class StoredExport:
         State of the file after runlake last wrote it. If the state differs, the file is checked
         before use.
     facts : ExportFacts
-        Row groups and steps, with which reads are planned; facts of columns are loaded from the
-        catalog.
+        Row groups and their steps, with which reads are planned. Types, null counts and bounds of
+        columns are loaded from the catalog.
     coverage : Coverage or None
         Parts of the file that are on disk; None means all.
     dropped_at : float or None
@@ -82,9 +82,10 @@ class StoredExport:
 
     @property
     def identity(self) -> str:
-        """Digest of the export's name and version, with which the names of its files begin.
+        """Digest of the export's name and version.
 
-        A whole and a sparse file of one version have the same identity.
+        The names of the export's files begin with this digest. A whole and a sparse file of one
+        version have the same identity.
         """
         return self.path.name[:IDENTITY_LENGTH]
 
@@ -95,7 +96,7 @@ class StoredExport:
 
     @property
     def is_promised(self) -> bool:
-        """True if the whole file was compared with a digest that its host promised."""
+        """True if the whole file was compared with a digest that the storage host sent."""
         return self.coverage is None and self.validator.promises_digest
 
     @property
@@ -138,7 +139,7 @@ class StoredExport:
             return False
 
     def touched(self) -> StoredExport:
-        """Return a copy with the current state of the file, which the caller has just checked."""
+        """Return a copy with the file's current state; the caller has just checked the file."""
         # A file that was written before the last boot is no longer in the memory of the machine, so
         # the check has read the disk. No further check is needed.
         boot = self.boot if self.boot == current_boot() else None
@@ -154,7 +155,7 @@ class StoredExport:
             return self
 
     def completed(self, verified: Verified, boot: str | None) -> StoredExport:
-        """Return a copy for a whole file, after the last missing bytes of a sparse file arrived."""
+        """Return a copy that describes a whole file: the last missing bytes have arrived."""
         return replace(
             self,
             crc32c=verified.crc32c,
@@ -166,7 +167,7 @@ class StoredExport:
 
 
 class LoadedExports(Memo, tuple[StoredExport, ...]):  # noqa: SLOT001 - caches derived values
-    """Exports with the facts of the columns that a read needs."""
+    """Exports, each with types, null counts and bounds of the columns that a read needs."""
 
 
 def publish(

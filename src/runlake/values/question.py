@@ -169,7 +169,7 @@ class Question:
         min_step: int | None = None,
         max_step: int | None = None,
     ) -> Question:
-        """Check the arguments of a read, and return the question.
+        """Check the arguments of a read, and return them as a `Question`.
 
         See `Projection.from_arguments` and `StepRange.from_arguments`.
         """
@@ -182,9 +182,9 @@ class Question:
         return self.projection.keys
 
     def within(self, steps: StepRange) -> Question:
-        """Return this question with another range of steps."""
+        """Return a copy: the same keys with another range of steps."""
         return replace(self, steps=steps)
 
     def from_step(self, start: int) -> Question:
-        """Return this question with another first step, inclusive."""
+        """Return a copy: the same keys and last step, with another first step, inclusive."""
         return self.within(StepRange(start, self.steps.stop))

@@ -1,7 +1,7 @@
 """Artifact versions that a pull has stored: their fields, manifests and contents on disk.
 
 The fields of a version are stored in one file. All runs that logged or used the version share this
-file. Each run has a list of its artifacts beside its exports, which names these files.
+file. Beside its exports, each run has a list of its artifacts. The list names these files.
 """
 
 from __future__ import annotations
@@ -310,8 +310,9 @@ def stored_names(directory: RunDirectory) -> tuple[list[str], list[str]]:
     Returns
     -------
     tuple of list of str and list of str
-        First the files with fields, which a later pull may replace. Then manifests and contents,
-        which never change. Paths are relative to the root of the cache, unique and sorted.
+        First the files with the fields of artifact versions; a later pull may replace these files.
+        Then the manifests and contents, which never change. Paths are relative to the root of the
+        cache, unique and sorted.
     """
     place = place_of(directory)
     try:

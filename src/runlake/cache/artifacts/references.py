@@ -52,7 +52,7 @@ def parse_artifact_reference(ref: str | None) -> tuple[str, str] | None:
 
 
 def copy_reference(client: Client, entry: Entry, target: Path, *, what: str) -> None:
-    """Copy the target of a reference to a path, atomically, unless the target has changed.
+    """Copy the file that a reference names, atomically, unless the file has changed.
 
     Parameters
     ----------

@@ -28,7 +28,8 @@ def packed_directory(root: Path) -> Path:
 def read_dropped(root: Path) -> Mapping[str, str]:
     """Return the runs whose exports were dropped, as a mapping of directory to digest.
 
-    Directories are relative to the root. The digest, `Source.text`, changes with the run's rows.
+    Directories are relative to the root. If a run's rows change, its digest (`Source.text`)
+    changes.
     """
     path = packed_directory(root) / DROPPED
     try:

@@ -124,8 +124,8 @@ def is_network(path: Path) -> bool:
     Returns
     -------
     bool
-        On Linux according to the table of mounts; on Windows True for a path on a network share; on
-        other platforms False.
+        On Linux, the table of mounts decides. On Windows, the result is True for a path on a
+        network share. On other platforms it is False.
     """
     resolved = os.path.realpath(path)
     if os.name == "nt":
@@ -153,14 +153,17 @@ def is_network_directory(directory: str) -> bool:
 
 @lru_cache(maxsize=1)
 def _read_table(path: Path, period: float) -> str:
-    """Return the table of mounts, which is read once for each value of ``period``."""
+    """Return the table of mounts; it is read again when ``period`` differs from the last call.
+
+    ``period`` is the number of the current interval of `TABLE_SECONDS`.
+    """
     del period
     return os.fsdecode(path.read_bytes())
 
 
 @lru_cache(maxsize=4)
 def _points(table: str) -> dict[str, Mount]:
-    """Return the mount of each directory; a later mount hides an earlier one on a directory."""
+    """Return the mounts by directory; of several mounts on a directory, the last one counts."""
     return {str(mount.point): mount for mount in parse_mounts(table)}
 
 

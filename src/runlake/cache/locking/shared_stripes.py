@@ -2,8 +2,8 @@
 
 A thread that waits for a lock while it holds another one could wait forever. So these locks are
 only tried: a run whose lock is held by another process, or has a queue, is left to a thread that
-waits for this lock alone. All batches of a process share a lock file, because they pull different
-runs.
+waits for this lock alone. Several batches of a process may hold the same lock file at the same
+time, because they pull different runs.
 """
 
 from __future__ import annotations
@@ -66,8 +66,9 @@ class SharedStripes:
         Returns
         -------
         bool
-            True if the lock is held now, until `release`. False if it is held elsewhere, cannot be
-            taken, or does not exclude other machines.
+            True if the lock is held now, until `release`. False if another holder has it, if other
+            processes wait for it, if its file cannot be opened, or if this kind of lock does not
+            exclude other machines.
         """
         path = directory.lock
         with self._guard:

@@ -56,7 +56,7 @@ class Line:
     directory : Path
         Directory of the files of waiting processes; it exists only while a process waits.
     patience : float
-        Seconds without a sign of life after which a waiting process is skipped.
+        A waiting process that has not touched its file for this number of seconds is skipped.
     """
 
     def __init__(self, directory: Path, patience: float) -> None:
@@ -82,7 +82,10 @@ class Line:
                 self._directory.rmdir()
 
     def n_ahead(self) -> int:
-        """Give a sign of life, and return the number of processes before this one in the queue."""
+        """Return how many processes are before this one in the queue; touch this process's file.
+
+        The new time of the file shows the other processes that this one still waits.
+        """
         with suppress(OSError):
             set_times(self._directory / self._own)
         now = time.monotonic()

@@ -44,8 +44,8 @@ class SharedBudget:
     Parameters
     ----------
     settings : Settings
-        Source of the cache directory, the base URL, the API key (whose digest is in the file's
-        name), the user's ``requests_per_second``, and the kind of lock.
+        Settings that name the cache directory, the base URL, the user's ``requests_per_second`` and
+        the kind of lock. The name of the shared file contains a digest of their API key.
     """
 
     def __init__(self, settings: Settings) -> None:

@@ -2,5 +2,5 @@
 
 To understand this package, begin with `check` and `prune`. `evict` carries out what `prune`
 decides. `tree` finds the runs on disk. `dead_attempts` finds and deletes the files of killed
-downloads. `uncommon` marks files that only some engines can decode.
+downloads. `uncommon` marks files that polars or DuckDB cannot decode.
 """

@@ -129,7 +129,7 @@ def _is_mended(now: StoredExport | None, before: StoredExport) -> bool:
 
 
 def _is_right(export: StoredExport) -> bool:
-    """Return whether an export's file has the stored checksum and the promised digests."""
+    """Return whether a file has the stored checksum and the digests that the host sent."""
     if export.coverage is not None or export.validator.md5 is None:
         return export.is_intact()
     if not is_regular(export.path):

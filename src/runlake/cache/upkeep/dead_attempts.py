@@ -26,8 +26,8 @@ def find_dead_attempts(directory: Path) -> Mapping[str, Sequence[Path]]:
     mapping of str to sequence of Path
         Files whose version is known; the keys are `AttemptName.object_digest`. A file that was
         written before the machine's last boot, or by another host, may have gaps: blocks that never
-        reached the disk. So such a file is returned only if the storage host promises a digest of
-        the whole object.
+        reached the disk. So such a file is returned only if the storage host sent a digest of the
+        whole export, which shows gaps.
     """
     found: dict[str, list[Path]] = defaultdict(list)
     for path in _attempts(directory):

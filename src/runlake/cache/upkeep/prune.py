@@ -208,7 +208,7 @@ def _order(entry: Entry, now: float) -> tuple[float, float, str, str]:
 
 
 def _due(entry: Entry, policy: Policy, now: float) -> Release | None:
-    """Return the files of a run to evict even if the cache is small enough; None for no file."""
+    """Return which files of a run are evicted whatever the cache's size is; None if none are."""
     if entry.is_pinned:
         return None
     if policy.max_age is not None and now - min(entry.last_used_at, now) >= policy.max_age:

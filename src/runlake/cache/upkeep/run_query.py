@@ -22,8 +22,8 @@ def query_runs(
     """Return the rows of a query over the catalog's table ``runs``.
 
     If the disk is read-only, or another process keeps the catalog locked, the query runs on a
-    substitute. This is the database itself, read without locks, if no process can change the
-    database. Else it is a catalog in memory that is built from the stored manifests.
+    substitute. If no process can change the database, the substitute is the database itself, read
+    without locks. Otherwise it is a catalog in memory, built from the stored manifests.
 
     Parameters
     ----------
@@ -34,7 +34,8 @@ def query_runs(
     values : sequence
         Values of the query's parameters, in order.
     prepare : callable
-        Adds the functions that the query calls to a connection.
+        Called with the connection before the query. It adds to the connection the functions that
+        the query calls.
     """
     catch_up(root)
     found = Catalog(root).select(query, values, prepare)

@@ -1,4 +1,4 @@
-"""Mark exports that an engine could not decode, so that later reads use another engine."""
+"""Mark exports that polars or DuckDB could not decode, so that later reads use pyarrow."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from runlake.values import RunPath
 
 
 def note_uncommon(settings: Settings, run: RunPath, exports: Collection[StoredExport]) -> None:
-    """Record in a run's stored manifest that only some engines can decode the given exports.
+    """Record in a run's stored manifest that polars or DuckDB cannot decode the given exports.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def note_uncommon(settings: Settings, run: RunPath, exports: Collection[StoredEx
     run : RunPath
         Path of the run.
     exports : collection of StoredExport
-        Intact exports that an engine could not decode. If another version of an export was
+        Intact exports that polars or DuckDB could not decode. If another version of an export was
         downloaded since, the new version is not marked.
     """
     directory = RunDirectory(settings.cache_dir, settings.base_url, run)
