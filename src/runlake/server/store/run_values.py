@@ -147,7 +147,10 @@ class _Room:
         self._measure(document)
 
     def add(self, path: str, value: Any, found: dict[str, Any]) -> None:
-        """Add a value if the size limit allows it; if not, add a dict or list without its entries."""
+        """Add a value to ``found`` if the size limit allows it.
+
+        A dict or list that is too large is added without its entries.
+        """
         size = len(path) + self._measure(value)
         if size > self._left and isinstance(value, (dict, list)):
             value, size = type(value)(), len(path)
