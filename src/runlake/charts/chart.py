@@ -49,8 +49,8 @@ class Chart:
         Scale and range of the axes, and the key of the x axis.
     smooth : float, int or None
         From 0 to below 1, the weight of the exponential moving average of W&B's charts; an integer
-        from 1 is the number of points of a window, of which the mean is drawn. Values are smoothed
-        before they are sampled.
+        from 1 is a number of points, whose mean is drawn in place of each value. Values are
+        smoothed before they are sampled.
     title : str
         The title. If omitted, the chart shows the keys, and the run if there is only one.
     notes : tuple of str

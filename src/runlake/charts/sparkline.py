@@ -84,7 +84,7 @@ def _scaled(line: Floats, *, is_log: bool) -> Floats:
 
 
 class _scale:  # noqa: N801 - used as a function
-    """Converts values to pixels, so that all finite values of some arrays fit between two ends."""
+    """Converts values to pixels; the finite values of the given arrays fill the range of pixels."""
 
     def __init__(self, arrays: Sequence[Floats], start: float, stop: float) -> None:
         finite = [array[np.isfinite(array)] for array in arrays]

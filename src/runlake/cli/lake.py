@@ -113,7 +113,7 @@ def publish(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Copy runs of the lake to a directory or a bucket; others can read it without runlake."""
+    """Copy runs of the lake to a directory or a bucket, where others read them without runlake."""
     from runlake.cli.pull import parsed_filters
     from runlake.lake.lake import Lake
 
