@@ -34,7 +34,7 @@ LOG_IN_FIRST = "Log in at '{}', or send the API key: curl -u api:KEY."
 
 
 def build_entrance(login: Login) -> ASGIApp:
-    """Return the pages behind a login as an ASGI application."""
+    """Return an ASGI application that shows the pages to visitors who have logged in."""
     outside = Starlette(routes=[*static.routes, *login.routes], exception_handlers=ERRORS)
     outside.router.redirect_slashes = False
     return AsSent(WithHeaders(_Entrance(outside, login)))

@@ -145,7 +145,7 @@ class _Site:
             await self._copy(parts)
 
     def place_of(self, parts: Parts) -> Path | None:
-        """Return the file of the copy for the page at an address; None if the copy lacks the page.
+        """Return the file for the page at an address; None if the page is not part of this copy.
 
         A page that is requested for the first time is added to the queue of pages to write.
         """

@@ -61,7 +61,8 @@ class Login:
     user_of_key : callable
         Returns the name of the user of an API key; None if the key is wrong or was revoked.
     open_source : callable
-        Takes an API key and the name of its user, and returns the source for this user.
+        Takes an API key and the name of its user, and returns the source of the data that this
+        user may read.
     """
 
     def __init__(

@@ -325,7 +325,7 @@ class WithHeaders:
 
 
 def plain_json(value: Any) -> Any:
-    """Replace what strict JSON lacks by strings: NaN, infinities, and values of other types."""
+    """Return a value for strict JSON: NaN, infinities and types that JSON lacks become strings."""
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if value is None or isinstance(value, (bool, int, float, str)):

@@ -54,7 +54,7 @@ def entries(rows: Sequence[RunRow], part: str) -> list[str]:
 
 
 def numeric_entries(rows: Sequence[RunRow]) -> list[str]:
-    """Return the numeric summary columns; columns that more runs have come first."""
+    """Return the numeric summary columns; the column that most runs have is the first."""
     prefix = f"{SUMMARY}."
     counts = Counter(
         name

@@ -129,7 +129,7 @@ class Axis:
 
 
 def declared_axes(runs: RunList, keys: Sequence[str]) -> dict[str, Axis]:
-    """Return the x axis of each key: the declared axis, or ``_step`` if the runs declare others."""
+    """Return the x axis of each key; it is ``_step`` if the runs declare different axes."""
     if isinstance(runs, Runs):
         # The list was not used yet, so its first request can fetch the configs too.
         runs.upgrade_to_full()
@@ -146,7 +146,7 @@ def declared_axes(runs: RunList, keys: Sequence[str]) -> dict[str, Axis]:
 
 
 def drawn_runs(source: Source, view: ProjectView) -> tuple[RunList | None, list[str]]:
-    """Return two values: the runs to draw (None if there are none), and notes for the chart."""
+    """Return two values: the runs to draw (None if no run is selected), and notes for a chart."""
     shown = [one for one in view.run if one not in view.hide]
     if view.is_grouped and not view.run:
         return _grouped_runs(source, view)

@@ -273,7 +273,10 @@ def _table_rows(
 
 
 def _group_columns(view: ProjectView, rows: Sequence[RunRow]) -> list[str]:
-    """Return the columns to offer for grouping: chosen columns, then columns that differ."""
+    """Return the columns to offer for grouping.
+
+    Chosen columns come first, then the config entries in which the runs differ.
+    """
     config = entries(rows, CONFIG)
     differ = [name for name in config if len({repr(row.values.get(name)) for row in rows}) > 1]
     fields = ["group", "job_type", "state", "user", "sweep", "name"]

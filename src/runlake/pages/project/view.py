@@ -85,7 +85,7 @@ class ProjectView:
         """Read a view from the query of a URL, without empty and duplicate values.
 
         A ``page`` or ``per_page`` that is not a number counts as missing. Other wrong values are
-        kept: they raise an error when they are used, and the page shows value and error.
+        kept: they raise an error when they are used, and the page shows the value with the error.
         """
         found: dict[str, Any] = {}
         for field in fields(cls)[2:]:
@@ -160,7 +160,7 @@ class ProjectView:
         return urlencode(self.pairs(), errors="replace", quote_via=quote)
 
     def pairs(self, without: Sequence[str] = ()) -> list[tuple[str, str]]:
-        """Return names and values of the query, except default values and the names ``without``."""
+        """Return names and values of the query, except defaults and the names in ``without``."""
         found = []
         for field in fields(self)[2:]:
             value = getattr(self, field.name)

@@ -93,7 +93,7 @@ class Rows:
 
 @dataclass(slots=True)
 class _Kept:
-    """Rows in memory, and the state of the run when the rows were read."""
+    """Rows in memory, and what `moment_of` returned when the rows were read."""
 
     rows: Rows
     moment: Moment
@@ -179,7 +179,8 @@ class Columns:
         axis : str
             The key of the x axis.
         contents : Contents
-            The keys and the state of the run now. Rows in memory from another state are read again.
+            The keys and exports of the run now. If the run has changed since rows in memory were
+            read, the rows are read again.
         high : float, optional
             The highest x that is needed. Rows in memory that reach this x are used, even if the run
             has newer rows.

@@ -46,7 +46,7 @@ class Subscription:
     wake : callable
         Called in another thread when `collect` will return events.
     position : int
-        How many of the rows that the follower has read the page has collected.
+        Position of the next row to collect, among all rows that the follower has read.
     n_rewinds : int
         How often the run was rewound, as far as the page knows.
     state : str

@@ -77,7 +77,10 @@ async def send_media_file(request: Request) -> Response:
 
 
 def media_at(run: Run, key: str, step: int | None) -> dict[str, Any]:
-    """Return the steps at which a key has media, and the media at or before ``step``."""
+    """Return the steps at which a key has media, and the media at one of these steps.
+
+    `choose_cell` chooses this step: the last at or before ``step`` if there is one.
+    """
     cells = logged_cells(COLUMNS, run, key, MEDIA_TYPES)
     chosen = choose_cell(cells, step)
     items = [] if chosen is None else _items(chosen[1])

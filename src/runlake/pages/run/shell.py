@@ -87,7 +87,7 @@ def is_live(request: Request, run: Run) -> bool:
 
 
 def python_line(request: Request, run: Run, call: str) -> str:
-    """Return a line of Python that reads a page's data by calling ``call``, such as ``frame()``."""
+    """Return the line of Python that reads a page's data with a call such as ``frame()``."""
     maker = "runlake.Api()" if source_of(request).is_live else "runlake.Lake()"
     return f"{maker}.run({str(run_path(run))!r}).{call}"
 
