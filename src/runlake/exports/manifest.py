@@ -128,12 +128,12 @@ class Manifest:
     def freshness(self) -> Freshness:
         """State, heartbeat and number of logged lines.
 
-        If one of these values has changed since the last pull, exports are revalidated.
+        If one of these values has changed since exports were last downloaded, they are revalidated.
         """
         return freshness_of(self.state, self.heartbeat_at, self.line_count)
 
     def first_unlisted(self, exported_to: Iterable[int | None]) -> int | None:
-        """Return the first step after the last exported or listed step; None if the run ends there.
+        """Return the step after the last exported or listed step; None if the run has no later step.
 
         W&B's list of live steps is sometimes incomplete. Then the steps up to `last_step` are live
         too, and only a read shows which of them have rows.

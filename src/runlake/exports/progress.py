@@ -98,7 +98,9 @@ class FileCount:
 
 
 class Traffic:
-    """Counts the bytes that arrive for one pull in all of its threads.
+    """Counts the bytes that arrive for one pull: the download of all exports that a read needs.
+
+    Several threads use it together.
 
     Parameters
     ----------
@@ -133,7 +135,7 @@ class ExportTraffic:
     Parameters
     ----------
     traffic : Traffic
-        Counts the bytes of the whole pull; its ``stop`` cancels the download.
+        Counts the bytes of all exports that are downloaded; its ``stop`` cancels the download.
     """
 
     def __init__(self, traffic: Traffic) -> None:

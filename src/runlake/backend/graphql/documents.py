@@ -39,7 +39,7 @@ def runs(*, is_light: bool) -> str:
 
 
 def runs_freshness() -> str:
-    """Return the query for a page of runs: only id, state, last heartbeat and number of lines."""
+    """Return the query for a page of runs: only id, state, heartbeat and history line count."""
     return _runs("name state heartbeatAt historyLineCount")
 
 

@@ -183,7 +183,7 @@ class AttemptFile:
         return file
 
     def open_sparse(self, n_bytes: int, end: bytes) -> FileIO:
-        """Create a sparse file of ``n_bytes`` bytes, write its last bytes, and return it open."""
+        """Create a sparse file of ``n_bytes`` bytes with ``end`` as its end, and return it open."""
         file = self.open()
         try:
             # The full length at once: column chunks are then written at the offsets that they have

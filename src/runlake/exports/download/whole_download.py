@@ -112,7 +112,7 @@ class WholeDownload:
         return self._digest.n_bytes
 
     def _adopt(self) -> None:
-        """Copy the bytes of the longest earlier attempt into the file of this attempt."""
+        """Copy the bytes of the longest file in ``earlier`` into the file of this attempt."""
         best = max(self._earlier, key=_size, default=None)
         name = AttemptName.parse(best.name) if best else None
         if best is None or name is None or name.version is None:

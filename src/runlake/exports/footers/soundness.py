@@ -305,7 +305,7 @@ def _check_row_group(fields: _Fields, leaves: list[_Leaf], n_file_bytes: int) ->
 
 
 def _check_chunks(fields: _Fields, leaves: Sequence[_Leaf], n_file_bytes: int) -> set[int]:
-    """Check a row group's column chunks; return the numbers of values of columns without lists."""
+    """Check a row group's column chunks; return the value counts of all columns but lists."""
     # Pairs: for columns with one value per row, and for lists.
     stated: tuple[set[bytes], set[bytes]] = (set(), set())
     counts: tuple[set[int], set[int]] = (set(), set())
@@ -363,7 +363,7 @@ def _check_metadata(fields: _Fields, leaf: _Leaf, n_file_bytes: int) -> int:
 
 
 def _n_values(numbers: dict[int, int], leaf: _Leaf, n_file_bytes: int) -> int:
-    """Check a column chunk against its column and the file; return its number of values."""
+    """Check that a column chunk fits its column and the file; return its number of values."""
     if numbers.get(1) != leaf.type or not 0 <= numbers.get(4, -1) < N_CODECS:
         raise UnsoundFooter("a column chunk has another type than its column, or no known codec")
     if min(numbers.get(name, -1) for name in (5, 6, 7)) < 0:
