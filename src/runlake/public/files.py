@@ -189,7 +189,7 @@ class File(Attributes):
         vars(self).update(vars(find_file(client, self._owner, self.name)))
 
     def _read(self, what: str) -> bytes:
-        """Download a small file and return its content; in offline mode, read it from the lake."""
+        """Download a small file and return its content; in offline mode, read the pulled copy."""
         if self._client.settings.offline and self._attrs.get("content"):
             return read_stored_file(self._attrs["content"], what)
         try:

@@ -145,7 +145,7 @@ class Sweep(Attributes):
 
     @property
     def order(self) -> str | None:
-        """The order for `Api.runs` that puts the best run first; None if it has no metric."""
+        """The order for `Api.runs` with the best run first; None if the sweep has no metric."""
         metric = self.config.get("metric")
         if not isinstance(metric, dict) or "name" not in metric:
             return None

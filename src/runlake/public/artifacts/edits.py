@@ -155,7 +155,7 @@ class ArtifactEdits(ArtifactFields):
         Raises
         ------
         InvalidArgument
-            If a value changed in place is not allowed; this is checked before any request.
+            If an alias, a tag or the metadata is not allowed; this is checked before any request.
         BackendError
             If the backend refuses. Aliases are sent first. So if another field is refused, the
             aliases may have been changed already.

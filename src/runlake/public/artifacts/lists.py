@@ -305,7 +305,7 @@ class ArtifactFiles(Pages[ArtifactFile]):
 
 
 def _held_file(entry: ArtifactManifestEntry) -> dict[str, Any]:
-    """Return a file's fields from the stored manifest, named as the backend names them."""
+    """Return a file's fields from the artifact's manifest, named as the backend names them."""
     is_md5 = entry.ref is None and entry.digest_algorithm() == "MANIFEST_MD5"
     return {
         "id": entry.path,

@@ -153,14 +153,14 @@ def _values(run: Run, field: str, notes: list[str]) -> dict[str, Any]:
 
 
 def _config_columns(configs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return five config keys whose values differ between runs; if none differ, the first five."""
+    """Return up to five config keys that differ between runs; if none differ, the first five."""
     names = dict.fromkeys(name for config in configs for name in config)
     differ = [name for name in names if len({repr(config.get(name)) for config in configs}) > 1]
     return (differ or list(names))[:MAX_COLUMNS]
 
 
 def _summary_columns(summaries: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the five summary keys with numbers that occur in the most runs."""
+    """Return up to five keys of the summary: those that have a number in the most runs."""
     counts = Counter(
         name
         for summary in summaries

@@ -143,9 +143,9 @@ class Pages(ABC, Generic[T]):
         return self.objects[index]
 
     def _reach(self, index: int | None) -> bool:
-        """Fetch pages until the list has an index, or all pages if ``index`` is None.
+        """Fetch pages until the list has an object at ``index``; fetch all pages if it is None.
 
-        Return whether the list has the index now; False if ``index`` is None.
+        Return whether the list now has an object at ``index``; False if ``index`` is None.
         """
         with self._guard:
             while (index is None or len(self.objects) <= index) and self.more:

@@ -395,7 +395,7 @@ class RunFields(Attributes):
         Notes
         -----
         This is the branch point that the SDK writes into the config of a fork. W&B's service loses
-        it if the fork is resumed later; the embedded backend keeps it.
+        the branch point if the fork is resumed later; the server of ``runlake serve`` keeps it.
         """
         return find_branch_point(self._path, self.rawconfig.get("_wandb"))
 

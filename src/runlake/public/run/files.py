@@ -40,7 +40,7 @@ class RunFiles(RunFields):
         Raises
         ------
         OfflineError
-            If offline mode is on, and the run was not pulled into the lake.
+            If offline mode is on, and the run was not pulled.
         BackendError, FileTransferError
             If the file cannot be downloaded.
         """

@@ -35,10 +35,10 @@ class RunKeys(RunFields):
         polars.DataFrame
             A row per key except ``_step``, in alphabetical order, with the columns ``key``,
             ``kind``, ``count`` (rows that have the key), ``first_step``, ``last_step``, ``min`` and
-            ``max``. The key was not logged before ``first_step`` or after ``last_step``. These are
-            the first and last step of the exports that have the key, so the key itself may begin
-            later or end earlier. ``min`` and ``max`` are the lowest and highest finite number of
-            the key. Both are null while there are live rows with the key. Unknown values are null.
+            ``max``. The key was not logged before ``first_step`` or after ``last_step``. It may
+            begin later or end earlier, because these are the first and last step of the exports
+            that have the key. ``min`` and ``max`` are the lowest and highest finite number of the
+            key. Both are null while there are live rows with the key. Unknown values are null.
             If no key matches, a `NoRowsWarning` names existing keys.
 
         Raises

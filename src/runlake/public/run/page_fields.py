@@ -70,9 +70,9 @@ class PageFields:
 
     @property
     def is_read(self) -> bool:
-        """True if most runs of the page took their large fields in time, before they were dropped.
+        """True if most runs of the page took their large fields before these were dropped.
 
-        Large fields are dropped after `MAX_AGE_SECONDS`.
+        Large fields are dropped `MAX_AGE_SECONDS` after they were loaded.
         """
         return 2 * self._n_read > self._n_runs
 

@@ -50,7 +50,7 @@ class RunPlots(RunFields):
         smooth : float or int, optional
             A number from 0 to below 1 is the weight of the exponential moving average of W&B's
             charts. An integer from 1 is a number of points: each value is replaced by the mean of a
-            window of so many points.
+            window of this many points.
         log : bool or {"x", "y", "xy"}
             Which axes have a log scale; True means the y axis.
         min_step, max_step : int or None

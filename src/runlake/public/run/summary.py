@@ -32,7 +32,7 @@ class Origin:
 
 
 class SummaryView(MutableMapping[str, Any]):
-    """A view of a summary: of the mapping under one key, or of the whole summary.
+    """A view of a part of a summary: of the mapping under one key, or of the whole summary.
 
     Values can be read as items and as attributes. An assignment changes only this object; `update`,
     and the assignment of a dict, send the whole summary to the backend.

@@ -266,7 +266,7 @@ class RunAnswers(RunScans):
         return value_per_run(self._client, readings, self._place, question.projection, axis, choice)
 
     def _known_per_run(self, key: str, choice: Choice) -> pl.DataFrame | None:
-        """Return, for each run, ``_step`` and the key of the row that ``choice`` chooses.
+        """Return, for each run, the value of ``key`` that ``choice`` chooses, and its ``_step``.
 
         None if this is not known without reading the runs' files. A list of a backend's runs never
         knows it.

@@ -97,8 +97,8 @@ class RunHistories(RunSet):
         stream : {"default", "system", "events", "systemMetrics"}
             "system" and its two synonyms return the backend's sample of the system metrics.
         progress : bool, callable or None
-            How to show progress; see `Run.pull`. Progress counts the runs that were not in the
-            cache.
+            How to show progress; see `Run.pull`. Only the runs that were not in the cache are
+            counted.
 
         Returns
         -------

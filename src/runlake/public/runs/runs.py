@@ -90,8 +90,8 @@ class Runs(RunHistories, RunsPlots, RunAttachments, RunList):
         Parameters
         ----------
         progress : bool, callable or None
-            How to show progress; see `Run.pull`. Progress counts the runs that were not in the
-            cache.
+            How to show progress; see `Run.pull`. Only the runs that were not in the cache are
+            counted.
 
         Returns
         -------

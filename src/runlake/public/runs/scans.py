@@ -125,8 +125,8 @@ class RunScans(RunTable):
             For each run that was forked, begin with the rows of the runs from which it was forked,
             as `Run.scan` does. The configs of the runs are loaded for this.
         progress : bool, callable or None
-            How to show progress; see `Run.pull`. Progress counts the runs that were not in the
-            cache.
+            How to show progress; see `Run.pull`. Only the runs that were not in the cache are
+            counted.
 
         Returns
         -------
@@ -397,7 +397,7 @@ class RunScans(RunTable):
         *,
         with_parents: bool = False,
     ) -> Sequence[AnyReading]:
-        """Plan a read of each run; ``with_parents`` says that the runs' ancestors are read too."""
+        """Plan a read of each run; ``with_parents`` is True if their ancestors will be read too."""
         del with_parents
         return self._source.open(listed, question, progress)
 

@@ -73,9 +73,9 @@ class RunTable(RunSet):
         return frame_to_pandas(self.frame(flat=True))
 
     def _flat_table(self, named: Collection[str] | None = None) -> pl.DataFrame:
-        """Return ``frame(flat=True)``; if a column has no common type, issue a warning.
+        """Return ``frame(flat=True)``; warn about columns whose values have no common type.
 
-        If ``named`` is given, only these columns cause a warning.
+        If ``named`` is given, warn only about the columns that it names.
         """
         from runlake.history.runs.run_table import flat_run_table
 
