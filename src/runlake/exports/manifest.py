@@ -133,7 +133,7 @@ class Manifest:
         return freshness_of(self.state, self.heartbeat_at, self.line_count)
 
     def first_unlisted(self, exported_to: Iterable[int | None]) -> int | None:
-        """Return the step after the last exported or listed step; None if the run has no later step.
+        """Return the step after the last exported or listed step; None if no later step exists.
 
         W&B's list of live steps is sometimes incomplete. Then the steps up to `last_step` are live
         too, and only a read shows which of them have rows.
