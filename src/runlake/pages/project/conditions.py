@@ -72,7 +72,10 @@ def parse_filter(text: str) -> dict[str, Any]:
 
 
 def search_filter(text: str) -> dict[str, Any]:
-    """Return a filter for runs whose name, id, group, notes or tags contain a text in any case."""
+    """Return a filter for runs that have a text in name, id, group, notes or tags.
+
+    Case does not matter. If the text is empty, the filter matches all runs.
+    """
     sought = text.strip()
     if not sought:
         return {}

@@ -213,10 +213,10 @@ def page_values(
 def drawn_rows(
     view: ProjectView, rows: Sequence[RunRow], selected: Sequence[RunRow]
 ) -> list[RunRow]:
-    """Return the runs whose curves are drawn: the selected runs, else the first in the table.
+    """Return the runs whose curves are drawn: the selected runs, or else the first in the table.
 
-    If groups are drawn and no run is selected, the result is empty: the groups then contain all
-    runs that match the view.
+    If groups are drawn and no run is selected, the result is empty: the groups then contain the
+    runs of all pages, not only those in the table.
     """
     if view.is_grouped and not view.run:
         return []
@@ -273,7 +273,7 @@ def _table_rows(
 
 
 def _group_columns(view: ProjectView, rows: Sequence[RunRow]) -> list[str]:
-    """Return the columns to offer for grouping.
+    """Return the columns by which the page offers to group the runs.
 
     Chosen columns come first, then the config entries in which the runs differ.
     """

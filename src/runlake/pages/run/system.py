@@ -1,4 +1,4 @@
-"""The system metrics of a run: a page with charts, and all rows as a file."""
+"""The system metrics of a run, which the backend samples: charts and a file."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ async def send_system_charts(request: Request) -> Response:
 
 
 async def send_system(request: Request) -> Response:
-    """Send the rows of the system metrics as a file."""
+    """Send the backend's sample of the system metrics as a file."""
     run = await run_of(request)
     frame = await in_thread(system_frame, run)
     return await in_thread(data, request, frame, suffix_of(request), f"{run.id}-system")

@@ -92,7 +92,7 @@ def whole_in(query: Mapping[str, str], name: str, least: int = 0) -> int | None:
     Raises
     ------
     InvalidArgument
-        If the text is not a whole number, or is less than ``least``.
+        If the text is not a whole number, or is less than the argument ``least``.
     """
     text = query.get(name, "").strip()
     if not text:
