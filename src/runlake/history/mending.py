@@ -1,8 +1,8 @@
 """Recover from a file that could not be decoded: download it again, or use another engine.
 
 A file is not downloaded again if its bytes are known to be right: they were checked against a
-digest of the storage host, or a second download gave equal bytes. In this case the engine caused
-the error, so from now on another engine decodes the file.
+digest of the storage host, or a second download gave equal bytes. If the bytes are right, the
+engine (polars, pyarrow or DuckDB) caused the error, so from now on another engine decodes the file.
 """
 
 from __future__ import annotations

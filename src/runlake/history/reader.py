@@ -90,7 +90,10 @@ class Reading:
             self.warn_no_rows()
 
     def scan(self) -> pl.LazyFrame:
-        """Return the rows as a lazy frame; live rows are fetched before the call returns."""
+        """Return the rows as a lazy frame.
+
+        The rows that are in no export yet are fetched before the call returns.
+        """
         from runlake.history.frames.scan import warn_of_json
 
         scanned = self.tried().healing(lambda reading: reading._scanned())  # noqa: SLF001
@@ -113,7 +116,8 @@ class Reading:
     def tried(self) -> Reading:
         """Mend the exports that cannot be decoded, and return a reading of the mended exports.
 
-        To find them, exports that match no digest from their storage host are decoded once.
+        To find such exports, each export that was not checked against a digest from its storage
+        host is decoded once.
         """
         if all(read.is_promised for read in self.plan.exports):
             return self
@@ -246,8 +250,8 @@ class Reading:
         Returns
         -------
         Sample
-            The backend's own sample if the run has no exports and the backend does not list the
-            run's live steps. In all other cases runlake chooses the rows.
+            The backend's own sample, if the run has no exports and the backend does not list the
+            steps of the run's rows. In all other cases runlake chooses the rows.
         """
         from runlake.history.sample.downsample import rows_of
 
@@ -307,7 +311,7 @@ class Reading:
     def picked(
         self, n_rows: int, keys: Sequence[str] | None
     ) -> tuple[pl.DataFrame, int, tuple[str, ...]]:
-        """Choose the sampled rows here, not at the backend; return them as `sampled_frame` does."""
+        """Return a sample that runlake chooses, not the backend, in the form of `sampled_frame`."""
         from runlake.history.sample.candidates import is_divided, pick_in_parts
         from runlake.history.sample.downsample import pick_rows
 
@@ -463,7 +467,7 @@ def open_reading(
         again.
     as_rows : bool
         True if the caller will read rows as dicts. If the run had ended at the last pull, its first
-        rows are then decoded during the request to the backend.
+        rows may then be decoded before the backend's answer arrives.
     **options
         Passed on to `runlake.cache.pull.pull_run`.
 

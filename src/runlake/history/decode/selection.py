@@ -29,7 +29,7 @@ class Selection:
         Select ``_step`` and the columns.
     shares : sequence of polars.Expr
         Select the same columns: one expression per thread, each with a part of the columns. They
-        are used for slices of which all rows are wanted as they are stored.
+        are used if all rows of a slice are wanted, with the values that the file has.
     is_as_stored : bool
         True if the columns are whole columns of the file, with their own names.
     is_numeric : bool

@@ -1,4 +1,4 @@
-"""Convert facts about the keys of a run to a frame."""
+"""Make a frame of the kind, count, steps and bounds of a run's keys."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ SCHEMA = {
 
 
 def key_table(facts: Iterable[KeyFacts]) -> pl.DataFrame:
-    """Return a frame of facts about keys, with a row per key in alphabetical order.
+    """Return the kind, count, steps and bounds of keys as a frame, in alphabetical order of keys.
 
     Parameters
     ----------
     facts : iterable of KeyFacts
-        The facts about each key.
+        One item per key.
 
     Returns
     -------

@@ -1,4 +1,7 @@
-"""Read the rows of a plan as a lazy frame: exports are scanned lazily, live rows are in memory."""
+"""Read the rows of a plan as a lazy frame.
+
+Exports are scanned lazily. Rows that are in no export yet (live rows) are fetched into memory.
+"""
 
 from __future__ import annotations
 
@@ -119,14 +122,14 @@ def _likeness(segment: Segment) -> Hashable:
 
 
 def plan_types(plan: Plan, live: LiveRows) -> Types:
-    """Fetch a plan's live rows, and return the type of each key's column in the result."""
+    """Return the type of each key's column in the result of a plan; fetch the plan's live rows."""
     return answer_types(plan_sources(plan, live), plan.projection.keys)
 
 
 def plan_keys(plan: Plan, live: LiveRows) -> list[str]:
     """Return the keys that a plan reads, in the order of the result's columns.
 
-    If the plan reads all keys, the live rows are fetched to find their keys.
+    If the plan reads all keys, the rows that are in no export yet are fetched to find their keys.
     """
     if plan.projection.keys is not None:
         return list(plan.projection.keys)

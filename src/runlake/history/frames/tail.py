@@ -64,7 +64,10 @@ def tail_start(
 
 
 def _segment_steps(segment: Segment, plan: Plan, read_page: ReadPage) -> Iterator[Sequence[int]]:
-    """Yield the matching steps of a segment in lists: the last list first, each list ascending."""
+    """Yield the steps of a segment's rows that have the requested keys.
+
+    The lists are yielded from the last to the first; each list is ascending.
+    """
     if segment.needs_merge:
         # Imported late, as below, because it imports pyarrow, and most segments need no merge.
         from runlake.history.rows.windows import cut_windows

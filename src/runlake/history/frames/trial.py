@@ -70,7 +70,7 @@ def try_once(read: ExportRead, engine: str, decode: Callable[[ExportRead], None]
 
 
 def decode_frame(read: ExportRead) -> None:
-    """Decode a read slice by slice, in the same way as for a frame, and discard the cells."""
+    """Decode the wanted columns and row groups of an export as for a frame; discard the cells."""
     names = list(dict.fromkeys([STEP, *(column.name for column in read.columns)]))
     scan = open_export(read).select(all_named(names))
     groups = whole_groups([group.n_rows for group in read.facts.row_groups], read.row_groups)

@@ -172,7 +172,10 @@ _FOUND: dict[type, Callable[[Any], pa.DataType | None]] = {
 
 
 def _cannot_hold(dtype: pa.DataType) -> bool:
-    """Return whether cells of a type must become JSON, because engines fail on it or misread it."""
+    """Return whether cells of a type must become JSON.
+
+    Some engines (polars, pyarrow, DuckDB) fail on such types or misread them.
+    """
     if pa.types.is_struct(dtype) and not is_json(dtype):
         # A struct without fields, for cells that are all empty dicts. Beside other dicts, an empty
         # dict is a struct of nulls, as in an export.

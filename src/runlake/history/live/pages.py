@@ -93,7 +93,7 @@ def walk_live_rows(client: Client, plan: Plan, steps: StepRange) -> Iterator[lis
 
 
 class _MovedRows:
-    """Finds rows that were exported between the plan and the request for their page."""
+    """Finds rows that were exported after the read was planned, before they were requested."""
 
     def __init__(self, client: Client, run: RunPath, recover: Recover) -> None:
         self._client = client
@@ -105,8 +105,9 @@ class _MovedRows:
     def complete(self, page: LivePage, answer: LiveAnswer, later: Sequence[LivePage]) -> list[Row]:
         """Return all rows of a page, including rows that were exported since the run was planned.
 
-        If rows were exported, those of the ``later`` pages are read in the same pass. A step
-        without a row in an export or at the backend is left out: the run was rewound.
+        If there are such rows, the exported rows of the ``later`` pages are read in the same pass.
+        If a step has a row neither in an export nor at the backend, the run was rewound, and the
+        step is left out.
         """
         rows = {row[STEP]: row for row in answer.rows}
         missing = [step for step in page.steps if step not in answer.steps]
@@ -259,7 +260,7 @@ def _parsed(lines: list[Any]) -> Iterator[Any]:
 def _fetch_filtered(
     client: Client, run: RunPath, keys: tuple[str, ...], start: int, stop: int, limit: int
 ) -> LiveAnswer:
-    """Request the live rows that have all keys, and in the same request the steps of all others."""
+    """Request the live rows that have all keys, together with the steps of all live rows."""
     bounds = {"minStep": start, "maxStep": stop - 1, "samples": limit}
     specs = [{"keys": [STEP, *keys], **bounds}, {"keys": [STEP], **bounds}]
     answer = query_run(

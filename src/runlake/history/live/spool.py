@@ -18,7 +18,7 @@ BYTES_IN_MEMORY = 16 << 20
 
 
 class LiveRows:
-    """The live rows of one read, in pages, ascending.
+    """The live rows of one read, which are in no export yet: in pages, ascending by step.
 
     Parameters
     ----------

@@ -39,5 +39,5 @@ class StoredRows:
         return [self._by_step[step] for step in page.steps if step in self._by_step]
 
     def walk(self, plan: Plan, steps: StepRange) -> Iterator[list[Row]]:  # noqa: ARG002
-        """Yield nothing: the plan lists the steps of all stored rows, so there is no search."""
+        """Yield nothing, because `iter_pages` yields all stored rows."""
         yield from ()

@@ -122,7 +122,7 @@ def with_live_rows(known: Mapping[str, KeyFacts], live: LiveRows) -> dict[str, K
 
 
 def _joined(one: KeyFacts, other: KeyFacts) -> KeyFacts:
-    """Return the count, steps and bounds of a key in two sets of rows, from those of each set."""
+    """Combine the count, steps and bounds of a key in some rows with those in other rows."""
     count = None if one.count is None or other.count is None else one.count + other.count
     steps = (one.first_step, other.first_step, one.last_step, other.last_step)
     known = [step for step in steps if step is not None]

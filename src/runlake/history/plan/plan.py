@@ -25,7 +25,7 @@ from runlake.values.counted import counted
 
 @dataclass(frozen=True, slots=True)
 class LivePage:
-    """Steps of the live rows, which are in no export yet, to fetch in one request.
+    """The steps of one request for live rows: rows that are in no export yet.
 
     Parameters
     ----------
@@ -56,14 +56,14 @@ class Plan(Memo):
     Parameters
     ----------
     pulled : PullResult
-        The manifest and the cached exports at one moment.
+        The run's manifest and its cached exports.
     question : Question
         Keys and steps to read.
     exports : tuple of ExportRead
         Oldest first. If two exports have a key at one step, the value of the later export is used.
     segments : Segments
-        Ranges of steps that are read one after the other, ascending, each with its exports and live
-        steps.
+        Ranges of steps that are read one after the other, ascending. Each has its exports, and the
+        steps of its rows that are in no export yet (live rows).
     walk : StepRange or None
         Steps after those of all segments. The backend may have rows at these steps although it
         lists them neither as exported nor as live, so they are read from it page by page. If a run
@@ -96,9 +96,9 @@ class Plan(Memo):
 
     @cached_property
     def live_pages(self) -> tuple[LivePage, ...]:
-        """The live rows to fetch, ascending by step: one item per request.
+        """The requests for rows that are in no export yet, ascending by step.
 
-        Each request is for rows of one segment.
+        Each request is for rows of one segment (a range of steps).
         """
         return tuple(page for segment in self.segments for page in segment_pages(segment))
 
@@ -114,7 +114,7 @@ class Plan(Memo):
 
     @property
     def needs_merge(self) -> bool:
-        """True if the rows of some segment have to be sorted, or merged by step."""
+        """True if the rows of some segment (a range of steps) must be sorted, or merged by step."""
         return any(segment.needs_merge for segment in self.segments)
 
     @property
@@ -208,7 +208,7 @@ def plan_read(pulled: PullResult, question: Question) -> Plan:
     Returns
     -------
     Plan
-        The plan. It has no row groups and live rows that are outside of the requested steps.
+        The plan. Row groups and live rows outside of the requested steps are not part of it.
     """
     steps = question.steps
     live_steps = tuple(step for step in pulled.manifest.live_steps or () if steps.holds(step))

@@ -110,7 +110,7 @@ def explain_no_keys(
     place : object
         The run or project; the message contains its ``str()``.
     facts : mapping of str to KeyFacts
-        Facts about the run's keys; at least one key.
+        The run's keys, at least one, with their kinds.
     pattern, kind : str or None
         The requested pattern and kind.
     """
@@ -178,7 +178,7 @@ def _span(facts: KeyFacts) -> str:
 
 
 def describe_extent(manifest: Manifest, exports: Sequence[ExportFacts]) -> str:
-    """Return a sentence about how far a run is exported, and where its live rows begin."""
+    """Return a sentence about how far a run is exported, and where rows in no export begin."""
     exported_to = max((last for _, last in _spans(exports)), default=None)
     if exported_to is None:
         return f"Steps go up to {manifest.last_step:,}, none of them exported yet."

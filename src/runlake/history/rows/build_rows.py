@@ -1,4 +1,4 @@
-"""Build rows from Arrow arrays; the cost depends on the non-null cells, not on all columns."""
+"""Build rows from Arrow arrays; the time depends on the number of cells that are not null."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def cell_reader(dtype: pa.DataType) -> ReadCells:
         without their null fields. Exports store values of mixed types as a struct with a field
         per type (a union); a union becomes the value of its one non-null field. JSON in binary
         columns is parsed. Strings that represent non-finite numbers in the protocol become
-        floats. A union without a member and a JSON ``null`` become None.
+        floats. A union whose fields are all null, and a JSON ``null``, become None.
     """
     make = next((make for is_dtype, make in _READERS if is_dtype(dtype)), None)
     return _read_objects if make is None else make(dtype)

@@ -15,7 +15,7 @@ SCALARS = {bool, float, int}
 
 
 def clean_json(value: Any) -> Any:
-    """Convert a value of a live row to the value that an export would contain for the same row.
+    """Convert a value that the backend sent to the value that an export would contain.
 
     Parameters
     ----------

@@ -16,12 +16,13 @@ STEPS_ONLY = Projection(())
 
 
 def cut_windows(segment: Segment) -> list[Segment]:
-    """Divide a segment that needs merging into windows with about equally many rows.
+    """Divide a range of steps that needs merging into windows with about equally many rows.
 
     Parameters
     ----------
     segment : Segment
-        The segment. If it is small or needs no merging, it is returned unchanged.
+        The range of steps, with its exports and live rows. If it is small or needs no merging, it
+        is returned unchanged.
 
     Returns
     -------

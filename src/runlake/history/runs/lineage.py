@@ -48,10 +48,10 @@ class _Fork:
 
     @property
     def missing(self) -> BranchPoint | None:
-        """The branch point of the oldest run in the chain, whose parent must be read next.
+        """The branch point of the oldest run in ``chain``, if the parent of this run must be read.
 
-        None if the chain has all rows: if the oldest run is no fork, or if the backend has copied
-        the parent's rows into it. A copy is recognized by rows at or before the branch point.
+        None if the oldest run is no fork, or if the backend has copied the parent's rows into it. A
+        copy is recognized by rows at or before the branch point.
         """
         point = self.point
         if point is None or self._steps(point).is_empty or has_rows_to(self.chain[0], point.step):

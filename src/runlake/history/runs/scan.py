@@ -311,7 +311,10 @@ def _frames(
 
 
 def _have_own_files(opened: Sequence[OpenedRun]) -> bool:
-    """Return whether no file belongs to two runs, as an export of a common parent would."""
+    """Return whether each file belongs to one run only.
+
+    Two forks may have the same exports of one parent.
+    """
     files = [name for one in opened for name in _files(one)]
     return len(files) == len(set(files))
 

@@ -64,7 +64,10 @@ class Stitched:
         return replace(self, n_last=n_rows)
 
     def scan(self) -> pl.LazyFrame:
-        """Return the rows as a lazy frame; live rows are fetched before the call returns."""
+        """Return the rows as a lazy frame.
+
+        The rows that are in no export yet are fetched before the call returns.
+        """
         import polars as pl
 
         from runlake.history.runs.scan import scan_numbered

@@ -159,7 +159,8 @@ def _no_numbers(opened: Sequence[OpenedRun], where: str, key: str) -> InvalidArg
 def _memory(opened: OpenedRun) -> dict[Any, tuple[Any, ...]]:
     """Return the results that are kept in memory for a run, until its exports change.
 
-    The keys of the dict are a rule, the x axis, a key, and their types; the values are rows.
+    Each key of the dict consists of a rule's name, the x axis, a key of the run, and the types of
+    both; each value is a row.
     """
     if opened.packed is not None:
         return {}

@@ -44,8 +44,8 @@ class History:
     connection : duckdb.DuckDBPyConnection
         A connection for this plan alone.
     aliases : mapping of str to str
-        The names of columns that differ from their keys, by key. Such keys differ from another key
-        only by case, are empty, or have a NUL, so DuckDB cannot use them as names.
+        By key, the name of its column. Only keys that DuckDB cannot use as names are included: they
+        are empty, have a NUL, or differ from another key only by case.
     definition : str or None
         A common table expression to put before a query; None if the connection has a view or table
         ``history``. A view costs more: DuckDB reads the footers of the files when the view is
@@ -121,7 +121,7 @@ def open_history(
     History
         From most exports, DuckDB directly reads only the columns and rows that a query needs.
         Exports that were not checked against a digest of their host have been decoded once, so that
-        a broken file is found here and not by a query.
+        a broken file is found by this function, not by a query.
 
     Notes
     -----
