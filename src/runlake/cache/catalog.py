@@ -234,7 +234,7 @@ class Catalog:
         return self._write(note)
 
     def note_stale(self) -> None:
-        """Record that the catalog lacks facts, because a write to the catalog failed."""
+        """Record that the catalog is incomplete, because a write to it failed."""
         with suppress(OSError):
             (self._root / STALE).touch()
 

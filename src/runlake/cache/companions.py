@@ -178,7 +178,7 @@ def note_live_rows(
 
 
 def companion_files(directory: Path) -> list[Path]:
-    """Return the files in a run's directory that have stored rows or pulled files of the run."""
+    """Return the paths of the stored rows and of the pulled files in a run's directory."""
     try:
         own = [path for path in directory.iterdir() if FILE_NAME.fullmatch(path.name)]
         files = directory / FILES

@@ -82,7 +82,7 @@ def read_held_part(settings: Settings, directory: RunDirectory, question: Questi
 
 
 def _usable(stored: StoredManifest) -> list[StoredExport]:
-    """Return the exports that the backend listed last and whose files are on disk and intact."""
+    """Return those exports of the backend's last response whose files are on disk and intact."""
     if stored.offer is None:
         return []
     found = []
@@ -94,7 +94,7 @@ def _usable(stored: StoredManifest) -> list[StoredExport]:
 
 
 def _restricted(export: StoredExport, question: Question) -> tuple[StoredExport, list[str]]:
-    """Return an export without the columns that are incomplete on disk, and their names."""
+    """Return an export without its columns that are incomplete on disk, and the columns' names."""
     coverage = export.coverage
     if coverage is None:
         return export, []

@@ -1,7 +1,7 @@
 """Cache types, null counts and bounds of exports' columns in the memory of this process.
 
-A `KnownColumns` object has the columns of an export. Other modules store values in this object that
-they compute from the columns, so that the values are dropped together with the columns.
+A `KnownColumns` object has the columns of an export. Other modules also store in it what they
+compute from the columns, so that both are dropped together.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def _are_same(some: Sequence[StoredExport], others: Sequence[StoredExport]) -> b
 def look_up_columns(
     catalog: Catalog, export: StoredExport, keys: Iterable[str] | None
 ) -> KnownColumns:
-    """Return the columns that `recall_columns` adds, without using the cache in memory."""
+    """Return the columns as `recall_columns` does, but without using the cache in memory."""
     asked = None if keys is None else [STEP, *keys]
     names = None if asked is None else [*asked, *parents_of(asked)]
     columns: Mapping[str, ColumnFacts] | None

@@ -30,7 +30,8 @@ def load_fields(
     run : RunPath
         The run.
     fetch : callable
-        Fetches the fields. Cached fields always include config and metrics.
+        Fetches the fields from the backend; it may leave out config and metrics. Fields from the
+        cache always include both.
 
     Returns
     -------

@@ -36,8 +36,8 @@ class PagedCatalog(Catalog):
         Parameters
         ----------
         is_last : bool
-            If other processes keep the catalog locked: True waits for them, False keeps the changes
-            for the next call.
+            What to do if other processes keep the catalog locked: True waits for them, False keeps
+            the changes for the next call.
 
         Returns
         -------

@@ -61,7 +61,7 @@ UNWRITABLE = {
 
 @dataclass(frozen=True, slots=True)
 class Keeping:
-    """Options of a pull that keeps a run on disk, rather than only reads the run.
+    """Options of a pull whose purpose is to store a run, not only to read it.
 
     The run is pinned. If it cannot be stored, the pull fails, whereas a read would use a temporary
     directory. The pull does not check the limit of the cache's size; the caller does.
@@ -73,7 +73,8 @@ class Keeping:
     stop : Stop
         A flag that ends the downloads when it is set.
     beside : mapping of str to Companion
-        Files that were stored beside the exports before; the stored manifest will name them.
+        Files beside the exports that were stored before this pull. They become entries of the
+        stored manifest.
     begun : Begun, optional
         The first request for the run's only export, which was sent already. The caller discards it
         after the pull.

@@ -149,8 +149,8 @@ class Companion:
         Number of rows in the file.
     asked : tuple of str
         For files and artifacts, the requested names and patterns, or `ALL_FILES` if all were
-        requested. For live rows, phrases that say why some rows are missing. Empty for system
-        metrics.
+        requested. For live rows (rows in no export), phrases that say why some rows are missing.
+        Empty for system metrics.
     is_whole : bool
         False if some of the rows, or of the files that they name, could not be downloaded.
     """
@@ -193,7 +193,7 @@ class StoredManifest:
 
     @property
     def freshness(self) -> Freshness | None:
-        """State, heartbeat and number of logged lines of the run in ``offer``; None without it."""
+        """State, heartbeat and number of logged lines in ``offer``; None if ``offer`` is None."""
         return None if self.offer is None else self.offer.freshness
 
     @cached_property

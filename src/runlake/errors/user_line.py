@@ -52,8 +52,8 @@ _silenced: ContextVar[tuple[type[Warning], ...]] = ContextVar("_silenced", defau
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
     """Issue a warning that points at the innermost line of code outside the library.
 
-    Warning filters by module, and the filter "once per line", use that line. This is also true in a
-    worker thread, if `for_thread` wrapped the thread's function. Python 3.12 has
+    Filters that select warnings by module, and the filter "once per line", use that line. This is
+    also true in a worker thread, if `for_thread` wrapped the thread's function. Python 3.12 has
     ``skip_file_prefixes`` for this, but it finds the line only in the user's own thread.
 
     Parameters

@@ -23,8 +23,8 @@ def storage_options(scheme: str) -> dict[str, str]:
     Parameters
     ----------
     scheme : str
-        Scheme of the storage's URL, such as ``s3``; there are no options for other schemes than
-        S3's.
+        Scheme of the storage's URL, such as ``s3``. The result is empty for a scheme that is not
+        one of S3's.
     """
     if scheme.lower() not in {"s3", "s3a"}:
         return {}

@@ -61,8 +61,8 @@ def find_branch_point(run: RunPath, internal: object) -> BranchPoint | None:
     Returns
     -------
     BranchPoint or None
-        None if the run is not a fork: it has no branch point, or was rewound to a step of its own,
-        or the entry is malformed.
+        None if the run is not a fork: it has no branch point, or it was rewound to one of its own
+        steps, or the entry is malformed.
 
     Examples
     --------

@@ -182,9 +182,9 @@ class Question:
         return self.projection.keys
 
     def within(self, steps: StepRange) -> Question:
-        """Return a copy: the same keys with another range of steps."""
+        """Return a copy with another range of steps; the keys stay the same."""
         return replace(self, steps=steps)
 
     def from_step(self, start: int) -> Question:
-        """Return a copy: the same keys and last step, with another first step, inclusive."""
+        """Return a copy with another first step, inclusive; all else stays the same."""
         return self.within(StepRange(start, self.steps.stop))

@@ -33,7 +33,7 @@ LATEST = "latest"
 
 @dataclass(frozen=True, slots=True)
 class HeldVersion:
-    """The stored facts about an artifact version.
+    """The stored fields of an artifact version, and of the runs that logged or used it.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def _collection_names(collection: Mapping[str, Any] | None) -> tuple[str, str, s
 
 
 def store_version(place: ArtifactPlace, held: HeldVersion) -> None:
-    """Write the facts about an artifact version to disk, in place of older facts.
+    """Write a `HeldVersion` to disk, in place of an older one of the same artifact version.
 
     Raises
     ------
@@ -129,7 +129,7 @@ def store_version(place: ArtifactPlace, held: HeldVersion) -> None:
 def find_version(
     place: ArtifactPlace, artifact_id: str, names: tuple[str, str, str] | None = None
 ) -> HeldVersion | None:
-    """Return the stored facts about a version; None if their file is missing or damaged.
+    """Return the stored fields of a version; None if their file is missing or damaged.
 
     Parameters
     ----------
@@ -234,7 +234,7 @@ class HeldRow:
     mode : {"logged", "used"}
         Whether the run logged or used the artifact.
     version : HeldVersion
-        The stored facts about the artifact version.
+        The stored fields of the artifact version.
     """
 
     mode: str

@@ -44,8 +44,8 @@ class SharedStripes:
     locking : {"auto", "flock", "soft"}
         Kind of lock, see `file_lock`. No lock is taken if it would have to be "soft".
     guards : dict of Path to Lock
-        For each lock file, a lock between the threads of this process, which is held together with
-        the lock file.
+        For each lock file, a lock that excludes the other threads of this process. It is held as
+        long as the lock file is.
     """
 
     def __init__(self, locking: str, guards: MutableMapping[Path, threading.Lock]) -> None:

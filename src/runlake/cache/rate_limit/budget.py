@@ -44,8 +44,9 @@ class SharedBudget:
     Parameters
     ----------
     settings : Settings
-        Settings that name the cache directory, the base URL, the user's ``requests_per_second`` and
-        the kind of lock. The name of the shared file contains a digest of their API key.
+        Settings that name the cache directory, the base URL, the user's ``requests_per_second``,
+        the kind of lock and the API key. The processes share a file whose name contains a digest of
+        the key.
     """
 
     def __init__(self, settings: Settings) -> None:

@@ -186,7 +186,7 @@ def encode(rate: Rate) -> bytes:
 
 
 def decode(text: bytes, now: float) -> Rate:
-    """Parse the result of `encode`; return a blank state if it is empty or malformed."""
+    """Parse the result of `encode`; return a state without a limit if it is empty or malformed."""
     try:
         facts = {name: _finite(fact) for name, fact in json.loads(text).items()}
         epoch = int(facts.pop("epoch", 0))

@@ -43,8 +43,8 @@ class Checked:
 def verify_cache(root: Path, lock_timeout: float, *, locking: str = "auto") -> Iterator[Checked]:
     """Read every file of the cache, and compare its content with its checksums.
 
-    The checksums are the CRC32C that was stored with the file and, if the storage host promised an
-    MD5, the MD5.
+    The checksums are the CRC32C that was stored with the file and, if the storage host sent an MD5,
+    this MD5.
 
     Parameters
     ----------

@@ -107,7 +107,7 @@ def _copy_pieces(export: StoredExport, target: Path) -> None:
 
 
 def _files_beside(directory: RunDirectory, stored: StoredManifest) -> list[str]:
-    """Return the files of stored rows and the run's pulled files, relative to its directory."""
+    """Return the paths, in the run's directory, of stored rows and of pulled files."""
     own = [companion.file for companion in stored.beside.values() if companion.file]
     rows = read_rows(directory, FILES) or ()
     contents = [str(row["content"]) for row in rows if row.get("content")]
