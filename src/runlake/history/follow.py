@@ -132,8 +132,8 @@ class _Following:
     def _may_have_news(self, now: Manifest) -> bool:
         """Return whether there may be rows that have not been yielded.
 
-        Some backends do not send the last step. For these, a changed number of lines, or changed
-        exports, means that there may be new rows.
+        Some backends do not send the last step. For these, a changed number of logged lines, or
+        changed exports, means that there may be new rows.
         """
         if _end(now) > self.position:
             return True

@@ -64,9 +64,9 @@ def tail_start(
 
 
 def _segment_steps(segment: Segment, plan: Plan, read_page: ReadPage) -> Iterator[Sequence[int]]:
-    """Yield the steps of a segment's rows that have the requested keys.
+    """Yield lists of the steps of a segment's rows that have the requested keys.
 
-    The lists are yielded from the last to the first; each list is ascending.
+    The list with the highest steps is yielded first; each list is ascending.
     """
     if segment.needs_merge:
         # Imported late, as below, because it imports pyarrow, and most segments need no merge.

@@ -93,7 +93,7 @@ def walk_live_rows(client: Client, plan: Plan, steps: StepRange) -> Iterator[lis
 
 
 class _MovedRows:
-    """Finds rows that were exported after the read was planned, before they were requested."""
+    """Finds rows that were exported after the read was planned but before they were requested."""
 
     def __init__(self, client: Client, run: RunPath, recover: Recover) -> None:
         self._client = client

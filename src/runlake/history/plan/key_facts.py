@@ -34,7 +34,7 @@ NO_TYPES = {"nil", "unknown"}
 
 @dataclass(frozen=True, slots=True)
 class KeyFacts:
-    """Facts about a key: the kind of its values, their number, steps and bounds.
+    """What is known about a key: the kind, number, steps and bounds of its values.
 
     Parameters
     ----------

@@ -89,10 +89,10 @@ def _read_segment(
 
 
 def _windows(segment: Segment, live: Iterator[Row]) -> Iterator[tuple[Segment, Iterable[Row]]]:
-    """Yield parts of a segment that are merged one after the other, each with its live rows.
+    """Divide a range of steps into parts to merge one by one; yield each with its live rows.
 
     If the rows of an export are not in order, each part is small enough to be sorted in memory.
-    Otherwise the whole segment is one part.
+    Otherwise the whole range is one part.
     """
     if all(read.is_ascending for read in segment.reads):
         yield segment, live

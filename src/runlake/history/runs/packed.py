@@ -31,8 +31,8 @@ class PackedRows(ABC):
         types : mapping
             The type of the result's column for each key.
         runs : DataFrame
-            One row per run, in the order of ``numbers``. Its cells are repeated in each of the
-            run's rows.
+            The columns of the runs, with a row per run in the order of ``numbers``. Each row of
+            the result begins with the cells of its run.
 
         Returns
         -------

@@ -33,7 +33,7 @@ class _Group:
     schema : tuple of tuple of str and DataType
         Names and Arrow types of the columns, ``_step`` first.
     members : list of int
-        Indices of the readings.
+        Indices of the planned reads of this group.
     """
 
     schema: tuple[tuple[str, pa.DataType], ...]

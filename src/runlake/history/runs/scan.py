@@ -172,7 +172,8 @@ def join_runs(
     types : mapping
         The type of the result's column for each key.
     runs : DataFrame
-        One row per run; the cells of the row are repeated at the start of each row of the run.
+        The columns of the runs, with a row per run. Each row of the result begins with the cells of
+        its run.
     projection : Projection
         Keys to read, and whether a row must have all of them or at least one.
     """
@@ -322,7 +323,7 @@ def _have_own_files(opened: Sequence[OpenedRun]) -> bool:
 def _scan_with_columns(
     opened: Sequence[OpenedRun], types: Types, runs: pl.DataFrame
 ) -> pl.LazyFrame:
-    """Scan runs with equal columns, and repeat the columns of each run in all of its rows."""
+    """Scan runs with equal columns; each row of the result begins with the columns of its run."""
     # The name must differ from all columns of the files, also those that are not read.
     taken = {name for one in opened for name in _column_names(one)}
     file = unused_name(taken.union(runs.columns, types))
@@ -336,7 +337,7 @@ def _scan_with_columns(
 
 
 def scan_packed(opened: Sequence[OpenedRun], types: Types, runs: pl.DataFrame) -> pl.LazyFrame:
-    """Read packed runs of the same tables, and repeat the row of each run in all of its rows."""
+    """Read packed runs of the same tables; each row begins with the columns of its run."""
     rows = opened[0].packed
     assert rows is not None  # noqa: S101 - for mypy
     readings = [one.reading for one in opened]
