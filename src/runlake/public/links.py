@@ -1,4 +1,4 @@
-"""Functions that return objects of other public classes, which they import when they are called.
+"""Functions that return objects of other public classes; each imports its class when called.
 
 A run returns its sweep, and a sweep returns its runs; an artifact returns its files, and a file
 returns its artifact. Imports at the top of the modules would be circular. So the functions of this

@@ -143,7 +143,7 @@ class Pages(ABC, Generic[T]):
         return self.objects[index]
 
     def _reach(self, index: int | None) -> bool:
-        """Fetch pages until the list has an object at ``index``; fetch all pages if it is None.
+        """Fetch pages until the list has an object at ``index``, or all pages if that is None.
 
         Return whether the list now has an object at ``index``; False if ``index`` is None.
         """

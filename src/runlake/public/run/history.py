@@ -384,8 +384,8 @@ class RunHistory(RunFields):
         ------
         dict
             The rows of `beta_scan_history`, ascending by ``_step``, each step once. A row has the
-            values that it had at the first poll that found it, live or exported. If the run is
-            rewound to a step and continues from there, the new rows after that step are yielded
+            values that it had when a poll first found it, as a live row or in an export. If the run
+            is rewound to a step and continues from there, the new rows after that step are yielded
             too.
 
         Raises

@@ -45,7 +45,7 @@ class Metric:
     step_metric : str or None
         The key to use as x axis for this key.
     step_sync : bool
-        True if the SDK adds the last value of the step metric to rows without a value of it.
+        True if the SDK adds the last value of the step metric to rows that lack the step metric.
     hidden : bool
         True if charts do not show the key.
     summary : tuple of str

@@ -268,8 +268,8 @@ class RunAnswers(RunScans):
     def _known_per_run(self, key: str, choice: Choice) -> pl.DataFrame | None:
         """Return, for each run, the value of ``key`` that ``choice`` chooses, and its ``_step``.
 
-        None if this is not known without reading the runs' files. A list of a backend's runs never
-        knows it.
+        None if this is not known without reading the runs' files. This method always returns None;
+        a list of the runs in a lake overrides it.
         """
         del key, choice
         return None

@@ -443,9 +443,10 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
 def _listed_run(
     run: Run, facts: Mapping[str, Any] | None, expected: ListedRun | None = None
 ) -> ListedRun:
-    """Return a run with the state, heartbeat and row count in ``facts``; None means unknown.
+    """Return a run with the state, heartbeat and row count in ``facts``.
 
-    If ``expected`` has the same values, return ``expected``.
+    If ``facts`` is None, these values are unknown. If ``expected`` has the same values, return
+    ``expected``.
     """
     freshness = None
     if facts is not None:

@@ -50,7 +50,7 @@ class RowRequest:
     question : Question
         Keys and steps to read; the keys do not contain the x axis.
     choice : KeyChoice or None
-        Chooses the keys by pattern or kind; None if the question names the keys.
+        Chooses the keys by pattern or kind; None if ``question`` names the keys.
     x : str
         The key of the x axis, ``_step``, or "auto".
     columns : tuple of str
