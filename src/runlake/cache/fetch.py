@@ -1,4 +1,4 @@
-"""Download exports of a run as decided before, while the caller holds the run's lock."""
+"""Download exports of a run, each as its `Decision` says; the caller holds the run's lock."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ class Fetching:
         return len(self._fetched)
 
     def run(self, decisions: Mapping[str, Decision], begun: Begun[Any] | None = None) -> None:
-        """Carry out all decisions, several at the same time.
+        """Download the exports as decided, several at the same time.
 
         Parameters
         ----------

@@ -227,7 +227,7 @@ class HeldRun:
     def remembered(
         self, stored: StoredManifest, offer: LastOffer, exports: Sequence[StoredExport]
     ) -> Manifest:
-        """Return the backend's last manifest, with the steps of the stored live rows, if any."""
+        """Return the backend's last manifest, with the steps of the stored rows in no export."""
         live_steps = self._live_steps(stored)
         last_step = offer.last_step
         if live_steps:

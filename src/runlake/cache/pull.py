@@ -73,7 +73,7 @@ class Keeping:
     stop : Stop
         A flag that ends the downloads when it is set.
     beside : mapping of str to Companion
-        Files beside the exports that were stored before this pull. They become entries of the
+        Files that were stored before this pull, beside the exports. They become entries of the
         stored manifest.
     begun : Begun, optional
         The first request for the run's only export, which was sent already. The caller discards it
@@ -489,7 +489,7 @@ class TemporaryPlace:
 
 
 def _reason(error: Exception) -> str:
-    """Return why the cache cannot be written, with the path of a misplaced file."""
+    """Return why the cache cannot be written, with the path of a file that is in the way."""
     cause = error if isinstance(error, OSError) else error.__cause__
     if not isinstance(cause, OSError):
         return str(error)

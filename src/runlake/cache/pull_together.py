@@ -157,7 +157,7 @@ class _Batch:
         self._locked: dict[RunDirectory, NewRun] = {}
 
     def lock(self, run: NewRun) -> bool:
-        """Lock a run; return False if the lock is taken, or a process has begun to pull it."""
+        """Lock a run; return False if its lock is taken, or if the run has a directory already."""
         if not self._stripes.take(run.directory):
             return False
         # Not `exists`, which is False for a broken link. `pull_run` reports such a link.

@@ -41,11 +41,12 @@ def run_row(directory: RunDirectory, manifest: StoredManifest) -> dict[str, Any]
     Returns
     -------
     dict
-        Values by column. ``config`` and ``summary`` are strict JSON, the config without W&B's own
-        entries and without the ``{"value": ...}`` around each value; ``attrs`` has the other fields
-        by the backend's names. ``exact`` has ``config``, ``summary`` and ``attrs`` as Python's JSON
-        if strict JSON cannot represent them; otherwise it is null. ``created_us`` and
-        ``heartbeat_us`` are microseconds since 1970, because backends write times in several forms.
+        Values by column. ``config``, ``summary`` and ``attrs`` are strict JSON. ``config`` lacks
+        W&B's own entries and the ``{"value": ...}`` around each value. ``attrs`` has the other
+        fields by the backend's names, and those entries. ``exact`` has ``config``, ``summary`` and
+        ``attrs`` as Python's JSON if strict JSON cannot represent them; otherwise it is null.
+        ``created_us`` and ``heartbeat_us`` are microseconds since 1970, because backends write
+        times in several forms.
     """
     attrs = manifest.attrs if isinstance(manifest.attrs, Mapping) else {}
     offer = manifest.offer

@@ -176,7 +176,7 @@ def find_named(place: ArtifactPlace, path: ArtifactPath) -> HeldVersion | None:
 def iter_collections(
     place: ArtifactPlace, entity: str, project: str
 ) -> Iterator[list[HeldVersion]]:
-    """Yield the stored versions of each collection of a project, in no particular order."""
+    """Yield, for each collection of a project, a list of its stored versions, in no order."""
     try:
         directories = list(place.collections.iterdir())
     except OSError:

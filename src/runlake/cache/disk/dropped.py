@@ -26,10 +26,10 @@ def packed_directory(root: Path) -> Path:
 
 
 def read_dropped(root: Path) -> Mapping[str, str]:
-    """Return the runs whose exports were dropped, as a mapping of directory to digest.
+    """Return the runs whose exports were deleted after packing, as a mapping.
 
-    Directories are relative to the root. If a run's rows change, its digest (`Source.text`)
-    changes.
+    The keys are the runs' directories, relative to the root. The values are digests (`Source.text`)
+    that change when the rows of the run change.
     """
     path = packed_directory(root) / DROPPED
     try:
