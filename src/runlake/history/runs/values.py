@@ -104,7 +104,7 @@ def value_per_run(
     -------
     DataFrame
         A row per reading, in order; null if the run has no such row. If all rows of a run are in
-        exports, its row is kept in memory until the exports change.
+        exports, its row may be kept in memory until the exports change.
 
     Raises
     ------
