@@ -2,6 +2,6 @@
 
 To understand this package, begin with `artifacts`. Its class `Artifact` inherits from classes in
 `links` (links to other collections), `edits` (editable fields) and `fields` (all other fields).
-`entries` and `tables` have the contents of an artifact. The other modules are `lists`, `collection`
-and `collections`, and `api` for the methods of `Api`.
+`entries` and `tables` have the contents of an artifact, and `stored` lists artifacts on disk. The
+other modules are `lists`, `collection` and `collections`, and `api` for the methods of `Api`.
 """
