@@ -59,7 +59,8 @@ def _read(part: ScanPart) -> pd.DataFrame:
 def _as_pandas(table: pa.Table) -> pd.DataFrame:
     """Return a table as a pandas frame with Arrow's types.
 
-    With the types of pandas itself, nulls would become NaN, and integers beside nulls floats.
+    With the types of pandas itself, nulls would become NaN, and integers in a column with nulls
+    would become floats.
     """
     import pandas as pd
 

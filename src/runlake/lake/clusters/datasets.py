@@ -68,8 +68,8 @@ class LakeDatasets(ABC):
         Returns
         -------
         dask.dataframe.DataFrame
-            The rows and columns of ``scan(...).collect()``, in the same order, with Arrow's types:
-            null, NaN and integers stay different values.
+            The rows and columns of ``scan(...).collect()``, in the same order. The columns have
+            Arrow's types, so a null is not NaN, and integers beside nulls stay integers.
 
         Raises
         ------

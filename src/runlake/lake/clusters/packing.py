@@ -34,9 +34,9 @@ def segments_elsewhere(
 ) -> Iterator[Segment]:
     """Pack runs on an executor, and yield a `Segment` for each task when the task ends.
 
-    A `Segment` lists the packed files that a task has written, and the runs that were left out. A
-    task that is tried again writes its files under other names. The files of the first try are
-    deleted later, like all files that no Iceberg snapshot names.
+    A `Segment` lists the packed files that a task has written, and the runs that could not be
+    packed, with the reasons. A task that is tried again writes its files under other names. The
+    files of the first try are deleted later, like all files that no Iceberg snapshot names.
 
     Parameters
     ----------

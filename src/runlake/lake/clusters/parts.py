@@ -1,4 +1,7 @@
-"""Divide a scan of a lake into parts, each of which any process can read from the lake's files."""
+"""Divide a scan of a lake into parts.
+
+Any process that sees the lake's files can read a part.
+"""
 
 from __future__ import annotations
 
@@ -185,7 +188,10 @@ def plan_parts(
 def _divided(
     opened: Sequence[OpenedRun], projection: Projection, steps: StepRange, n_rows: int
 ) -> Iterator[tuple[list[int], StepRange]]:
-    """Yield each part of a scan as the indices of its runs in ``opened`` and a range of steps."""
+    """Yield the runs and the range of steps of each part of a scan.
+
+    The runs are given by their indices in ``opened``.
+    """
     together: list[int] = []
     n_together = 0
     for place, one in enumerate(opened):

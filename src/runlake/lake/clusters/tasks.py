@@ -31,15 +31,15 @@ def _undivided(task: Any) -> list[Any]:
 class Elsewhere:
     """Runs tasks in an executor of the user, and repeats tasks whose worker has ended.
 
-    If a worker ends, an executor reports every task that the worker had as failed, although only
-    one of them may be the reason. So such a task is divided, and its parts are submitted again, one
-    at a time, while no other task runs. Only a part that fails alone, and cannot be divided, is
-    reported as failed.
+    If a worker ends, the executor reports all tasks of this worker as failed, although perhaps only
+    one of them made the worker end. So each of these tasks is divided, and the parts are submitted
+    again, one at a time, while no other task runs. Only a part that fails alone, and cannot be
+    divided, is reported as failed.
 
     Parameters
     ----------
     executor : Executor
-        Runs the tasks. It is not shut down here.
+        Runs the tasks. `close` does not shut the executor down.
     work : callable
         Called with each task. If the executor runs tasks in other processes, `work` is pickled, so
         it must be a function of a module, or a `functools.partial` of one.
@@ -118,7 +118,7 @@ class Elsewhere:
         self._try_alone()
 
     def _try_alone(self) -> None:
-        """Start the next part that may have ended its worker, if no other task runs."""
+        """If no other task runs, start the next part of a task whose worker has ended."""
         with self._guard:
             if self._is_closed or self._running or self._n_starting or not self._suspects:
                 return
