@@ -48,7 +48,8 @@ class BucketCopies:
         Raises
         ------
         InvalidArgument
-            If the place has objects that no export wrote, or an export with other options.
+            If the place in object storage has objects that no export wrote, or has an export with
+            other options.
         """
         found = bucket.read(JOURNAL)
         if found is None:
@@ -72,12 +73,12 @@ class BucketCopies:
 
     @property
     def n_files(self) -> int:
-        """Number of complete files with the rows of a run."""
+        """Number of complete files with rows, one file per run."""
         return len(self._copied)
 
     @property
     def n_bytes(self) -> int:
-        """Total size in bytes of the complete files with the rows of a run."""
+        """Total size in bytes of the complete files with rows."""
         return sum(self._sizes.get(one.file, 0) for one in self._copied.values())
 
     def has(self, run: str, identity: str) -> bool:
@@ -98,7 +99,7 @@ class BucketCopies:
     def note(self, copied: Copied) -> None:
         """Record that the file of a run is complete.
 
-        If the run's former file has another name, it is deleted.
+        If the run had a file with another name before, that file is deleted.
         """
         former = self._copied.get(copied.run)
         # A run moves to another folder when a value changes by which the export is divided.

@@ -58,7 +58,7 @@ class Copies:
         Raises
         ------
         InvalidArgument
-            If the directory has files that no export wrote, or an export with other options.
+            If the directory has files that no export wrote, or has an export with other options.
         """
         journal = root / JOURNAL
         if root.exists() and not root.is_dir():
@@ -84,17 +84,17 @@ class Copies:
 
     @property
     def n_files(self) -> int:
-        """Number of complete files with the rows of a run."""
+        """Number of complete files with rows, one file per run."""
         return len(self._copied)
 
     @property
     def n_bytes(self) -> int:
-        """Total size in bytes of the complete files with the rows of a run."""
+        """Total size in bytes of the complete files with rows."""
         return sum((self.root / one.file).stat().st_size for one in self._copied.values())
 
     @property
     def files(self) -> list[Path]:
-        """The paths of the complete files with the rows of a run."""
+        """The paths of the complete files with rows, one file per run."""
         return [self.root / one.file for one in self._copied.values()]
 
     def has(self, run: str, identity: str) -> bool:
@@ -122,7 +122,7 @@ class Copies:
     def note(self, copied: Copied) -> None:
         """Record in the journal that the file of a run is complete.
 
-        If the run's former file has another path, it is deleted.
+        If the run had a file under another path before, that file is deleted.
         """
         former = self._copied.get(copied.run)
         # A run moves to another folder when a value changes by which the export is divided.
@@ -139,7 +139,7 @@ class Copies:
             (self.root / self._copied.pop(run).file).unlink(missing_ok=True)
 
     def finish(self) -> None:
-        """Do nothing: the journal already lists every complete file."""
+        """Do nothing at the end of an export, because `note` has recorded each complete file."""
 
 
 def read_journal(text: str) -> tuple[Any, dict[str, Copied]]:

@@ -45,9 +45,9 @@ class Outline:
     question : Question
         Keys and steps to copy.
     columns : tuple of str
-        Columns of the runs that are repeated in every row.
+        Columns of the table of runs; a file repeats the values of its run in every row.
     partition_by : tuple of str
-        Columns of the runs whose values name the folders of the files.
+        Columns of the table of runs; the values of a run name the folder of its file.
     """
 
     format: str
@@ -190,7 +190,10 @@ def _copy(
 
 
 def _common_types(runs: FixedRuns, listed: Sequence[ListedRun], question: Question) -> Types:
-    """Return one type per key for all runs, from statistics, with one batch of runs in memory."""
+    """Return for each key one type that fits its values in all runs.
+
+    Only `BATCH` runs are opened at once, because their plans are in memory.
+    """
 
     def sources() -> Iterator[Sequence[Any]]:
         for some in _batches(listed):

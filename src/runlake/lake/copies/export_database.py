@@ -25,18 +25,18 @@ MARK = "runlake_export"
 def export_database(runs: FixedRuns, dest: Path | Bucket, outline: Outline) -> ExportReport:
     """Write a database with the tables ``runs`` and ``history``.
 
-    The rows are first copied to Parquet files beside the database, so that an interrupted export
-    can be continued. These files are deleted when the database is complete.
+    The rows are first copied to Parquet files beside the database, which are deleted when the
+    database is complete. With these files, an interrupted export to a path can be continued.
 
     Parameters
     ----------
     runs : FixedRuns
         The runs.
     dest : Path or Bucket
-        The path of the database, or the object in object storage, which is always written as a
-        whole. A database that an earlier export wrote is replaced.
+        The path of the database, or the object in object storage. A database that an earlier export
+        wrote is replaced.
     outline : Outline
-        What to copy; the format is that of the files beside the database.
+        What to copy. Its format is Parquet, for the files beside the database.
 
     Raises
     ------
