@@ -23,7 +23,7 @@ def find_key_files(runs: FixedRuns, key: Any) -> list[str] | None:
     runs : FixedRuns
         The runs.
     key : str
-        A key, or a pattern of file names.
+        A key. For any other text, such as a pattern of file names, None is returned.
 
     Raises
     ------
@@ -56,7 +56,8 @@ def find_key_files(runs: FixedRuns, key: Any) -> list[str] | None:
 def _tables_of(view: PackedView, key: str, numbers: list[int]) -> list[str]:
     """Return the names of the tables that have values of a key, the table of floats first.
 
-    Programs that read several files take the types of the columns from the first file.
+    A program that reads several files takes the types of the columns from the first file. The
+    values of a key may be integers in one run and floats in another.
     """
     types = view.stats(["type"], [key], numbers)["type"].unique()
     found = {table_of(text) for text in types}

@@ -94,10 +94,9 @@ def publish(request: Request) -> PublishReport:
 
 
 def _packed(request: Request) -> tuple[PackedView | None, dict[str, str]]:
-    """Pack the runs, and return the packed tables and why some runs are not packed.
+    """Pack the runs; return the packed tables, and for each run that is not packed, the reason.
 
-    The reasons are in a dict by run. A snapshot or a published lake is not packed again, but read
-    as it is.
+    A snapshot or a published lake is not packed; its tables are returned as they are.
     """
     root = request.settings.cache_dir
     # A snapshot and a published lake read tables that are elsewhere, and cannot be packed.
@@ -117,7 +116,7 @@ def _packed(request: Request) -> tuple[PackedView | None, dict[str, str]]:
 
 
 def _rows_of(view: PackedView | None, request: Request) -> pl.DataFrame:
-    """Return the rows of the table ``runs`` for those runs whose packed rows are current."""
+    """Return the rows of the packed table ``runs`` for runs that are unchanged since the pack."""
     if view is None or not view.files[RUNS]:
         return empty_runs()
     chosen = sorted(view.current().keys() & request.runs.keys())

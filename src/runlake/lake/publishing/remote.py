@@ -32,7 +32,10 @@ NAMES = ("directory", *(column.name for column in FIELDS))
 
 
 def open_published(bucket: Bucket, cache: Path) -> Path:
-    """Return a local directory, with a catalog, through which a published lake is read.
+    """Create a directory on this machine, through which a published lake is read; return its path.
+
+    The directory has a catalog of the runs, and a file with the locations of the published data
+    files. If the directory exists already, it is used again.
 
     Parameters
     ----------

@@ -27,7 +27,7 @@ class Numbers:
     Parameters
     ----------
     new : mapping of int to int
-        The number of each run in the publication, by its number in the lake.
+        The keys are the runs' numbers in the lake, the values are their numbers in the publication.
     """
 
     new: Mapping[int, int]
@@ -38,9 +38,9 @@ class Numbers:
         return all(old == new for old, new in self.new.items())
 
     def within(self, first: int | None, last: int | None) -> dict[int, int]:
-        """Return the items of ``new`` for the runs ``first`` to ``last``; both are included.
+        """Return the items of ``new`` whose keys are at least ``first`` and at most ``last``.
 
-        None means that there is no bound.
+        If one of the two is None, there is no such bound.
         """
         return {
             old: new
@@ -49,7 +49,10 @@ class Numbers:
         }
 
     def has_all(self, file: PackedFile) -> bool:
-        """Return whether all rows of a file are published without a change."""
+        """Return whether a file is published without a change.
+
+        This is true if all of its runs are published and keep their numbers.
+        """
         if file.first_run is None or file.last_run is None:
             return False
         some = self.within(file.first_run, file.last_run)

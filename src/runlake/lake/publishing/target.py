@@ -61,7 +61,7 @@ class Target:
         return f"{self.bucket.url}/{name}"
 
     def announce(self, n_runs: int) -> Publication:
-        """Write ``lake.json`` with the newest snapshot of each table, and return what it describes.
+        """Write ``lake.json`` with the newest snapshot of each table, and return its content.
 
         Raises
         ------
@@ -119,8 +119,9 @@ class Target:
     def _delete_retired(self, publication: Publication) -> None:
         """Delete files that have not been part of a publication for a day.
 
-        Readers of an earlier publication may still open files that were retired later. The deleted
-        files stay in the list of ``lake.json``, so the next publication deletes them once more.
+        Files that were dropped less than a day ago are kept, because readers of an earlier
+        publication may still open them. ``lake.json`` still lists the deleted files. The next
+        publication tries to delete them again, which has no effect.
         """
         old = [one.name for one in publication.retired if time.time() - one.since > DAY]
         self.bucket.delete(old)

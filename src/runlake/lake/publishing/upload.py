@@ -1,4 +1,4 @@
-"""Write the files of a publication, and commit them to its tables."""
+"""Upload the data files of a publication, and commit them to its Iceberg tables."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Sent:
     Parameters
     ----------
     n_files, n_bytes : int
-        Number of data files, and their size in bytes.
+        Number of uploaded data files, and their size in bytes.
     names : dict of str to list of str
         Names of all data files of the publication, by table. These include files that earlier
         publications have uploaded.
@@ -92,7 +92,7 @@ def mirror_runs(target: Target, source: Source, staging: Path) -> Sent:
 
 
 def add_runs(target: Target, source: Source, staging: Path) -> Sent:
-    """Add new and changed runs to tables of several writers, and return what was uploaded.
+    """Add new and changed runs to tables that writers share, and return what was uploaded.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ def _commit_added(target: Target, sent: Sent, added: pl.DataFrame, staging: Path
 
 
 def _published(target: Target, moment: Moment) -> pl.DataFrame:
-    """Return the rows that the published table ``runs`` had at a moment."""
+    """Return the rows of the published table ``runs`` in the snapshot that ``moment`` names."""
     names = target.files_of(RUNS, moment.runs)
     places = [target.bucket.place_of(name) for name in names]
     if not places:
@@ -159,7 +159,7 @@ def _published(target: Target, moment: Moment) -> pl.DataFrame:
 
 
 def _take_numbers(target: Target, old: Sequence[int]) -> Numbers:
-    """Return new consecutive numbers for runs, which no published file contains.
+    """Return new consecutive numbers for runs; no published file has rows with these numbers.
 
     The first number is random, so that several writers need no common counter.
     """
@@ -173,7 +173,10 @@ def _take_numbers(target: Target, old: Sequence[int]) -> Numbers:
 
 
 def _send(target: Target, source: Source, numbers: Numbers, staging: Path) -> Sent:
-    """Upload the values and statistics of runs, except files that the bucket already has."""
+    """Upload files with the rows of runs for all tables except ``runs``.
+
+    Files that the bucket already has are not uploaded again.
+    """
     sent = Sent(names={table: [] for table in (*METRICS, STATS, RUNS)})
     present = names_in(target.bucket, (*METRICS, STATS))
     for table in METRICS:
@@ -227,8 +230,8 @@ def _send_rows(
 ) -> None:
     """Upload a frame as the only file of a table.
 
-    The name of the file has a digest of its content, so that a file in ``present`` is not uploaded
-    again. ``unique`` is added to the name.
+    The name of the file has a digest of its content, and ends with the text ``unique``. If
+    ``present`` (the names of the bucket's files) has this name, nothing is uploaded.
     """
     names = [column.name for column in SCHEMAS[table]]
     first, last = int(rows["run"].min()), int(rows["run"].max())  # type: ignore[arg-type]
