@@ -62,8 +62,8 @@ class PulledArtifacts:
     Parameters
     ----------
     rows : list of dict
-        A row per artifact of the run, for the file beside the run's exports. The last row has the
-        numbers of logged and used artifacts.
+        A row per artifact of the run; the rows are then stored in a file beside the run's exports.
+        The last row has the numbers of logged and used artifacts.
     n_bytes : int
         Number of bytes that were downloaded.
     n_versions : int
@@ -143,7 +143,7 @@ class ArtifactPulls:
     ) -> tuple[bool, str | None]:
         """Store the fields of an artifact version, and if requested, its files.
 
-        Return whether the files are new on disk, and why a file is missing; None if no file is
+        Return whether this call has added the files to the disk, and the reason if a file is
         missing.
         """
         artifact_id = str(node["id"])
@@ -233,14 +233,14 @@ class _Received:
         self.n_bytes += n_bytes
 
     def start(self, what: str, total: int | None, unit: str) -> None:
-        """Do nothing: only bytes are counted."""
+        """Ignore the start of a download, because no progress is shown."""
 
     def advance(self, n_done: int) -> None:
         """Add the bytes that have arrived to the count."""
         self.n_bytes += n_done
 
     def finish(self) -> None:
-        """Do nothing: only bytes are counted."""
+        """Ignore the end of a download, because no progress is shown."""
 
 
 def list_artifacts(client: Client, run: RunPath, mode: str) -> tuple[list[dict[str, Any]], int]:
@@ -353,8 +353,9 @@ def holds_artifacts(
     numbers : tuple of int or None
         How many artifacts the run has logged, and how many it has used; None if unknown.
     known : dict of str to bool
-        For each version that was checked before, by its id, whether its files are on disk. Versions
-        that this call checks are added, so that a version of many runs is checked once.
+        The keys are the ids of the versions that were checked before; the values say whether their
+        files are on disk. This call adds the versions that it checks, so that a version that many
+        runs use is checked once.
     """
     rows = read_rows(directory, ARTIFACTS)
     if rows is None:

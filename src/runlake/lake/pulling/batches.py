@@ -38,9 +38,10 @@ class Batch:
     tasks : sequence of RunTask
         The runs. `may_join` has returned true for each of these tasks.
     ended : callable
-        Called with each run that was pulled, and what its pull did.
+        Called with the task of each run that was pulled, and with what its pull did.
     left : callable
-        Called with each run that has to be pulled alone, and a function that pulls the run.
+        Called with the task of each run that has to be pulled alone, and with a function that pulls
+        this run.
     """
 
     def __init__(
@@ -82,7 +83,10 @@ class Batch:
         self._left(task, work)
 
     def _new_run(self, task: RunTask) -> NewRun | None:
-        """Fetch a run's manifest, and return the run; None if the run has to be pulled alone."""
+        """Fetch a run's manifest; return what `pull_together` needs to pull the run.
+
+        If the run has to be pulled alone, pass it to the callable ``left``, and return None.
+        """
         means, listed = self._means, task.listed
         settings = means.client.settings
         if means.metadata is None or means.metadata(listed.path) != []:
@@ -112,7 +116,11 @@ class Batch:
 
 
 def may_join(task: RunTask) -> bool:
-    """Return whether a run may be pulled in a batch: it is new, and only its rows are requested."""
+    """Return whether a run may be pulled in a batch.
+
+    This is true for a new run without system metrics, if its whole history is requested, but no
+    files (except the metadata file) and no artifacts.
+    """
     is_new = task.need is Need.PULL and task.is_new and task.question == Question()
     has_no_more = task.files == (METADATA_FILE,) and not task.artifacts
     return is_new and has_no_more and not has_system_metrics(task.listed)

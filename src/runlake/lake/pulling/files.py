@@ -100,7 +100,7 @@ def pull_files(
     known: list[FileNode] | None,
     stop: Stop,
 ) -> tuple[list[FileNode], int, str | None]:
-    """Download the requested files of a run that are missing on disk; return all files on disk.
+    """Download the requested files of a run that are missing on disk.
 
     Parameters
     ----------
@@ -118,9 +118,9 @@ def pull_files(
     Returns
     -------
     tuple of list of dict, int, and str or None
-        The files on disk, each with the fields of the backend and with ``content``, the path of the
-        file relative to the run's directory; the number of bytes that were downloaded; and why a
-        file is missing, or None.
+        First, a dict for each requested file that is now on disk: the backend's fields of the file,
+        and ``content``, its path relative to the run's directory. Second, the number of bytes that
+        were downloaded. Third, the reason if a file is missing, otherwise None.
     """
     stored, problems = [], []
     n_bytes = 0

@@ -73,7 +73,10 @@ def find_need(
 
 
 def has_system_metrics(listed: Listed) -> bool:
-    """Return whether a run has system metrics: the backend then lists their last values."""
+    """Return whether a run has system metrics.
+
+    For such a run, the backend's list of runs has the last values of the system metrics.
+    """
     return listed.attrs.get("systemMetrics") not in (None, "", "{}", {})
 
 

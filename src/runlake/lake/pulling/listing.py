@@ -61,7 +61,7 @@ class ListedPage:
 
 
 class Entities(DefaultEntity):
-    """Finds the entity of selections; for the default entity, one request is sent at the first use.
+    """Finds the entity of a selection; the API key's default entity is requested once at most.
 
     Parameters
     ----------

@@ -184,7 +184,7 @@ class _Pull:
         return self._report()
 
     def _note_the_rest(self) -> None:
-        """Store in the catalog what is now on disk of the runs whose pull was cancelled."""
+        """For runs whose pull was cancelled, store in the catalog what is now on disk."""
         for directory in self._underway.values():
             if directory.manifest.exists():
                 self._catalog.note_run(directory, read_manifest(directory))
@@ -242,7 +242,7 @@ class _Pull:
 
     @contextmanager
     def _crew(self) -> Iterator[Start]:
-        """Yield a function that starts the tasks of a page."""
+        """Yield a function that starts to pull the runs of one page of the backend's list."""
         request, settings = self._request, self._settings
         with ExitStack() as stack:
             if request.executor is None:
@@ -371,7 +371,7 @@ class _Pull:
     def _ended_batch(
         self, page: _Page, batch: Batch, _: None, failure: BaseException | None
     ) -> None:
-        """Report the open runs of a batch that failed as a whole, or was stopped."""
+        """Report the runs that a batch has not pulled, because the batch failed or was stopped."""
         for task in batch.tasks:
             self._ended(page, task, None, failure)
 
@@ -463,7 +463,7 @@ class _Pull:
         )
 
     def _keep_within(self) -> None:
-        """Evict unpinned runs if the cache is too large; raise `CacheFull` if it still is."""
+        """If the cache is too large, evict unpinned runs; raise `CacheFull` if they are too few."""
         limit = self._settings.cache_max_bytes
         if limit is None or self._n_bytes_before + self._done.n_bytes <= limit:
             return

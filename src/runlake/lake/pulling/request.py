@@ -200,8 +200,8 @@ def settings_for(settings: Settings, subject: Subject) -> Settings:
     """Return the settings for pulling runs into a lake, from the backend of these runs.
 
     The settings of `Run` objects and of `Runs` lists replace those of the lake, except the cache
-    directory. Offline mode is on if it is on in either of them. Paths name no backend, so for paths
-    the settings of the lake are returned.
+    directory. Offline mode is on if the settings of the lake or those of the runs turn it on. Paths
+    name no backend, so for paths the settings of the lake are returned.
 
     Raises
     ------

@@ -117,8 +117,8 @@ class Means:
         Pulls artifacts, each version once in the whole pull. None pulls the artifacts of each run
         alone.
     guards : dict of Path to Lock
-        One lock for all threads that pull runs with the same lock file. Waiting for this lock costs
-        nothing, while waiting for the lock file means polling it.
+        A lock for each lock file. A thread takes this lock before it takes the lock file, because
+        it can wait for the lock without polling, but not for the lock file.
     """
 
     client: Client
@@ -201,8 +201,8 @@ def _pull_companions(
 ) -> tuple[dict[str, Companion], int, list[str]]:
     """Store the system metrics and files of a run beside its exports.
 
-    Return the stored companions by kind, the bytes that were downloaded, and for each failure a
-    message that says what is missing.
+    Return a `Companion` (which describes a stored file) for the system metrics and for the list of
+    files, the number of downloaded bytes, and for each failure a message that says what is missing.
     """
     found: dict[str, Companion] = {}
     lacks = []
@@ -243,7 +243,10 @@ class _Artifacts:
 def _pull_artifacts(
     means: Means, task: RunTask, directory: RunDirectory, stored: StoredManifest
 ) -> _Artifacts:
-    """Pull the artifacts of a run; if this fails, artifacts of an earlier pull stay listed."""
+    """Pull the artifacts of a run, and store a list of them beside the run's exports.
+
+    If an artifact cannot be pulled, the artifacts of an earlier pull stay in this list.
+    """
     pulls = means.artifacts or ArtifactPulls(means.client, means.keeping.stop)
     found = pulls.pull(directory.run, task.artifacts, task.listed.n_artifacts)
     rows = found.rows

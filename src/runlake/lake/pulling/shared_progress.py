@@ -33,7 +33,7 @@ class SharedProgress:
                 self._progress.finish()
 
     def start(self, what: str, total: int | None, unit: str) -> None:
-        """Do nothing: `shown` has begun the progress of the whole pull."""
+        """Ignore the start of one run's download; `shown` starts the progress of the whole pull."""
 
     def advance(self, n_done: int) -> None:
         """Add bytes that have arrived for any run."""
@@ -41,4 +41,4 @@ class SharedProgress:
             self._progress.advance(n_done)
 
     def finish(self) -> None:
-        """Do nothing: `shown` ends the progress when the whole pull ends."""
+        """Ignore the end of one run's download; `shown` ends the progress of the whole pull."""

@@ -38,10 +38,10 @@ class PulledTask:
     results : tuple of PulledRun or Exception
         For each run, what its pull did, or the error that ended its pull.
     changes : tuple of callable
-        Changes that the catalog has to store.
+        Functions that store the pulled runs in the catalog.
     counted : tuple of str, int and int
-        The name of the client, which many tasks may share, and the number of requests that the
-        client had sent before the task, and after it.
+        The name of the task's client, which other tasks may use too; the number of requests that
+        this client had sent before the task; and the number after the task.
     """
 
     results: tuple[PulledRun | Exception, ...]
@@ -59,7 +59,7 @@ def pull_elsewhere(
     settings : Settings
         The settings of the pull; the API key is looked up where the task runs.
     mark : TaskMark
-        Exists as long as the pull runs.
+        A file in the lake that exists as long as the pull runs.
     has_key : bool
         True if the process that started the pull has an API key.
     tasks : sequence of RunTask
