@@ -34,10 +34,11 @@ class RecordedRun:
     run : RunPath
         The run.
     digests : mapping of str to str
-        SHA-256 in hex of each file. The name of an export is its identity; if only a part of an
-        export is on disk, the digest is of that part. The name of a file beside the exports is its
-        path in the run's directory, and the name of a file of an artifact is its path in the cache.
-        ``fields`` is the digest of config, summary and the other fields.
+        SHA-256 in hex of each file. The key of an export is its identity, a text that is the same
+        on every machine; if only a part of the export is on disk, the digest is of that part. The
+        key of a file beside the exports is its path in the run's directory. The key of an
+        artifact's file is its path in the cache. The key ``fields`` has the digest of config,
+        summary and the other fields.
     """
 
     backend: str
@@ -167,7 +168,7 @@ def file_digest(path: Path) -> str:
 
 
 def _digest_of(path: Path, ranges: Iterable[tuple[int, int]] | None) -> str:
-    """Return the SHA-256 of a file, or of its byte ranges; an empty string if it cannot be read."""
+    """Return the SHA-256 of a file, or of its bytes in ``ranges``; empty if it cannot be read."""
     try:
         with path.open("rb") as file:
             if ranges is None:

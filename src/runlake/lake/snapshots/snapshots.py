@@ -257,7 +257,7 @@ def _fill_catalog(root: Path, frozen: Iterable[RunDirectory]) -> None:
 
 
 def _lack_exports(runs: tuple[RecordedRun, ...]) -> bool:
-    """Return whether exports of some runs were deleted, so that only packed tables have rows."""
+    """Return whether exports are missing, so that only packed tables have the rows of some runs."""
     return any(not digest for run in runs for digest in run.digests.values())
 
 
