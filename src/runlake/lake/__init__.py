@@ -5,8 +5,9 @@ and returns a `report`. The catalog (`runlake.cache.catalog`) describes what is 
 of `runlake.cache.upkeep` updates it.
 
 The methods over many runs are in `lake_runs`. Each call queries the catalog once for its runs, and
-keeps the list in an object of `fixed_runs`; `query` compiles W&B's filter language to SQL for this.
-`disk_source` opens the histories of the runs, which the code for lists of runs then reads. `copies`
-writes runs to files of other formats. `snapshots` gives a name to the current state of all runs,
-and `publishing` copies packed tables to a directory or a bucket from which other people read.
+keeps the list in a `FixedRuns`. For this query, `query` compiles W&B's filter language to SQL.
+`disk_source` opens the histories on disk; the code that reads `Runs` of a backend then reads these
+histories too. `copies` writes runs to files of other formats. `snapshots` gives a name to the
+current state of all runs, and `publishing` copies packed tables to a directory or a bucket from
+which other people read.
 """

@@ -209,7 +209,7 @@ class Bucket:
             self.write(name, content)
 
     def list(self, prefix: str = "") -> Iterator[Stored]:
-        """Yield the objects in a folder and its subfolders; without a prefix, all objects."""
+        """Yield the objects below the folder ``prefix``; all objects if ``prefix`` is empty."""
         import obstore
 
         with self._reading(prefix):
@@ -231,7 +231,7 @@ class Bucket:
 
     @cached_property
     def _shared_store(self) -> Any:
-        """The obstore client of all reads of byte ranges, so that they share connections."""
+        """An obstore client for all reads of byte ranges; these reads share its connections."""
         return self._store()
 
     def _store(self) -> Any:

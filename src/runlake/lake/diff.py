@@ -174,7 +174,7 @@ def _first_difference(
 
 
 def _is_same_text(a: object, b: object) -> bool:
-    """Return whether two different cells are strings with the same JSON list or object."""
+    """Return whether two cells that are not equal are JSON texts of the same list or object."""
     if not isinstance(a, str) or not isinstance(b, str) or {a[:1], b[:1]} - {"{", "["}:
         return False
     try:

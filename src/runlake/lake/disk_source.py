@@ -120,8 +120,8 @@ class DiskSource:
     ) -> list[AnyReading]:
         """Return a planned read of each run, in the order of ``runs``.
 
-        A run is read from packed tables if its packed rows are current, and otherwise as in `open`.
-        The errors are those of `open`.
+        A run that has not changed since it was packed is read from packed tables, and any other run
+        as in `open`. The errors are those of `open`.
         """
         chosen = {} if self.packed is None else self.packed.readings(runs, question)
         others = [run for run in runs if run.run_id not in chosen]
@@ -196,8 +196,8 @@ class DiskSource:
     def system_rows(self, run: ListedRun, n_rows: int) -> list[Row]:
         """Return at most ``n_rows`` evenly spaced rows of a run's system metrics.
 
-        If the system metrics are not on disk, the policy decides: return no rows, or raise an
-        error as `open` does.
+        If the system metrics are not on disk, the policy "warn" returns no rows, and the policies
+        "raise" and "skip" raise an error as `open` does.
         """
         directory = self._directories[run.run_id]
         if read_system_rows(directory) is None:

@@ -161,10 +161,11 @@ class FixedRuns(RunHistories, RunsPlots, RunAttachments):
         return [ListedRun(run.path, None, run.run_id) for run in self.runs]
 
     def prepared(self, asked: RowRequest) -> tuple[list[ListedRun], RowRequest, pl.DataFrame]:
-        """Return the runs, the request with every key named, and a frame of the requested columns.
+        """Return the runs, the request with the names of all its keys, and a frame of columns.
 
-        In the returned request, a pattern or kind of keys is replaced by the matching keys. The
-        frame has one row per run; its first column is ``run_id``.
+        In the returned request, a pattern or kind of keys is replaced by the names of the keys that
+        match. The frame has the requested columns of the runs, one row per run; its first column is
+        ``run_id``.
         """
         import polars as pl
 
@@ -213,7 +214,7 @@ class FixedRuns(RunHistories, RunsPlots, RunAttachments):
 
     @cached_property
     def is_published(self) -> bool:
-        """True if the lake is a published lake, whose manifests are not on this machine."""
+        """True if the lake is a published lake; its runs have no directories on this machine."""
         return is_published(self._settings.cache_dir)
 
     def refuse_if_published(self, what: str) -> None:

@@ -138,7 +138,7 @@ class Lake(Snapshots, LakeRuns):
             are never sent to workers. A `ProcessPoolExecutor` is refused: if one of its processes
             is killed, it loses all tasks.
         progress : bool, callable or None
-            As for `Run.pull`; the units are the bytes of all runs.
+            As for `Run.pull`; the bytes of all runs are counted together.
         artifacts : bool, str or list of str
             The artifacts whose files to pull, among those that the runs logged or used: True for
             all; or names of collections, names with versions such as ``"model:v3"``, and patterns
@@ -285,8 +285,8 @@ class Lake(Snapshots, LakeRuns):
         Parameters
         ----------
         against : Api or str, optional
-            The backend, or the name of a snapshot. If omitted, the snapshot, if the lake was opened
-            at a snapshot; otherwise the backend of the settings.
+            The backend, or the name of a snapshot. If omitted, a lake that was opened at a snapshot
+            is compared with this snapshot, and any other lake with the backend of the settings.
 
         Returns
         -------
@@ -433,7 +433,7 @@ class Lake(Snapshots, LakeRuns):
 
     @property
     def _catalog(self) -> Catalog:
-        """The catalog, updated with all runs whose manifests are on disk."""
+        """The catalog, after the runs on disk that it lacked were added to it."""
         catch_up(self._settings.cache_dir)
         return Catalog(self._settings.cache_dir)
 

@@ -50,9 +50,9 @@ class LakeRuns(Publishing, LakeDatasets):
     in ``columns``, ``by`` and filters.
 
     Every method that reads histories has the argument ``incomplete``, for runs that lack keys or
-    steps on disk. Such a run was pulled with ``keys``, had rows in no export, or has files that are
-    damaged or gone. "warn" reads what is on disk, and an `IncompleteWarning` names the runs; "skip"
-    leaves these runs out of the result; "raise" raises `NotCached`.
+    steps on disk. Such a run was pulled with ``keys``, had rows that were in no export, or has
+    files that are damaged or gone. "warn" reads what is on disk, and an `IncompleteWarning` names
+    the runs; "skip" leaves these runs out of the result; "raise" raises `NotCached`.
 
     Parameters
     ----------

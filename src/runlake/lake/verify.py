@@ -222,7 +222,7 @@ def _differing(stored: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 def _lack(
     directory: RunDirectory, manifest: StoredManifest, listed: Listed, damages: Damages
 ) -> str | None:
-    """Describe what the lake lacks of a run; None if all recorded files are there and intact."""
+    """Describe what is missing or damaged of a run in the lake; None if the run is complete."""
     reason = incomplete_reason(manifest)
     if reason is None and manifest.attrs is None:
         reason = "its config and summary were never pulled"

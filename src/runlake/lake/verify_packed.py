@@ -21,7 +21,8 @@ def has_packed_rows(directory: RunDirectory) -> bool:
     Returns
     -------
     bool
-        False also if `Lake.pack` has not deleted the exports, because then only the exports count.
+        False if a row is missing or damaged. Also False if `Lake.pack` has not deleted the exports
+        of the run; the packed rows are not checked then.
     """
     root, relative = directory.root, directory.relative
     if relative not in read_dropped(root) or not PackedPlace(root).is_there:
