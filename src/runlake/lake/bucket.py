@@ -149,7 +149,7 @@ class Bucket:
         name : str
             The object's name, relative to the URL of the bucket.
         n_bytes : int
-            The object's length in bytes, which is not requested.
+            The object's length in bytes; no request is sent to find it out.
         """
         return ObjectFile(self, name, n_bytes)
 
@@ -261,7 +261,7 @@ class Bucket:
     def _reading(self, name: str, done: str = "read") -> Iterator[None]:
         """Convert obstore's errors to `FileTransferError`, whose message omits obstore's text.
 
-        The texts of obstore's errors have the URLs of requests.
+        The text is left out because it has the URLs of requests.
         """
         try:
             yield
@@ -320,6 +320,6 @@ class ObjectFile(io.RawIOBase):
 
 
 def _is_of_storage(error: Exception) -> bool:
-    """Return whether an exception may come from obstore, which also raises built-in ones."""
+    """Return whether obstore may have raised an exception; it also raises built-in exceptions."""
     names = {one.__name__ for one in type(error).__mro__}
     return BASE_ERROR in names or isinstance(error, (OSError, ValueError))

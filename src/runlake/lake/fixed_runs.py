@@ -114,7 +114,7 @@ class FixedRuns(RunHistories, RunsPlots, RunAttachments):
         return read(listed, question, progress)
 
     def without(self, run_ids: Collection[str]) -> FixedRuns:
-        """Return a `FixedRuns` without the given runs, named as in the column ``run_id``."""
+        """Return a `FixedRuns` without the runs that have these names in the column ``run_id``."""
         skipped = self._skipped.union(run_ids)
         # Not listed again: with fewer runs, ``run_id`` could become the id alone.
         return self._of([run for run in self.runs if run.run_id not in skipped], skipped)
@@ -161,7 +161,7 @@ class FixedRuns(RunHistories, RunsPlots, RunAttachments):
         return [ListedRun(run.path, None, run.run_id) for run in self.runs]
 
     def prepared(self, asked: RowRequest) -> tuple[list[ListedRun], RowRequest, pl.DataFrame]:
-        """Return the runs, the request with the names of all its keys, and a frame of columns.
+        """Return the runs, a request that names all of its keys, and a frame of columns.
 
         In the returned request, a pattern or kind of keys is replaced by the names of the keys that
         match. The frame has the requested columns of the runs, one row per run; its first column is

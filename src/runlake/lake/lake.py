@@ -433,7 +433,7 @@ class Lake(Snapshots, LakeRuns):
 
     @property
     def _catalog(self) -> Catalog:
-        """The catalog, after the runs on disk that it lacked were added to it."""
+        """The catalog of the runs; runs on disk that it lacks are added first."""
         catch_up(self._settings.cache_dir)
         return Catalog(self._settings.cache_dir)
 
@@ -478,7 +478,8 @@ class Lake(Snapshots, LakeRuns):
         keys : list of str, optional
             Keys whose curves to compare; all keys if omitted.
         incomplete : {"warn", "raise", "skip"}
-            What to do if a run lacks keys or steps on disk. Here, "skip" has the effect of "raise".
+            What to do if a run lacks keys or steps on disk. Both "skip" and "raise" raise
+            `NotCached`.
 
         Returns
         -------

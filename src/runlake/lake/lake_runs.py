@@ -346,10 +346,11 @@ class LakeRuns(Publishing, LakeDatasets):
     def keys(
         self, pattern: str | None = None, kind: str | None = None, *, incomplete: str = WARN
     ) -> pl.DataFrame:
-        """Return a table of the keys of each run, from the statistics of its files.
+        """Return a table of the keys of each run; no history is read.
 
-        The arguments and the result are those of `Runs.keys`. A key is listed even if only its
-        statistics are on disk.
+        The arguments and the result are those of `Runs.keys`. The keys are read from Parquet
+        footers, or from the packed table ``stats``. So a key is listed even if its values are not
+        on disk.
         """
         return self._read(incomplete, lambda runs: runs.keys(pattern, kind))
 

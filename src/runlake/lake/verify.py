@@ -50,7 +50,7 @@ class Verdict:
     reason : str
         Why the run has this status, in words.
     has_all_files : bool
-        True if all files of the run were pulled.
+        True if all files of the run were requested.
     pulled_at : float or None
         When the run was pulled, in seconds since 1970.
     n_artifacts : int or None

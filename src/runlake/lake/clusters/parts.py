@@ -42,7 +42,7 @@ MAX_RUNS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class RunPart:
-    """A run of a `ScanPart`, which reads all or some of the run's rows.
+    """A run of a `ScanPart`. The part has all or some of the run's rows.
 
     Parameters
     ----------

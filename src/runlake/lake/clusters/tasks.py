@@ -1,4 +1,4 @@
-"""Run tasks on an executor; a task that ends its worker does not make other tasks fail."""
+"""Run tasks on an executor, so that a task whose worker ends does not make other tasks fail."""
 
 from __future__ import annotations
 

@@ -37,9 +37,10 @@ def write_rows(
     reading : Reading
         The planned read of the run.
     types : mapping
-        The type of each key of the run. JSON lines ignore it.
+        The type of each key of the run. It has no effect on JSON lines.
     repeated : mapping
-        Columns to repeat in every row, by name: a string, or a series with one value.
+        Columns to repeat in every row. The keys are their names; a value is a string, or a series
+        with one value.
     """
     if form == JSONL:
         _write_json_rows(file, reading, repeated)

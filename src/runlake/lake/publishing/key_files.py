@@ -56,8 +56,8 @@ def find_key_files(runs: FixedRuns, key: Any) -> list[str] | None:
 def _tables_of(view: PackedView, key: str, numbers: list[int]) -> list[str]:
     """Return the names of the tables that have values of a key, the table of floats first.
 
-    A program that reads several files takes the types of the columns from the first file. The
-    values of a key may be integers in one run and floats in another.
+    A program that reads several files takes the types of the columns from the first file. If a key
+    has integers and floats, this must be a file with floats.
     """
     types = view.stats(["type"], [key], numbers)["type"].unique()
     found = {table_of(text) for text in types}

@@ -133,7 +133,7 @@ def _catalog_rows(rows: pl.DataFrame) -> Iterator[Mapping[str, Any]]:
 
 
 def _sweep(place: Path, root: Path) -> None:
-    """Delete the directories of earlier publications that are older than a day.
+    """Delete local directories of earlier publications, if they are older than a day.
 
     Readers may still use younger directories.
     """

@@ -33,7 +33,7 @@ class PublishReport:
     redacted : sequence of str
         Paths of the values that looked like secrets and were replaced.
     tables : mapping of str to str
-        The URL of each table's current Iceberg metadata, for engines that read Iceberg tables. The
+        The URL of each table's current Iceberg metadata, for programs that read Iceberg tables. The
         keys are the names of the tables.
     """
 

@@ -40,7 +40,7 @@ class Numbers:
     def within(self, first: int | None, last: int | None) -> dict[int, int]:
         """Return the items of ``new`` whose keys are at least ``first`` and at most ``last``.
 
-        If one of the two is None, there is no such bound.
+        A bound that is None has no effect.
         """
         return {
             old: new

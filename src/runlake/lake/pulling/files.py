@@ -1,4 +1,4 @@
-"""Pull files of runs into the lake: those that the user names, and the run's metadata."""
+"""Pull files of runs into the lake: those that the user names, and ``wandb-metadata.json``."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ STORED = ("name", "id", "sizeBytes", "md5", "mimetype", "updatedAt")
 
 
 class MetadataFiles:
-    """Finds the metadata files of a page of runs, with one request at the first use.
+    """Finds the files ``wandb-metadata.json`` of a page of runs, with one request at the first use.
 
     Parameters
     ----------

@@ -482,7 +482,7 @@ class _Pull:
             self._done.failed[str(path)] = failure_of(error)
 
     def _new_in(self, page: ListedPage) -> list[Listed]:
-        """Return the runs that were on no earlier page: two selections may list the same run."""
+        """Return the runs that were on no earlier page; several selections may list one run."""
         found = []
         for run in page.runs:
             if str(run.path) not in self._places:

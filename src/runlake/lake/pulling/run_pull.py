@@ -1,4 +1,4 @@
-"""Pull one run into the lake: exports, live rows, system metrics, files and artifacts."""
+"""Pull one run into the lake: exports, rows in no export, system metrics, files, artifacts."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class Means:
     metadata : callable or None
         Returns the metadata file of a run, see `MetadataFiles.find`.
     artifacts : ArtifactPulls or None
-        Pulls artifacts, each version once in the whole pull. None pulls the artifacts of each run
+        Pulls artifacts, each version once in the whole pull. If None, each run pulls its artifacts
         alone.
     guards : dict of Path to Lock
         A lock for each lock file. A thread takes this lock before it takes the lock file, because

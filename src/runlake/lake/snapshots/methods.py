@@ -29,10 +29,10 @@ class Snapshots:
     def snapshot(self, name: str) -> Citation:
         """Take a snapshot: give a name to the current state of all runs of the lake.
 
-        ``Lake(at=name)`` reads exactly these bytes, whatever is pulled, changed, evicted or packed
-        later, until `delete_snapshot`. A snapshot consists of hard links to the files of the lake,
-        so it takes no extra space until the lake drops these files. On file systems without hard
-        links, a snapshot is a copy.
+        ``Lake(at=name)`` reads exactly the bytes of this state until `delete_snapshot` is called,
+        whatever is pulled, changed, evicted or packed meanwhile. A snapshot consists of hard links
+        to the files of the lake, so it takes no extra space until the lake drops these files. On
+        file systems without hard links, a snapshot is a copy.
 
         Parameters
         ----------

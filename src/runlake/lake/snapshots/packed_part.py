@@ -97,7 +97,9 @@ def packed_digests(root: Path, tables: Mapping[str, int]) -> dict[str, str]:
 
 
 def point_to_tables(part: Path, name: str) -> None:
-    """Record in the directory of a snapshot that it reads the packed tables of the lake at a tag.
+    """Write a tag into a snapshot's directory.
+
+    With this tag, the snapshot finds its rows in the packed tables of the lake.
 
     Parameters
     ----------
