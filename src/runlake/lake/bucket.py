@@ -320,6 +320,6 @@ class ObjectFile(io.RawIOBase):
 
 
 def _is_of_storage(error: Exception) -> bool:
-    """Return whether obstore may have raised an exception; it also raises built-in exceptions."""
+    """Return whether an exception may come from obstore, which raises built-in exceptions too."""
     names = {one.__name__ for one in type(error).__mro__}
     return BASE_ERROR in names or isinstance(error, (OSError, ValueError))

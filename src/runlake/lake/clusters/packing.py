@@ -25,7 +25,7 @@ LOST = "each worker that packed it ended: it was killed, or its memory was too s
 def writer_of(
     executor: Executor | None, root: Path
 ) -> Callable[[Sequence[RunToPack]], Iterator[Segment]] | None:
-    """Return the function that packs runs on an executor; None if there is no executor."""
+    """Return a function that packs runs on an executor; None if there is no executor."""
     return None if executor is None else partial(segments_elsewhere, executor, PackedPlace(root))
 
 

@@ -184,7 +184,7 @@ def _locations(bucket: Bucket, publication: Publication) -> dict[str, str]:
 def _check_empty(bucket: Bucket, *, is_shared: bool) -> None:
     """Raise `InvalidArgument` if the place has a file that no publication wrote.
 
-    Files are allowed that a process left behind when it was killed while it published.
+    Files that an interrupted publication has left behind are allowed.
     """
     for one in bucket.list():
         is_ours = one.name.partition("/")[0] in TABLES or one.name in (NAME, f".{NAME}.lock")

@@ -1,4 +1,4 @@
-"""Pull small new runs of a page together, in batches; every other run is pulled by its own task."""
+"""Pull small new runs of a page together, in batches; each of the other runs has its own task."""
 
 from __future__ import annotations
 

@@ -463,7 +463,10 @@ class _Pull:
         )
 
     def _keep_within(self) -> None:
-        """If the cache is too large, evict unpinned runs; raise `CacheFull` if they are too few."""
+        """Evict unpinned runs if the cache is too large.
+
+        If the cache is still too large then, raise `CacheFull`.
+        """
         limit = self._settings.cache_max_bytes
         if limit is None or self._n_bytes_before + self._done.n_bytes <= limit:
             return
@@ -491,7 +494,7 @@ class _Pull:
         return found
 
     def _place(self, run: str) -> int:
-        """Return the position of a run in the list of runs to pull, by which reports are sorted."""
+        """Return the position of a run in the list of runs to pull, to sort reports."""
         return self._places.get(run, 0)
 
     def _report(self, *, is_interrupted: bool = False) -> PullReport:

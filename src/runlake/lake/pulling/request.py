@@ -197,7 +197,7 @@ def _run_path(settings: Settings, one: object) -> RunPath:
 
 
 def settings_for(settings: Settings, subject: Subject) -> Settings:
-    """Return the settings for pulling runs into a lake, from the backend of these runs.
+    """Return the settings for pulling runs from their backend into a lake.
 
     The settings of `Run` objects and of `Runs` lists replace those of the lake, except the cache
     directory. Offline mode is on if the settings of the lake or those of the runs turn it on. Paths
