@@ -35,3 +35,7 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    sys.stdout.flush()
+    # Daft's threads still run, and now and then abort a process whose interpreter is being
+    # finalized ("PyGILState_Release: thread state must be current").
+    os._exit(0)
