@@ -1,4 +1,4 @@
-"""A GraphQL document as a tree of immutable values; fields and arguments can be removed."""
+"""A GraphQL document as a tree of immutable values; removing a field returns a new tree."""
 
 from __future__ import annotations
 

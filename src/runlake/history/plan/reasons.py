@@ -178,7 +178,7 @@ def _span(facts: KeyFacts) -> str:
 
 
 def describe_extent(manifest: Manifest, exports: Sequence[ExportFacts]) -> str:
-    """Return a sentence about how far a run is exported, and where rows in no export begin."""
+    """Return a sentence with a run's last exported step and its first step that is in no export."""
     exported_to = max((last for _, last in _spans(exports)), default=None)
     if exported_to is None:
         return f"Steps go up to {manifest.last_step:,}, none of them exported yet."

@@ -17,11 +17,11 @@ class DeclaredMetric(Protocol):
 
     @property
     def name(self) -> str | None:
-        """The key; None if the declaration is for a pattern of keys."""
+        """The key; None if ``define_metric`` was called with a pattern of keys."""
 
     @property
     def glob(self) -> str | None:
-        """A pattern of keys, as a glob; None if the declaration is for one key."""
+        """A pattern of keys, as a glob; None if ``define_metric`` was called with one key."""
 
     @property
     def step_metric(self) -> str | None:

@@ -109,7 +109,7 @@ def value_per_run(
     Raises
     ------
     InvalidArgument
-        If the rule compares values of the key or of the axis, and they are not numbers.
+        If ``choice`` compares values of the key or of the axis, and they are not numbers.
     """
     opened, types = open_runs(client, readings, where, projection)
     key = (projection.keys or ())[0]
