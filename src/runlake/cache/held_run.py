@@ -148,7 +148,7 @@ class HeldRun:
         )
 
     def holds(self, export: StoredExport) -> Held:
-        """Return whether a file is intact, and whether it has all that the read needs."""
+        """Return a `Held`: whether a file is intact, and whether it has all that the read needs."""
         is_untouched = export.is_untouched
         if is_untouched and export.coverage is None:
             return WHOLE

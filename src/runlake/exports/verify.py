@@ -66,7 +66,7 @@ class Digest:
 
     @classmethod
     def for_promise(cls, validator: Validator, n_bytes: int | None = None) -> Digest:
-        """Return a digest of no bytes yet, which computes an MD5 only if the MD5 will be compared.
+        """Return a `Digest` to feed with a file; it computes an MD5 only if this will be compared.
 
         The MD5 of a long file is compared only if the storage host sent no CRC32C.
 

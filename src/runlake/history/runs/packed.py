@@ -65,8 +65,9 @@ class PackedRows(ABC):
         -------
         DataFrame
             ``run`` is the number that the packed tables use for the run. ``_step`` and ``value``
-            are those of the row; the value is an exactly equal float. Both are null if the run has
-            no such row. If the row is not known, the run is left out.
+            are those of the chosen row. ``value`` is a float that is exactly equal to the logged
+            number. Both are null if the run has no such row. If the row is not known, the run is
+            left out.
         """
 
 

@@ -103,8 +103,8 @@ def value_per_run(
     Returns
     -------
     DataFrame
-        A row per reading, in order; null if the run has no such row. If all rows of a run are in
-        exports, its row may be kept in memory until the exports change.
+        A row for each run, in the order of ``readings``; null if the run has no such row. If all
+        rows of a run are in exports, its row may be kept in memory until the exports change.
 
     Raises
     ------

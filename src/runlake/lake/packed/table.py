@@ -260,7 +260,7 @@ class Tables:
         self.reload()
 
     def tags(self) -> dict[str, Moment]:
-        """Return, for each tag, the `Moment` whose snapshots have the tag."""
+        """Return, for each tag, the state of all tables (`Moment`) that was tagged."""
         refs = self._table(RUNS).refs()
         return {
             name: self.moment_of(ref.snapshot_id)

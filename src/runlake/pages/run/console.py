@@ -64,7 +64,10 @@ async def send_console(request: Request) -> Response:
 
 
 def tail_of(run: Run) -> dict[str, Any]:
-    """Return the last console lines, at most a second old, or the reason why a run has none."""
+    """Return the last console lines, or the reason why a run has none.
+
+    If they were read within the last second, the same result is returned.
+    """
     return _SHARED.get(identity_of(run), lambda: _read(run))
 
 

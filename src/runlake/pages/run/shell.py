@@ -58,7 +58,8 @@ def show(
     template : str
         Name of the template.
     copied : iterable of tuple
-        Data that the script of the page reads in a static copy, as for `responses.page`.
+        Data that the page's script reads first, which a static copy of the page (files for a plain
+        file server) must store; see ``copied`` of `responses.page`.
     **values
         More values for the template.
     """

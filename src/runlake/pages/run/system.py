@@ -1,4 +1,7 @@
-"""The system metrics of a run, which the backend samples: charts and a file."""
+"""The page with charts of a run's system metrics, and a file to download with their rows.
+
+The backend sends a sample of the rows.
+"""
 
 from __future__ import annotations
 

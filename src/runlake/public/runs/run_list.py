@@ -411,7 +411,10 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
         return {node["name"]: node for node in nodes}
 
     def _listed_with_fields(self) -> list[ListedRun]:
-        """Request all fields of the runs again, and return them; `Run` objects do not change."""
+        """Request all fields of the runs again, and return the runs with these fields.
+
+        The `Run` objects of the list do not change.
+        """
         self._reach_all()
         nodes = self._pages(documents.runs(is_light=False), self.per_page)
         sent = {
