@@ -325,7 +325,10 @@ class _Pull:
         return not touched or not any(export.path in touched for export in offered)
 
     def _note(self, offered: Manifest) -> None:
-        """Store the backend's manifest for later offline reads; no file was downloaded."""
+        """Store the backend's manifest for later offline reads.
+
+        If an export must still be downloaded, nothing is stored.
+        """
         directory, settings = self._directory, self._client.settings
         # A read already has its result, so it must not fail because the cache cannot be written.
         spared = (OSError, CacheError) if self._keeping is None else ()

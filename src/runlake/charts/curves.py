@@ -47,9 +47,11 @@ class Curve:
     low, high : array of float64 or None
         The edges of the band; None if the curve has no band.
     n_points : int
-        Number of points of the series. The curve may have fewer points, which are a sample.
+        Number of points from which the curve's points were sampled. Without sampling, the number
+        of the curve's points.
     n_marked : tuple of int
-        How many points of the series have each mark, in the order of `MARK_NAMES`.
+        How many points of the series' frame have each mark, in the order of `MARK_NAMES`; 0 for
+        `UNMARKED`. Points outside of the x axis's range are not counted.
     """
 
     label: str

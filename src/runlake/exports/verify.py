@@ -25,7 +25,10 @@ SMALL_BYTES = 8 << 20
 
 
 class NotAsPromised(Exception):
-    """The file differs from what the storage host announced; the message says how."""
+    """The file differs from what the storage host announced, or cannot be read as an export.
+
+    The message says how it differs, or why it cannot be read.
+    """
 
 
 @dataclass(frozen=True, slots=True)

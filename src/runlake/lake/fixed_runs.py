@@ -65,7 +65,7 @@ class FixedRuns(RunHistories, RunsPlots, RunAttachments):
 
     @cached_property
     def runs(self) -> list[LakeRun]:
-        """The runs, in the order of the selection."""
+        """The runs, in the order of the selection, or in the order that `only` was given."""
         return [self._selection.run_of(row) for row in self._rows]
 
     @cached_property

@@ -100,7 +100,10 @@ def element(tag: str, *content: Content, **attributes: str) -> Element:
 
 
 def text(value: str) -> str:
-    """Remove control characters from text, including marks that change the writing direction."""
+    """Return text with control characters escaped, except tabs and line feeds.
+
+    Characters that change the direction of text are escaped too.
+    """
     return without_controls(value)
 
 

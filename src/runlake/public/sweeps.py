@@ -217,7 +217,8 @@ def summary_order(order: str) -> str:
     Parameters
     ----------
     order : str
-        A column of a run or a key of the summary, after ``+`` or ``-``; descending without a sign.
+        A name in `RUN_COLUMNS`, a path such as ``config.lr``, or a key of the summary, after ``+``
+        or ``-``; descending without a sign.
 
     Returns
     -------

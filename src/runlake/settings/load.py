@@ -50,7 +50,7 @@ def load_settings(
         ``project``, ``cache_dir`` (the parent of the ``runlake`` folder, like ``WANDB_CACHE_DIR``).
         Names in `UNUSED_OVERRIDES` are ignored.
     api_key : str, optional
-        Used instead of ``WANDB_API_KEY``, settings files and netrc.
+        Used instead of the key from `runlake.login`, ``WANDB_API_KEY``, settings files or netrc.
     timeout : float, optional
         Seconds that one request may take; taken from ``WANDB_HTTP_TIMEOUT`` if omitted.
     offline : bool, optional
@@ -64,7 +64,8 @@ def load_settings(
     Raises
     ------
     SettingsError
-        If a value is unusable; the message names its source.
+        If an override is unknown, or a value is unusable; the message names the override, or the
+        source of the value.
     """
     secret = None if not api_key else checked_key(api_key, "api_key")
     api_key = None  # keeps the key out of tracebacks that show local variables

@@ -76,7 +76,7 @@ class Elsewhere:
         self._start(_Running(task, ended))
 
     def close(self) -> None:
-        """Start no further task, and cancel the submitted tasks that have not begun."""
+        """Start no further parts of divided tasks; cancel submitted tasks that have not begun."""
         with self._guard:
             self._is_closed = True
             futures = list(self._running)

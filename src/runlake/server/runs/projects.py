@@ -100,7 +100,7 @@ def check_segment(name: str, what: str) -> None:
 def find_sweep(database: Database, project_id: int, name: str) -> sqlite3.Row | None:
     """Return a sweep with the number of its runs; None if there is no such sweep.
 
-    The row also has the number of running runs, and the time of the last heartbeat.
+    The row also has the number of running and pending runs, and the time of the last heartbeat.
     """
     return database.row(f"{SWEEPS} AND sweeps.name = ?", project_id, name)
 

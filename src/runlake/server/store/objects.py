@@ -103,7 +103,7 @@ class Storage:
         Parameters
         ----------
         method, name : str
-            The allowed HTTP method, and the name of the object.
+            The allowed HTTP method (``GET`` also allows ``HEAD``), and the name of the object.
         md5 : str
             MD5 in hex that an upload must have; empty allows any content.
         """
