@@ -88,7 +88,7 @@ class Outcome:
 
 
 def is_short(manifest: Manifest) -> bool:
-    """Return whether a run has one export that is probably short, and no rows outside of it."""
+    """Return whether a run has one export, probably a short one, and no other listed rows."""
     is_single = len(manifest.exports) == 1 and manifest.live_steps == ()
     return is_single and manifest.line_count is not None and manifest.line_count <= FEW_ROWS
 

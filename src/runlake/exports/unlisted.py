@@ -109,7 +109,7 @@ def fetch_unlisted_steps(
     gaps : sequence of Gap
         Ranges to search, one after the other.
     n_lines : int
-        Number of missing lines: once that many steps are found, the search ends.
+        Number of missing lines: once that many steps are found, no further range is searched.
 
     Returns
     -------

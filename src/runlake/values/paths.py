@@ -171,14 +171,15 @@ class ProjectPath:
         ----------
         text : str or None
             ``entity/project``, ``project``, or the URL of a page of the project or of one of its
-            runs or sweeps. None means the configured project, else ``uncategorized``.
+            runs or sweeps. None or an empty text means the argument ``project``, or if that is
+            empty too, ``uncategorized``.
         entity, project : str, optional
             Defaults for the names that the text leaves out.
 
         Raises
         ------
         InvalidArgument
-            If the text has more than two names, or an empty name.
+            If the text has more than two names or an empty name, or is a URL without a project.
         """
         if text is not None and not isinstance(text, str):
             raise InvalidArgument(f"A project path is a string, not {text!r}.")

@@ -560,7 +560,7 @@ class Client:
 
 
 def _as_json(payload: object, what: str) -> bytes:
-    """Encode a request's payload as JSON; raise `InvalidType` if JSON cannot represent it."""
+    """Encode a request's payload as JSON; raise `InvalidType` for a type that JSON lacks."""
     try:
         return json.dumps(payload).encode()
     except (TypeError, RecursionError) as error:

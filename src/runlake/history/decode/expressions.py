@@ -36,7 +36,8 @@ def all_named(names: Sequence[str]) -> pl.Expr:
 def in_order(names: Sequence[str]) -> list[pl.Expr]:
     """Return expressions for the columns with exactly these names, in this order.
 
-    The list has as few expressions as possible, because polars takes some 15 us for each.
+    Usually this is one expression, because polars takes some 15 us for each. If polars would take a
+    name as a pattern, there is one expression per name.
     """
     if any(map(_is_pattern, names)):
         return [named(name) for name in names]

@@ -39,7 +39,8 @@ def open_export(read: ExportRead) -> pl.LazyFrame:
     Raises
     ------
     RunlakeError
-        If the process was forked from a process that used polars, because polars would hang.
+        If the process was forked from a process that had imported polars, because polars would
+        hang.
     """
     check_polars()
     if polars_can_scan(read):

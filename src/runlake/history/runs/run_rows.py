@@ -146,7 +146,7 @@ def _places(group: Sequence[OpenedRun], types: Types) -> pl.DataFrame:
 
 
 def _counted(frame: pl.DataFrame, group: Sequence[OpenedRun]) -> RunRows | None:
-    """Count the rows of each run; return None if the footers of the files state wrong counts."""
+    """Count the rows of each run; return None if the footers' total is not the frame's."""
     if group[0].packed is not None:
         places, *columns = frame.get_columns()
         counts = np.bincount(places.to_numpy(), minlength=len(group))

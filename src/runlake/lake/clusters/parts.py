@@ -89,8 +89,8 @@ class ScanPart:
         Raises
         ------
         CacheError
-            If this process does not see the lake, or a run was pulled again since the scan was
-            planned.
+            If this process does not see the lake, or if a run was deleted, or a new pull has
+            changed its files, since the scan was planned.
         """
         if not self.runs:
             empty = pl.concat([self.columns, empty_frame(self.types)], how="horizontal")

@@ -196,7 +196,7 @@ def write_file(
     table : str
         The table.
     numbers : tuple of int
-        The lowest and the highest run number in the file. The file's name has both.
+        Bounds of the run numbers in the file, both inclusive. The file's name has both.
     blocks : iterable of Block
         The values of each key, ascending by key.
     """

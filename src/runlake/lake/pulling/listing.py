@@ -35,7 +35,8 @@ class Listed:
     attrs : dict
         The run's fields by the backend's names.
     n_artifacts : tuple of int or None
-        How many artifacts the run has logged and used; None if that was not requested.
+        How many artifacts the run has logged and used; None if that was not requested, or if the
+        backend did not say.
     """
 
     path: RunPath

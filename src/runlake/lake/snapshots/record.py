@@ -101,7 +101,7 @@ def _described(one: RecordedRun) -> list[Any]:
 
 
 def read_record(root: Path) -> Record | None:
-    """Return the record of the snapshot at a root; None if it is missing or damaged."""
+    """Return a snapshot's record; None if it is missing, damaged or of another version."""
     try:
         found = unseal_document((root / FILE).read_bytes())
         if found["version"] != VERSION:

@@ -218,7 +218,11 @@ class _Plot:
         return payload
 
     def _own_notes(self, chart: Chart, series: Sequence[Series]) -> list[str]:
-        """Return the notes of one key's chart, such as the number of runs without points."""
+        """Return the notes of one key's chart.
+
+        If the runs are grouped, these are the notes of the whole chart, except those about missing
+        points. Else it is at most one note: how many runs have no points of the key.
+        """
         if self.view.is_grouped:
             return [note for note in chart.notes if not note.startswith("no points: ")]
         n_runs = len(self.runs)

@@ -164,8 +164,9 @@ class ArtifactEdits(ArtifactFields):
         -----
         Only the added and removed aliases and tags are sent, so that aliases and tags which other
         users added meanwhile are not removed. If another version had an added alias, that version
-        loses the alias. Description and metadata are sent whole. After the call this object has the
-        values that the backend returned, as in the SDK.
+        loses the alias. Description and metadata are sent whole, but a description of None is not
+        sent. After the call this object has the values that the backend returned, as in the SDK. Of
+        a link whose source the API key may not edit, only aliases are saved, with a warning.
         """
         del project, settings
         aliases, tags = check_aliases(self._aliases), check_tags(self._tags)

@@ -57,7 +57,7 @@ class RunPlots(RunFields):
             First step, inclusive, and the step to stop before, exclusive; None means no limit.
         points : int
             Maximum number of points to draw, chosen so that they show the shape of each curve. The
-            chart says how many points were logged.
+            chart says how many points there are in all.
 
         Returns
         -------

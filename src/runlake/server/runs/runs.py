@@ -421,7 +421,7 @@ class RunStore:
         return row
 
     def find_due(self) -> list[int]:
-        """Return the database ids of the runs that have rows to export."""
+        """Return the database ids of the runs whose waiting rows must be exported now."""
         rows = self._database.rows(
             "SELECT id, state, line_count, exported_count, live_bytes FROM runs "
             "WHERE exported_count < line_count"
