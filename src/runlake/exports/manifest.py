@@ -200,7 +200,7 @@ def fetch_manifest(client: Client, path: RunPath, *, is_silent: bool = False) ->
 def parse_answer(
     client: Client, path: RunPath, run: Mapping[str, Any], *, is_silent: bool = False
 ) -> Manifest:
-    """Parse the manifest of a run in a GraphQL response; for the errors see `fetch_manifest`.
+    """Parse the manifest of a run in a GraphQL response.
 
     Parameters
     ----------
@@ -212,6 +212,11 @@ def parse_answer(
         The fields of the run in the response.
     is_silent : bool
         Do not warn about keys whose description does not follow the protocol.
+
+    Raises
+    ------
+    ProtocolError
+        If the response does not follow the protocol.
     """
     try:
         manifest = parse_manifest(path, run)

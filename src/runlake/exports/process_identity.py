@@ -86,12 +86,12 @@ def this_machine() -> Machine:
 
 
 def current_boot() -> str | None:
-    """Return the id of the machine's current boot; None if the system has no boot ids.
+    """Return a digest of the id of the current boot; None if the system has no boot ids.
 
     If the machine crashes before a file's bytes reach the disk, the file is damaged. A flush
     prevents this damage, but takes longer than a fast download. So files are written without a
-    flush, and the id of the boot is stored. If the id is different when a file is used, the file is
-    checked first.
+    flush, and the digest is stored. If it is different when a file is used, the file is checked
+    first.
     """
     return _boot(BOOT_ID)
 

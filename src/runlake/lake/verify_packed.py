@@ -11,7 +11,8 @@ from runlake.lake.packed.place import PackedPlace
 def has_packed_rows(directory: RunDirectory) -> bool:
     """Return whether the packed tables have all rows of a run whose exports were deleted.
 
-    All rows are read, so that damaged data files are found.
+    All rows are read, so that data files that are gone or cannot be decoded are found. The data
+    files have no checksums: changed bytes that can still be decoded are not found.
 
     Parameters
     ----------
@@ -21,8 +22,8 @@ def has_packed_rows(directory: RunDirectory) -> bool:
     Returns
     -------
     bool
-        False if a row is missing or damaged. Also False if `Lake.pack` has not deleted the exports
-        of the run; the packed rows are not checked then.
+        False if a row is missing or a file cannot be decoded. Also False if `Lake.pack` has not
+        deleted the exports of the run; the packed rows are not checked then.
     """
     root, relative = directory.root, directory.relative
     if relative not in read_dropped(root) or not PackedPlace(root).is_there:

@@ -29,7 +29,13 @@ class DefaultEntity:
         return self._default_entity
 
     def _entity(self, name: str | None) -> str:
-        """Return ``name``; if it is None, return the configured or the user's default entity."""
+        """Return ``name``; if it is None or `UNNAMED`, the configured or the user's default entity.
+
+        Raises
+        ------
+        InvalidArgument
+            If there is no such entity.
+        """
         if name is not None and name != UNNAMED:
             return check_text(name, "The entity")
         entity = self._client.settings.entity or self.default_entity

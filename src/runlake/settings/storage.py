@@ -25,6 +25,11 @@ def storage_options(scheme: str) -> dict[str, str]:
     scheme : str
         Scheme of the storage's URL, such as ``s3``. The result is empty for a scheme that is not
         one of S3's.
+
+    Returns
+    -------
+    dict of str to str
+        The options. If an endpoint is set, but no region, the region is ``us-east-1``.
     """
     if scheme.lower() not in {"s3", "s3a"}:
         return {}

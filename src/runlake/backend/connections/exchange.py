@@ -75,7 +75,7 @@ class FileRequest:
         Raises
         ------
         httpcore.LocalProtocolError
-            If a header contains a line break.
+            If the target or a header contains a line break or a NUL byte.
         """
         lines = [b"GET %b HTTP/1.1" % self.target, *map(b": ".join, self.headers)]
         if ILLEGAL.search(b"".join(lines)):

@@ -29,7 +29,8 @@ class KeptConnections:
     pool : httpcore.ConnectionPool
         Creates connections: directly or through a proxy, with or without TLS.
     is_proxied : bool
-        True if the connections pass through a proxy.
+        True if the connections pass through a proxy. Then httpcore sends all requests for http
+        URLs.
     """
 
     def __init__(self, pool: httpcore.ConnectionPool, *, is_proxied: bool) -> None:

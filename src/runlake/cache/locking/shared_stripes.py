@@ -67,8 +67,8 @@ class SharedStripes:
         -------
         bool
             True if the lock is held now, until `release`. False if another holder has it, if other
-            processes wait for it, if its file cannot be opened, or if this kind of lock does not
-            exclude other machines.
+            processes wait for it, if its file cannot be opened, or if ``flock`` cannot be used: on
+            Windows, on a network file system, or if ``locking`` is "soft".
         """
         path = directory.lock
         with self._guard:

@@ -111,7 +111,7 @@ class Forms(Generic[T]):
         """Note that the caller has parsed a structure field by field.
 
         Every `WALKS_BEFORE_FORM`-th call adds the structure's form to the known forms, together
-        with ``value``.
+        with ``value``, unless the structure has byte strings that are too long for a form.
         """
         self._n_walked += 1
         if self._n_walked % WALKS_BEFORE_FORM:

@@ -34,7 +34,8 @@ class LakeDatasets(ABC):
         incomplete : {"warn", "raise", "skip"}
             What to do with runs that lack keys or steps on disk.
         read : callable
-            Takes the runs.
+            Takes the runs. If ``incomplete`` is "skip", it is called again without runs that lack
+            data.
         """
 
     def dataset(

@@ -35,8 +35,9 @@ def segments_elsewhere(
     """Pack runs on an executor, and yield a `Segment` for each task when the task ends.
 
     A `Segment` lists the packed files that a task has written, and the runs that could not be
-    packed, with the reasons. A task that is tried again writes its files under other names. The
-    files of the first try are deleted later, like all files that no Iceberg snapshot names.
+    packed, with the reasons. A task whose worker ends is divided, and its parts are then tasks. A
+    task that is tried again writes its files under other names. The files of the first try are
+    deleted later, like all files that no Iceberg snapshot names.
 
     Parameters
     ----------

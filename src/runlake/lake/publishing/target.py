@@ -66,7 +66,8 @@ class Target:
         Raises
         ------
         FileTransferError
-            If another process has published meanwhile, and the writers share no catalog.
+            If another process has published meanwhile, and the writers share no catalog. If they
+            share a catalog, only after `ATTEMPTS` attempts.
         """
         for _ in range(ATTEMPTS if self.is_shared else 1):
             found = self._described(n_runs)

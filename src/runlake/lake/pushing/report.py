@@ -27,8 +27,8 @@ class PushReport:
     differing : mapping of str to str
         Runs that were sent, but whose copies differ from the lake, with the differences.
     failed : mapping of str to str
-        Runs that were not sent, with the reason. A run is not sent if the backend has a run with
-        the same path.
+        Runs that were not sent, with the reason. A run is not sent if the backend already has a run
+        with the path that the copy would have. A run that was sent in part is deleted again.
     lost : mapping of str to tuple of str
         For each run, the parts that its copy lacks.
     n_rows, n_files, n_bytes : int

@@ -40,7 +40,8 @@ class ProjectView:
     column : tuple of str
         Columns of the table; if empty, the page chooses the columns.
     run : tuple of str
-        Ids of the runs that are selected; empty if the first runs of the table are drawn.
+        Ids of the runs that are selected. If empty, the first runs of the table are drawn, or
+        groups of all runs.
     hide : tuple of str
         Ids of runs that are not drawn.
     key : tuple of str

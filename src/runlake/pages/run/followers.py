@@ -66,7 +66,7 @@ class Subscription:
 
     @property
     def is_over(self) -> bool:
-        """Whether the follower has ended, so that no more events will come."""
+        """Whether the follower has ended, so that the next `collect` returns the last events."""
         return self.follower.is_over
 
 

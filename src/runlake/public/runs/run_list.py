@@ -383,7 +383,8 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
     def _expected(self, question: Question) -> list[ListedRun | None]:
         """Return each run as its last pull stored it, with the state that it had then.
 
-        None for a run that had not ended then, or whose needed files are not all on disk.
+        None for a run that had not ended then, that had rows in no export, or whose needed files
+        are not all on disk.
         """
         paths = [RunPath(run.entity, run.project, run.id) for run in self.objects]
         found = [expect_unchanged(self._client, path, question) for path in paths]

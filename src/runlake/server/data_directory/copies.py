@@ -72,8 +72,9 @@ def back_up(data_dir: Path, destination: Path, *, link: bool = False) -> Copied:
     Raises
     ------
     DirectoryError
-        If the directory has no database or a damaged one, or if the destination is neither empty
-        nor an earlier backup.
+        If the directory has no database, a damaged one, or one of another version; if the
+        destination is neither empty nor an earlier backup, or is in use; or if one of the two
+        directories contains the other.
     """
     check_schema(data_dir)
     inner, outer = destination.resolve(), data_dir.resolve()

@@ -192,12 +192,14 @@ class Branches:
             start = page[-1][0] + 1
 
     def copy_rows(self, connection: sqlite3.Connection, run_id: int, fork: Fork) -> None:
-        """Copy the parent's rows to a new run without lines, and store the run's branch point.
+        """Copy the parent's rows up to the branch point to a new run, and store the branch point.
+
+        The new run must not have lines yet.
 
         Raises
         ------
         Refused
-            If the parent has another number of rows than when the fork was planned.
+            If the number of these rows is not the same as when the fork was planned.
         """
         position = count()
         for page in self._pages(fork.parent["id"], fork.point.step):

@@ -154,7 +154,8 @@ def _probes(
 ) -> list[Probe]:
     """Make the indexes that a list of runs needs; return the filter's parts that use an index.
 
-    The list is empty if too many runs match these parts, because an index is then of no use.
+    The returned list is empty if there are no such indexes (see `AskedIndexes.prepare`), or if so
+    many runs match these parts that an index is of no use.
     """
     indexes = INDEXES.setdefault(database, AskedIndexes())
     if order is not None:

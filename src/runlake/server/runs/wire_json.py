@@ -67,8 +67,8 @@ def read_body(content: bytes) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        If the body is not a JSON object, or has too many values. If a string in the body is itself
-        JSON, the values in this string are counted too.
+        If the body is not a JSON object, is nested deeper than `MAX_DEPTH`, or has too many values.
+        If a string in the body is itself JSON, the values in this string are counted too.
     """
     check_size([content])
     return _read_object(content)
