@@ -69,12 +69,12 @@ AGAIN_IF_CHANGED = "the file is read again if it has changed."
 
 
 def add(settings: Settings, path: object) -> PullReport:
-    """Store the runs of a directory of the W&B SDK in the lake; for errors see `find_sources`.
+    """Store the runs of a directory of the W&B SDK in the lake; see also `find_sources`.
 
     Parameters
     ----------
     settings : Settings
-        Source of the cache directory.
+        The settings of the lake: its directory, and how runs are locked.
     path : path
         The directory, or one ``.wandb`` file.
 
@@ -82,6 +82,13 @@ def add(settings: Settings, path: object) -> PullReport:
     -------
     PullReport
         What was done. No request is sent.
+
+    Raises
+    ------
+    InvalidType, LocalFileNotFoundError, InvalidArgument
+        As `find_sources` raises them.
+    MissingExtra
+        If the package wandb is not installed.
     """
     started = time.monotonic()
     sources = find_sources(path)
@@ -367,9 +374,10 @@ def _sweep_exports(directory: RunDirectory) -> None:
 def _copy_files(
     directory: RunDirectory, sources: Sequence[Source]
 ) -> tuple[list[dict[str, Any]], int]:
-    """Copy the files of a run; return a description per file, and the number of copied bytes.
+    """Copy new and changed files of a run; return all descriptions, and the number of copied bytes.
 
-    A description has the fields that a backend returns for a file of a run.
+    There is one description per file, also of files that earlier calls copied. It has the fields
+    that a backend returns for a file of a run.
     """
     former = {row["name"]: row for row in read_rows(directory, FILES) or ()}
     found: dict[str, dict[str, Any]] = dict(former)

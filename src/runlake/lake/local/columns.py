@@ -35,8 +35,10 @@ def column_of(name: str, cells: Cells, n_rows: int, *, nested_as_text: bool = Fa
     Returns
     -------
     pyarrow.Array
-        Integers are int64, other numbers double; booleans, text, lists and dicts have their own
-        types. Values of a key that have no type in common are JSON text in a binary column.
+        Integers are int64. All numbers of a key are double if one of them is a float or does not
+        fit in 64 bits, and those of ``_timestamp`` and ``_runtime`` always. Booleans, text, lists
+        and dicts have their own types. Values without a common type, or with one that Parquet
+        cannot store, are JSON text in a binary column.
 
     Examples
     --------

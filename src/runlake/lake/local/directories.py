@@ -46,7 +46,7 @@ class Source:
 
     @property
     def in_order(self) -> str:
-        """The sort key of the file, which begins with the time at which the run started.
+        """The sort key of the file, which begins with ``run-`` and the time of the run's start.
 
         If a run starts again in the same second, the SDK adds a number to the name of the
         directory, such as ``run-20260101_000000-id-1``. This number is at the end of the sort key.
@@ -83,7 +83,7 @@ def find_sources(path: object) -> list[Source]:
     LocalFileNotFoundError
         If ``path`` does not exist.
     InvalidArgument
-        If ``path`` has no runs.
+        If ``path`` has no runs, is another file than a ``.wandb`` file, or cannot be a path.
     """
     named: object = path
     if not isinstance(named, (str, os.PathLike)) or not str(named):

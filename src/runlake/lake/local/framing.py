@@ -21,7 +21,7 @@ KIND_CHECKSUMS = {kind: zlib.crc32(bytes([kind])) for kind in (FULL, FIRST, MIDD
 
 
 class NotRecorded(ValueError):
-    """A file is empty or not a ``.wandb`` file; the message says which."""
+    """A file has no records that runlake can read; the message says why."""
 
 
 @dataclass(slots=True)
@@ -49,7 +49,7 @@ class RecordFile:
         Raises
         ------
         NotRecorded
-            If the file is empty, or no ``.wandb`` file.
+            If the file is empty, is no ``.wandb`` file, or has an unknown version of the format.
         """
         begun: list[bytes] | None = None
         end = HEADER.size

@@ -81,7 +81,7 @@ class RecordedRows:
             self.write()
 
     def write(self) -> None:
-        """Write the rows that are in no export yet into a new export."""
+        """Write the rows that are in no export yet into a new export, if there are such rows."""
         if not self._rows:
             return
         steps = sorted(self._rows)
@@ -152,7 +152,7 @@ def _write_table(
 
 
 def counts_of(exports: Iterable[StoredExport]) -> KeyCounts:
-    """Count the values of each key by kind, from the Parquet statistics of the run's exports."""
+    """Count the values of each key by kind, from the Parquet statistics of the given exports."""
     counts: KeyCounts = {}
     for export in exports:
         facts = read_export_facts(export.path)

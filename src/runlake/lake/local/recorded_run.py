@@ -32,13 +32,13 @@ class RecordedRun:
     entity, project, run_id : str
         The path of the run; ``run_id`` is empty until the record that names the run was read.
     fields : dict
-        The fields of the run that are single values, by the backend's names.
+        Other fields of the run, such as its group and its tags, by the backend's names.
     config, summary : Document
         The config by key, without ``{"value": ...}``; and the summary.
     system_rows : list of dict
         System metrics, with the keys that a backend gives them.
     n_lines : int
-        Number of history records.
+        Number of history records that were added as rows.
     last_step : int
         The highest step; -1 if the run has no rows.
     key_counts : dict
@@ -46,11 +46,12 @@ class RecordedRun:
     exit_code : int or None
         The exit code of the run; None as long as the run has not ended.
     started_at, last_at : float
-        When the run began, and the time of its last record, in seconds since 1970.
+        The start time in the file that was read last, and the latest time in any record, in seconds
+        since 1970.
     first_step : int or None
         Number that is added to the steps of the file that was read last. If an offline run is
         resumed, the SDK counts from 0 again, while a backend continues the steps. None if the file
-        has no rows.
+        has no rows, unless the caller of `read` gave the number.
     is_resumed : bool
         True if the file that was read last resumes the run. The run may have no earlier files.
     rewound_to : int or None
@@ -135,7 +136,7 @@ class RecordedRun:
         Raises
         ------
         NotRecorded
-            If the file is empty, or no ``.wandb`` file.
+            If the file is empty, is no ``.wandb`` file, or has an unknown version of the format.
         MissingExtra
             If the package wandb is not installed.
         """

@@ -16,8 +16,8 @@ PULLED_SINCE = "SELECT count(*) FROM runs WHERE is_complete AND pulled_at > ?"
 def pack_after_pull(settings: Settings) -> None:
     """Pack the lake if at least ``settings.pack_runs`` runs were pulled since the last pack.
 
-    The pull succeeds in any case. If the extra ``lake`` is not installed, or packing fails, the
-    runs are still read from their exports.
+    Only runs that are complete on disk are counted. The pull succeeds in any case. If the extra
+    ``lake`` is not installed, or packing fails, the runs are still read from their exports.
 
     Parameters
     ----------

@@ -71,7 +71,8 @@ class PackedChoice:
         -------
         polars.DataFrame or None
             The column ``_step`` and a column with the key's name; both are null for a run without
-            values of the key. None if ``stats`` lacks a row, or the values are not numbers.
+            such a value. None if no run has the key, if its values are not numbers, or if ``stats``
+            does not have the value of a run exactly, for example a large integer.
         """
         from runlake.lake.packed.read import PackedRead
 

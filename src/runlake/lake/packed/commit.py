@@ -59,7 +59,7 @@ class Change:
 
 
 def commit(tables: Tables, change: Change) -> Moment:
-    """Commit a change to the packed tables; return the first `Moment` that has the change.
+    """Commit a change to the packed tables; return the newest `Moment`, which has the change.
 
     Raises
     ------

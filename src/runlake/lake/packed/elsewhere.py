@@ -59,7 +59,7 @@ class Elsewhere:
 
 
 def find_elsewhere(root: Path) -> Elsewhere | None:
-    """Return where a lake's packed tables are; None if they are below the lake's own root."""
+    """Return where a lake's packed tables are; None if no file in its root names another place."""
     try:
         found = json.loads((root / ELSEWHERE).read_bytes())
         there = None if found["root"] is None else (root / found["root"]).resolve()

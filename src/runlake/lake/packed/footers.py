@@ -51,6 +51,9 @@ class Footer:
     def groups(self, key: str) -> list[int]:
         """Return the indexes of the row groups that can have rows of a key.
 
+        The list is also empty if `highs` is empty, because then it is not known which keys the row
+        groups have.
+
         Examples
         --------
         >>> footer = Footer(None, [b"a", b"b", b"b", b"e"], [b"a", b"b", b"b", b"c"])

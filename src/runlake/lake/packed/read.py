@@ -75,7 +75,8 @@ class PackedRead(PackedRows):
     def _remembered(self, name: str, find: Callable[[], T]) -> T:
         """Return the result ``name`` of an earlier read of the same keys and runs, from the cache.
 
-        If there is none, call ``find``; unless there are many keys, cache what it returns.
+        If there is none, call ``find``, and cache what it returns. Nothing is cached for a read of
+        all keys or of many keys.
         """
         keys = self._question.keys
         if keys is None or len(keys) > MAX_KEYS:
@@ -119,9 +120,10 @@ class PackedRead(PackedRows):
         }
 
     def _touched(self) -> Collection[int]:
-        """Return the numbers of the runs that have steps in the requested range.
+        """Return the numbers of the runs that can have steps in the requested range.
 
-        The types of the returned columns depend only on these runs.
+        A run is left out if its first step is after the range, or its last step before it. The
+        types of the returned columns depend only on the other runs.
         """
         steps = self._question.steps
         if steps.is_unbounded:
@@ -310,7 +312,8 @@ class PackedRead(PackedRows):
     def known_per_run(self, key: str, choice: str) -> pl.DataFrame | None:
         """Return, for each run, the row with a key's lowest, highest or last value.
 
-        Return None if ``stats`` lacks one of these rows; see `PackedChoice.known_per_run`.
+        Return None if ``stats`` does not have all of these values; see
+        `PackedChoice.known_per_run`.
         """
         check_polars()
         texts = self.types["type"].unique().to_list()
@@ -325,9 +328,11 @@ class PackedRead(PackedRows):
     def known_values(self, key: str, choice: str) -> pl.DataFrame:
         """Return a key's lowest, highest or last number in each run, and the step of this number.
 
-        The columns are ``run``, ``_step`` and ``value``. A run without numbers of the key has
-        nulls. A run is left out if the table ``stats`` does not have the number exactly. The frame
-        is empty if only a range of steps is read, because ``stats`` describes all steps of a run.
+        The columns are ``run``, ``_step`` and ``value``. A run without such a number has nulls. A
+        run is left out if the table ``stats`` does not have the number exactly, or if the values
+        are booleans. For the last number, a run is also left out if it has other values, such as
+        texts. The frame is empty if only a range of steps is read, because ``stats`` describes all
+        steps of a run.
         """
         numbers = np.fromiter(self._numbers.values(), np.int32, len(self._numbers))
         # The statistics are over all steps of a run, so they say nothing about a range.

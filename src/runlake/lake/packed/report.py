@@ -29,7 +29,7 @@ class PackReport:
     n_files, n_bytes : int
         Number of files of the packed tables after the pack, and their size in bytes.
     n_compacted : int
-        Number of files that were merged into others.
+        Number of files that were merged into others, or written again without outdated rows.
     n_dropped_exports, n_dropped_bytes : int
         Number of exports that were deleted, and their size in bytes.
     seconds : float
@@ -48,7 +48,7 @@ class PackReport:
 
     @property
     def n_runs(self) -> int:
-        """Number of runs that are packed now: those in ``packed`` and those in ``unchanged``."""
+        """Number of runs in ``packed`` and ``unchanged``, without runs that were not chosen."""
         return len(self.packed) + len(self.unchanged)
 
     def to_dict(self) -> dict[str, Any]:

@@ -106,7 +106,8 @@ def read_run(client: Client, run: RunToPack) -> RunValues:
     Raises
     ------
     Unpackable
-        If the run lacks keys or steps on disk, or has a key of a type that no table holds.
+        If the run lacks keys or steps on disk, or has a key of a type that no table holds, or an
+        integer that does not fit in 64 bits.
     CacheCorrupt
         If a file is damaged.
     """

@@ -60,7 +60,7 @@ class Segment:
     Parameters
     ----------
     files : list of WrittenFile
-        The data files of all tables.
+        The data files, of the tables of values and of the table ``stats``.
     runs : list of PackedRun
         The runs whose values are in the files.
     left_out : dict of str to str
@@ -131,7 +131,7 @@ def write_segment(place: PackedPlace, runs: Sequence[RunValues]) -> Segment:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """All values of one key in a segment, ascending by run and step.
+    """All values of one key that a segment writes to one table, ascending by run and step.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The packed tables as Iceberg tables; the only module that knows pyiceberg.
+"""The packed tables as Iceberg tables; the only module that imports pyiceberg.
 
 `runlake.lake.packed.segments` writes data files; this module registers them without a copy. Each
 snapshot of ``runs`` names a snapshot of every other table. So a snapshot of ``runs`` describes one
@@ -63,7 +63,7 @@ class Outdated(Exception):
 
 
 class Tables:
-    """The packed tables of one directory, opened by `open_tables`.
+    """The packed tables of a lake, opened by `open_tables` or `open_tables_at`.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ class Tables:
         files: Sequence[str],
         properties: Mapping[str, str] | None = None,
     ) -> int | None:
-        """Replace data files of a table by new files in one commit; return the new snapshot's id.
+        """Replace data files of a table in one commit; return the id of the newest snapshot.
 
         Raises
         ------

@@ -109,7 +109,7 @@ class PackedView:
         """Return the run numbers of runs that are unchanged since the pack, by directory.
 
         The result is cached. It is computed again if the catalog of the lake has changed, or if
-        another thread calls this method.
+        another thread calls this method. In a published lake, no packed run counts as changed.
         """
         state = None if self.is_published else Catalog(self.place.root).state()
         with _guard:
@@ -212,7 +212,8 @@ def open_view(root: Path) -> PackedView | None:
 
     If the extra ``lake`` is not installed, or the tables are damaged, the result is None, and runs
     are read from their exports. If ``root`` is a snapshot of a lake, and the snapshot has no tables
-    of its own, the view shows the tables of the lake as they were when the snapshot was taken.
+    of its own, the view shows the tables of the lake as they were when the snapshot was taken. A
+    published lake has no exports, so an error in reading its tables is raised.
     """
     place, tag = PackedPlace(root), None
     there = None if place.is_there else find_elsewhere(root)

@@ -18,7 +18,7 @@ OF_EVERY_RUN = ("the times of its creation and of its last sign of life", "its c
 
 
 def losses_of(directory: RunDirectory, stored: StoredManifest) -> Iterable[str]:
-    """Yield a description of each part that the copy of a run will lack.
+    """Yield a description of each part, except artifacts, that the copy of a run will lack.
 
     Parameters
     ----------

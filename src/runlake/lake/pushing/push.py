@@ -78,6 +78,8 @@ def push(
     ------
     MissingExtra
         If there are artifacts to send, and the SDK is not installed; nothing was sent then.
+    NotCached
+        If a run lacks data on disk, and the policy of ``runs`` is "raise"; nothing was sent then.
     OfflineError
         If offline mode is on.
     Unreachable, AuthenticationError
@@ -167,6 +169,9 @@ class _Pushing:
     def send_one(self, run: LakeRun, listed: ListedRun) -> None:
         """Copy one run without its artifacts; record a failure, and let the push go on.
 
+        If artifacts of the run are to be sent, `send_artifacts` sends the rows of the run after
+        them. In a dry run, what would be sent is only counted.
+
         If the backend is unreachable, or refuses the API key, and no other run was handled before,
         the error is raised.
         """
@@ -231,7 +236,10 @@ class _Pushing:
         self.n_rows += one.sent.n_rows
 
     def read_back(self) -> None:
-        """Read each sent run back from the backend, and compare it with the lake."""
+        """Read each sent run back from the backend, and compare it with the lake.
+
+        In a dry run, nothing is read, and each run that would be sent counts as pushed.
+        """
         for name, sent in self._sent.items():
             found = [] if self.is_dry_run else [*sent.artifacts.problems, *self._differing(sent)]
             stored = read_manifest(sent.run.directory)

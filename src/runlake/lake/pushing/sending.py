@@ -57,7 +57,7 @@ class Sent:
 def send(
     client: Client, directory: RunDirectory, there: RunPath, rows: Iterable[Row] | None
 ) -> Sent:
-    """Create a run at a backend, and send all data that the lake has of the run except artifacts.
+    """Create a run at a backend, and send its data, except artifacts and what `losses` lists.
 
     Parameters
     ----------
@@ -68,14 +68,17 @@ def send(
     there : RunPath
         Path of the run at the backend, which must not have this run yet.
     rows : iterable of dict or None
-        The history of the run; None if `send_rows` is called later.
+        The history of the run; None if `send_rows` is called later. It then also sends the summary
+        and how the run ended.
 
     Raises
     ------
     BackendError, FileTransferError
-        If the backend refuses. A run that was created is deleted again.
+        If the backend refuses, or has the run already. A run that this call created is deleted
+        again, after any error.
     CacheCorrupt
-        If a file of the run is damaged or gone; nothing was sent then.
+        If a file that the run saved is damaged or gone; nothing was sent then. Rows are read only
+        while they are sent, so a damaged file of rows is found after the run was created.
     """
     stored = read_manifest(directory)
     # A list, so that every file is checked before the run is created.
@@ -128,7 +131,7 @@ def send_rows(client: Client, directory: RunDirectory, sent: Sent, rows: Iterabl
     Raises
     ------
     BackendError
-        If the backend refuses. The run is then deleted on the backend, if that is possible.
+        If the backend refuses. After any error, the run is deleted at the backend, if possible.
     """
     try:
         _send_lines(client, directory, sent, rows)
@@ -153,7 +156,10 @@ def _send_lines(client: Client, directory: RunDirectory, sent: Sent, rows: Itera
 
 
 def line_of(row: Row) -> str:
-    """Return a row as a line of JSON; values that JSON cannot represent become strings."""
+    """Return a row as a line of JSON; values whose type JSON lacks, such as bytes, become strings.
+
+    NaN and infinities are written as Python writes them, such as ``NaN``.
+    """
     return json.dumps(row, default=_text)
 
 

@@ -59,7 +59,7 @@ def find_field(name: str) -> RunField:
     Raises
     ------
     InvalidArgument
-        If runs have no such field; the message names similar fields.
+        If the name is too long, or runs have no such field; the message then suggests a name.
     """
     if len(name) > MAX_PATH:
         raise InvalidArgument(f"The name {name[:60]!r}... of a field is too long.")
@@ -115,7 +115,10 @@ def _of_keys(name: str, key: str) -> RunField:
 
 
 def _readings(path: str) -> list[str]:
-    """Return all paths that a path can mean: ``lr.value`` can mean ``lr``, as in W&B's filters."""
+    """Return the paths that a path can mean: ``lr.value`` can mean ``lr``, as in W&B's filters.
+
+    Each path but the first lacks one part ``value``.
+    """
     parts = path.split(".")
     shorter = [
         ".".join(parts[:at] + parts[at + 1 :])
@@ -126,9 +129,14 @@ def _readings(path: str) -> list[str]:
 
 
 def microseconds(operand: Any) -> Any:
-    """Convert a time to microseconds since 1970; return any other value as it is.
+    """Convert a time to microseconds since 1970; return a value of another type as it is.
 
     A time is seconds since 1970, or ISO 8601 text, which is in UTC if it names no time zone.
+
+    Raises
+    ------
+    InvalidArgument
+        If a text is no time.
     """
     if isinstance(operand, bool) or not isinstance(operand, (str, int, float)):
         return operand

@@ -1,8 +1,9 @@
 """Compile run filters in W&B's MongoDB-like language to SQL over the catalog.
 
-A comparison of values of different types is false, never an error. For a missing field, ``$ne``,
-``$nin`` and ``$exists: false`` are true, and all other comparisons are false. NaN counts as a
-missing value.
+Values of different types are never equal, and neither is greater: ``$ne`` is true for them, and
+``$eq`` and ``$gt`` are false. A missing field and NaN are compared like null. So if an operand has
+no null, ``$ne`` and ``$nin`` are true for them, and all other comparisons are false. But
+``$exists: false`` is true only for a missing field.
 """
 
 from __future__ import annotations
@@ -161,7 +162,8 @@ def _in(field: RunField, operand: Any) -> Sql:
 def _all(field: RunField, operand: Any) -> Sql:
     """Return the condition that a field contains each value of a list.
 
-    A field that is not a list counts as a list of one value.
+    A field that is not a list counts as a list of one value. For an empty list of values, the
+    condition is false.
     """
     if not isinstance(operand, list):
         raise InvalidArgument(f"$all takes a list of values, not {_shown(operand)}.")

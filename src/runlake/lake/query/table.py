@@ -56,7 +56,7 @@ def lake_table(selection: Selection, columns: Sequence[str] | None, *, flat: boo
 def flat_lake_table(
     fields: Sequence[Fields], place: str, columns: Sequence[str] | None = None
 ) -> pl.DataFrame:
-    """Return runs as a frame of scalar columns.
+    """Return runs as a frame of scalar columns; see `flat_run_table`.
 
     Parameters
     ----------
@@ -65,7 +65,8 @@ def flat_lake_table(
     place : str
         Directory or URL of the lake, which warnings name.
     columns : sequence of str or None
-        Columns to return; None means all.
+        Columns to return; None means all. ``config`` or ``config.net`` also means all columns whose
+        names begin with it and a dot. A name without a column is left out.
     """
     table, mixed = flat_run_table(fields)
     table = pl.concat([chosen_columns(fields, (ENTITY, PROJECT)), table], how="horizontal")
@@ -94,7 +95,9 @@ def _warn_of_mixed(place: str, mixed: Sequence[str]) -> None:
 def _some_columns(selection: Selection, names: Sequence[str]) -> pl.DataFrame:
     """Return a frame with the requested columns of the selected runs.
 
-    If config or summary themselves are not requested, SQLite reads only the requested members.
+    If none of ``config``, ``summary`` and ``runtime`` is requested, SQLite returns only the
+    requested members. For runs whose values SQLite cannot represent exactly, it also returns the
+    whole config and summary.
     """
     paths = [name for name in names if name not in FIELDS and name not in PLACES]
     paths = [name for name in paths if name not in STRUCTS]
