@@ -275,7 +275,7 @@ def _say_what_was_copied(done: str, copied: Copied, place: Path) -> None:
 
 @contextlib.contextmanager
 def _explained(data_dir: Path) -> Iterator[None]:
-    """Exit with an error message of one sentence if the disk or SQLite fails in the block."""
+    """Exit with an error message if the block cannot use a data directory, the disk or SQLite."""
     import sqlite3
 
     from runlake.server.data_directory.custody import DirectoryError

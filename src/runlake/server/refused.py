@@ -1,4 +1,4 @@
-"""The exception that is raised when the server refuses a request of a logged-in user."""
+"""The exception that is raised when the server refuses a request that it has begun to execute."""
 
 from __future__ import annotations
 

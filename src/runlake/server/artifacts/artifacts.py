@@ -445,7 +445,10 @@ class ArtifactStore:
             self.collections.delete(collection)
 
     def forget_run(self, run_id: int, *, delete: bool) -> None:
-        """Unlink a run from all versions; with ``delete``, delete the versions that it logged."""
+        """Unlink a run from all versions; with ``delete``, delete the versions that it created.
+
+        A version that another run created is kept, even if this run logged the same content.
+        """
         with self._database.transaction() as connection:
             if delete:
                 for row in self._database.rows(

@@ -47,7 +47,10 @@ class Finding:
 
 
 def check_directory(data_dir: Path) -> Iterator[Finding]:
-    """Yield each damage of a data directory, which a server may use at the same time."""
+    """Yield each damage of a data directory, which a server may use at the same time.
+
+    If the database file itself is damaged, nothing else is checked.
+    """
     # No server removes a file during the check: a file that was just replaced would seem missing.
     with no_removals(data_dir):
         is_readable = True
@@ -67,6 +70,9 @@ def check_directory(data_dir: Path) -> Iterator[Finding]:
 
 def repair_directory(data_dir: Path, backup: Path | None = None) -> Iterator[Finding]:
     """Repair and yield each damage of a data directory.
+
+    Damage that cannot be repaired is yielded too. If the database file itself cannot be repaired,
+    the repair ends there.
 
     Parameters
     ----------

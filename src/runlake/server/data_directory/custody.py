@@ -70,7 +70,7 @@ def hold_directory(data_dir: Path, *, is_changed: bool = True) -> Iterator[None]
 def make_private(data_dir: Path) -> None:
     """Create a data directory if it does not exist, and close it to other users.
 
-    The directory contains the secret that signs URLs.
+    The directory contains the secret that signs URLs. `open_to_others` says which paths are closed.
     """
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     data_dir.joinpath(STORAGE).mkdir(mode=0o700, exist_ok=True)

@@ -61,7 +61,8 @@ class LostLines:
     def compare(self, export: ExportSpan) -> Compared | None:
         """Count the rows of an export and the steps of its stored lines.
 
-        Return None if the file or some of the lines are missing or damaged.
+        Return None if the file is missing or damaged, or if some of the lines are damaged or were
+        dropped. Lines that are lost are not counted.
         """
         file = self._file(export)
         # The server may compress the lines at this moment.

@@ -66,8 +66,9 @@ class WrongRows:
     def find(self) -> Iterator[Damage]:
         """Yield a damage for each wrong line count, bad line, and run with incomplete exports.
 
-        A bad line is a stored line that cannot be parsed. The exports of a run are incomplete if
-        the stored lines have steps that no export has.
+        A bad line is a stored line, except of the console output, that cannot be parsed. The
+        exports of a run are incomplete if lines that count as exported have steps that no export
+        has.
         """
         for row in self._database.rows(WRONG_COUNTS):
             text = (

@@ -34,9 +34,10 @@ def columns_of(lines: Iterable[str], *, nested_as_text: bool = False) -> dict[st
 
     Notes
     -----
-    ``_step`` is int64. A key whose values are all integers is int64, other numbers are double;
-    bools and strings have their own types; dicts are structs, lists are lists. A key with values of
-    several kinds is a struct whose members are named ``_type_*``; each row fills one member. A key
+    ``_step`` is int64; numbers of ``_runtime`` and ``_timestamp`` are double. Any other key whose
+    values are all integers of 64 bits is int64, other numbers are double; bools and strings have
+    their own types; dicts are structs, lists are lists. A key with values of several kinds is a
+    struct whose members are named ``_type_*``; each row that has a value fills one member. A key
     whose values fit none of these types is binary, with the values as JSON text.
     """
     shared: dict[str, str] = {}

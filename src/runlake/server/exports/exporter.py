@@ -114,7 +114,7 @@ class Exporter:
         Raises
         ------
         LinesAreGone
-            If the run has no such export, or its lines are not kept.
+            If the run has no such export, or its lines are damaged or not kept.
         """
         spans = find_spans(self._database, "e.run_id = ? AND e.position = ?", run_id, position)
         if not spans:

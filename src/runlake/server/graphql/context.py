@@ -69,7 +69,7 @@ class Context:
         return run
 
     def list_runs(self, runs: list[sqlite3.Row]) -> None:
-        """Remember the runs that a query lists; `large` then reads a column of all of them at once.
+        """Remember the runs that a query lists; `large` then reads a column of several at once.
 
         Parameters
         ----------

@@ -88,7 +88,8 @@ def _is_live(context: Context, run: sqlite3.Row) -> bool:
 def _knows_exports(context: Context, run: sqlite3.Row) -> bool:
     """Return whether a reader may get the exports of a run.
 
-    If a run was exported and then started again, its exports are new objects at the old positions.
+    If exports of a run were removed, for example because the run was started again or rewound, its
+    later exports are new objects at the old positions.
     The SDK identifies a cached export only by its position, so the SDK would read the old files.
     For this reason the SDK gets no exports of such a run. It gets all rows as JSON instead, like
     rows that are in no export yet.

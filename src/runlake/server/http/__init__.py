@@ -1,5 +1,6 @@
-"""The routes of the embedded backend besides GraphQL, and the log of all requests.
+"""HTTP parts of the embedded backend: files, limits, errors, pages and the log of all requests.
 
+The routes of GraphQL, of the file stream and of stored objects are in `runlake.server.app`.
 To understand this package, begin with `delivery`, which sends stored objects and ranges of them.
 `artifact_routes` has the paths by which the SDK downloads files of artifacts; `access_log` logs
 requests. `connections` limits connections and their time; `intake` limits request bodies, and

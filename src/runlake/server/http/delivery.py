@@ -55,9 +55,9 @@ def deliver(request: Request, found: OpenObject | None) -> Response:
     Returns
     -------
     Response
-        A response of status 404, 304, 206, 416 or 200. If the object exists, the headers contain
-        an ETag and, as Google Cloud Storage sends them, the digests of the whole object in
-        ``x-goog-hash``.
+        A response of status 404, 304, 206, 200, or, for a wrong range, 400 or 416. With status 304,
+        206 and 200, the headers contain an ETag and, as Google Cloud Storage sends them, the
+        digests of the whole object in ``x-goog-hash``.
     """
     if found is None:
         return PlainTextResponse("There is no such object.\n", 404)

@@ -243,7 +243,8 @@ class Branches:
         Returns
         -------
         int or None
-            Position of the first deleted line; None if the run has no later lines.
+            The position that `KeptLines.first_after` returns: no line before it is deleted. None if
+            the run has no later lines.
 
         Raises
         ------
@@ -286,6 +287,7 @@ class Branches:
         """Return a config with the branch point: the run and step after which this run continues.
 
         If the training script of a fork sent the config, entries of the parent's config are added.
+        The config of a run that has no branch point is returned unchanged.
 
         Parameters
         ----------

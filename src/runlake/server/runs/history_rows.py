@@ -123,9 +123,9 @@ def _marks(keys: Sequence[str]) -> list[str]:
 
     Such lines need not be parsed. The other lines are parsed, and their keys are compared exactly.
     The string for a dotted key is only the last part of the key, because the line may contain the
-    key as a nested dict. Lines with escape sequences are always parsed, because JSON may escape any
-    character. For very many keys the list is empty, which means that all lines are parsed: SQLite
-    could not search for so many strings in one statement.
+    key as a nested dict. Lines with a Unicode escape or an escaped slash are always parsed, because
+    a key may be written in this way. For very many keys the list is empty, which means that all
+    lines are parsed: SQLite could not search for so many strings in one statement.
     """
     names = {key.rpartition(".")[2] for key in keys if key != STEP}
     marks = [

@@ -72,7 +72,9 @@ class KeptLines:
         Returns
         -------
         list of Line
-            The lines, each with its step and its position.
+            The lines, each with its step and its position. Lines without a step are left out. For
+            each step, lines that were dropped are one line, made from a row of the export; its
+            position is the first position of the export.
         """
         condition = " OR ".join("instr(content, ?)" for _ in marks) or "1"
         values = (run_id, start, stop, first, *marks)
@@ -230,7 +232,11 @@ class KeptLines:
         return {row["position"] for row in rows}, packed
 
     def first_after(self, run_id: int, step: int) -> int | None:
-        """Return the lowest position of a line with a step above ``step``; None if not found."""
+        """Return the lowest position of a line with a step above ``step``; None if not found.
+
+        If such lines were dropped, their positions are unknown, and the first position of their
+        export is used instead.
+        """
         row = self._database.row(
             "SELECT min(position) AS first FROM lines WHERE run_id = ? AND stream = 'history' "
             "AND step > ?",
@@ -267,7 +273,10 @@ class KeptLines:
         return row["content"] if row is not None and is_later else last.text
 
     def count_to(self, run_id: int, step: int) -> int:
-        """Return the number of lines whose step is at most ``step``."""
+        """Return the number of lines whose step is at most ``step``.
+
+        Lines that were dropped count once for each step, like the rows of their export.
+        """
         row = self._database.row(
             "SELECT count(*) AS n FROM lines WHERE run_id = ? AND stream = 'history' AND step <= ?",
             run_id,

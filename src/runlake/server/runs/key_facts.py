@@ -3,7 +3,7 @@
 The facts say, for each key, how many values of each type it has, what its last number is, and
 whether its numbers never descend. GraphQL answers the field ``historyKeys`` from them. The database
 keeps the facts of a run as one JSON text. For a run with many keys, this text has hundreds of
-kilobytes, and each file-stream request of the run replaces the whole text.
+kilobytes, and each request that has history lines of the run replaces the whole text.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class KeyFacts:
     def take(self, run_id: int, text: str) -> dict[str, Any]:
         """Return the facts about a run's keys, and remove them from the cache.
 
-        Facts that are not in the cache are parsed from ``text``. The caller may change the returned
-        dict.
+        If the cache has no facts of the run, or has them for another text than ``text``, they are
+        parsed from ``text``. The caller may change the returned dict.
         """
         with self._guard:
             held = self._parsed.pop(run_id, None)

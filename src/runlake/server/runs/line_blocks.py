@@ -2,7 +2,7 @@
 
 A block has two compressed parts. The shape has the position, the step and the length of each line;
 the content has the lines themselves, one after the other. So steps and positions are read without
-the lines.
+unpacking the lines.
 """
 
 from __future__ import annotations

@@ -28,7 +28,9 @@ NOT_ON_WIRE = ("NaN", "Infinity", "null", "\\u")
 
 
 def parse_line(line: str) -> Row:
-    """Parse a history line; nested dicts are replaced by dotted keys, except empty dicts.
+    """Parse a history line; nested dicts are replaced by dotted keys.
+
+    Empty dicts, and dicts with a key ``_type``, are not replaced.
 
     Parameters
     ----------

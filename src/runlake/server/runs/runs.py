@@ -278,7 +278,9 @@ class RunStore:
         Raises
         ------
         BadBody
-            If a line of the request cannot be stored; then nothing of the request is stored.
+            If a part of the request cannot be stored; then nothing of the request is stored.
+        Refused
+            If the run was deleted.
         """
         run_id, received = run["id"], parse_stream(body)
         work_ahead(summary=received.summary)
@@ -485,7 +487,9 @@ class RunStore:
     def last_lines(self, run_id: int, stream: str, n_lines: int) -> list[tuple[int, str]]:
         """Return pairs of position and line for the last lines of a stream, ascending.
 
-        The streams are "history", "events" and "output" (the console output).
+        The stream is "events" or "output" (the console output). For the history, use
+        `last_history_line`: this method does not find history lines that are compressed or
+        dropped.
         """
         rows = self._database.rows(
             "SELECT position, content FROM lines WHERE run_id = ? AND stream = ? "
@@ -501,7 +505,7 @@ class RunStore:
         return self._kept.last_line(run_id)
 
     def line_count(self, run_id: int, stream: str) -> int:
-        """Return the number of lines in a run's stream "events" or "output"."""
+        """Return the position after the last line of the stream "events" or "output"; 0 if none."""
         row = self._database.row(
             "SELECT max(position) + 1 AS n FROM lines WHERE run_id = ? AND stream = ?",
             run_id,
@@ -510,7 +514,9 @@ class RunStore:
         return (row["n"] if row else 0) or 0
 
     def rewind(self, run: sqlite3.Row, step: int) -> sqlite3.Row:
-        """Delete a run's rows after a step; exports that contain deleted rows are written again.
+        """Delete a run's rows after a step, and the exports that contain deleted rows.
+
+        The remaining rows of these exports are exported again later.
 
         Parameters
         ----------
@@ -522,7 +528,8 @@ class RunStore:
         Returns
         -------
         Row
-            The run, with the summary that it had at the step.
+            The run. If rows were deleted, its summary has the last value that each key has in the
+            remaining rows.
 
         Raises
         ------

@@ -91,7 +91,9 @@ def parse_stream(body: Mapping[str, Any]) -> StreamBody:
     Raises
     ------
     BadBody
-        If a line is no JSON object, or its ``_step`` is not an integer from 0 to 2**63 - 2.
+        If a line, except of the console output, is no JSON object, or its ``_step`` is not an
+        integer from 0 to 2**63 - 2; if another part of the request has a wrong type; or if the
+        lines have too many values.
     """
     files = body.get("files") or {}
     if not isinstance(files, dict):

@@ -385,7 +385,11 @@ class Database:
         del self._local.connection
 
     def leave_checkpoints(self) -> None:
-        """Switch off SQLite's automatic checkpoints; from now on, the caller calls `checkpoint`."""
+        """Switch off SQLite's automatic checkpoints; from now on, the caller calls `checkpoint`.
+
+        This has an effect on the calling thread, and on threads of this process that use the
+        database for the first time afterwards.
+        """
         self._log_pages = 0
         self.connection().execute(f"PRAGMA wal_autocheckpoint = {self._log_pages}")
 

@@ -149,7 +149,7 @@ def _scan_string(text: str, start: int, strict: bool) -> tuple[str, int]:
 
 
 def _before_escape(text: str, start: int, stop: int) -> int:
-    """Return the last position, ``stop`` or earlier, that is not within an escape sequence."""
+    """Return a position, ``stop`` or a little earlier, that is not within an escape sequence."""
     last = text.rfind("\\", max(start, stop - UNICODE_ESCAPE), stop)
     if last == -1 or stop >= len(text):
         return stop

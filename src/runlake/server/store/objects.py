@@ -237,7 +237,7 @@ class Storage:
         ------
         WrittenFile
             The complete file. It is removed after the block, if the block did not pass it to
-            `register`.
+            `register`. If the block raises an exception, the file is not removed.
         """
         part = self._new_part()
         try:
