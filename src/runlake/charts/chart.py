@@ -44,7 +44,7 @@ class Chart:
     Parameters
     ----------
     series : tuple of Series
-        The curves, each with all its points.
+        The curves, each with all its points, or with a sample if `Series.n_points` is set.
     x, y : Axis
         Scale and range of the axes, and the key of the x axis.
     smooth : float, int or None
@@ -58,7 +58,8 @@ class Chart:
         number of points.
     points : int
         Maximum number of points to draw for the series that share one frame. The drawn points show
-        the shape of the curve, and include the first and last point, NaN and infinities.
+        the shape of the curve, and include the first and the last point. At most about a quarter
+        of them are chosen because they are NaN or infinite.
     """
 
     series: tuple[Series, ...]
@@ -97,7 +98,7 @@ class Chart:
         Raises
         ------
         InvalidArgument
-            If a column is missing or its values are not numbers.
+            If ``keys`` is empty, or a column is missing, or its values are not numbers.
         """
         names = [keys] if isinstance(keys, str) else list(keys)
         chart = cls(tuple(Series(frame, key, x, run) for key in names), x=Axis(x))
@@ -123,7 +124,7 @@ class Chart:
 
     @property
     def remarks(self) -> list[str]:
-        """Sentences about the chart: how many points are drawn, which are marked, and the notes."""
+        """Sentences about the chart: numbers of drawn and marked points, smoothing, and notes."""
         n_shown = sum(len(curve.x) for curve in self.curves)
         n_points = max(n_shown, sum(curve.n_points for curve in self.curves))
         size = counted(n_points, "point")

@@ -105,7 +105,10 @@ def prune(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the runs.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Evict the named runs, runs that were not read for long, or the least recently read runs."""
+    """Evict runs that are named, were not read for long, or take too much space.
+
+    If runs are named together with a limit, only those of them that exceed the limit are evicted.
+    """
     from runlake.cache.upkeep.evict import prune_cache
     from runlake.cache.upkeep.prune import Policy
     from runlake.cli.output import show_rows

@@ -38,7 +38,10 @@ DEBUG = "--debug"
 
 
 class FoundCommands(TyperGroup):
-    """Adds commands from entry points of packages; a command is imported only when it is called."""
+    """Adds commands from entry points of packages, which are imported only when they are needed.
+
+    A command is imported when it is called, and all are imported for the list in the help.
+    """
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of the built-in commands and of the commands from entry points."""

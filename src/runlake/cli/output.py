@@ -125,7 +125,7 @@ def _count_fitting(labels: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
 
 
 def show_frame(frame: pl.DataFrame, limit: int = MAX_SHOWN_ROWS) -> None:
-    """Print the first rows of a frame, and the total number of rows."""
+    """Print a frame: all rows, but on a terminal only the first ones and the number of all rows."""
     show_table(frame.columns, frame.iter_rows(), limit)
 
 

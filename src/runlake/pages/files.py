@@ -34,9 +34,9 @@ class Listed:
     files : list of File
         At most `MAX_LISTED` files of the run, ascending by name.
     n_all : int or None
-        Number of all files; None if no files were pulled.
+        Number of all files, or of all files that match the search; None if no files were pulled.
     reason : str
-        Why no files are listed; empty if files are listed.
+        Why the files cannot be listed; else empty.
     """
 
     run: Run

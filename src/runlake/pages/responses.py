@@ -1,4 +1,4 @@
-"""Builds all HTTP responses: pages from templates, data as files, and errors as pages or JSON."""
+"""Builds HTTP responses: pages from templates, data as files, and errors as pages or JSON."""
 
 from __future__ import annotations
 
@@ -58,7 +58,8 @@ HEADERS = {
 CACHE_CONTROL = "private, no-cache"
 JSON, CSV, PARQUET = "application/json", "text/csv; charset=utf-8", "application/vnd.apache.parquet"
 DATA = {"json": JSON, "csv": CSV, "parquet": PARQUET}
-# Errors for things that do not exist or that the visitor may not read. All have the same response.
+# Errors for things that do not exist or that the visitor may not read. All have the same response,
+# except that the text of `NotCached` is shown.
 ABSENT = (
     AccessDenied,
     ArtifactEntryNotFound,
@@ -262,7 +263,7 @@ def _templates() -> jinja2.Environment:
 
 
 async def answer_error(request: Request, error: Exception) -> Response:
-    """Answer a failed request with a page, or with JSON if it was a request for data."""
+    """Answer a failed request with a page; with JSON if it asked for data or is no GET or HEAD."""
     status, text = _explained(error)
     headers = getattr(error, "headers", None) or {}
     suffix = request.scope["path"].rpartition("/")[2].rpartition(".")[2]

@@ -80,7 +80,7 @@ def serve_pages(
 
 
 class OnLoopback:
-    """Answers only requests whose ``Host`` header names this machine.
+    """Refuses requests whose ``Host`` header does not name this machine.
 
     Otherwise another site could let its own name resolve to this machine, and its scripts could
     read the pages.

@@ -105,7 +105,7 @@ class Source(Protocol):
     ) -> RunList:
         """Return a list of a project's runs.
 
-        `Runs` and `LakeRuns`, the two classes of such lists, have the same methods.
+        `Runs` and `LakeRuns`, the two classes of such lists, have most methods in common.
         """
 
     def run(self, entity: str, project: str, run_id: str) -> Run:

@@ -62,7 +62,7 @@ async def show_sweep(request: Request) -> Response:
 
 
 def title_of(sweep: Sweep) -> str:
-    """Return a sweep's name, or the sweep's id if the extra ``sweeps`` is not installed."""
+    """Return a sweep's name, or its id if reading the name needs the missing extra ``sweeps``."""
     try:
         return sweep.name
     except MissingExtra:

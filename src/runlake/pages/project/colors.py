@@ -1,4 +1,4 @@
-"""Colours of runs: a run has the same colour in every table and chart, on every machine."""
+"""Colours of runs: in the tables and charts of projects, a run has one colour everywhere."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def parse_filter(text: str) -> dict[str, Any]:
     Raises
     ------
     InvalidArgument
-        If the text is neither JSON nor a dict, or is too long.
+        If the text is neither a JSON object nor a dict, or is too long, or is no valid filter.
 
     Examples
     --------
@@ -118,8 +118,9 @@ def condition(field: str, operator: str, value: str) -> dict[str, Any]:
     operator : str
         One of `OPERATORS`.
     value : str
-        The text that was typed. Numbers, true, false and strings in quotes are parsed as JSON;
-        any other text, and every value of a text field, is used as it is.
+        The text that was typed. JSON, such as a number, true or a string in quotes, is parsed. Any
+        other text is used as it is, and so is every value of a text field, or of the operators
+        "contains" and "matches".
 
     Raises
     ------

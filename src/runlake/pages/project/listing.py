@@ -171,7 +171,7 @@ def field_columns(rows: Sequence[RunRow], names: Sequence[str]) -> dict[str, lis
 
 
 def whole_answer(source: Source, view: ProjectView) -> pl.DataFrame:
-    """Return all runs that match a view as a frame with the columns that the view names.
+    """Return all runs that match a view as a frame: ``run_id`` and the columns of the view.
 
     If the view names no columns, the frame has all columns. If a named column such as
     ``config.net`` has mappings, the frame has the columns of their entries instead. A named column

@@ -168,7 +168,10 @@ class Columns:
         contents: Contents,
         high: float | None = None,
     ) -> dict[str, Rows]:
-        """Return for each key the rows with the key and the x axis, from memory if possible.
+        """Return the `Rows` of each key with the x axis, from memory if possible.
+
+        Keys that are read together have the same rows: all rows with one of these keys or with the
+        x axis. A cell is null if its row does not have the key.
 
         Parameters
         ----------

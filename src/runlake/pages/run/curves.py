@@ -40,9 +40,9 @@ def draw_charts(columns: Columns, run: Run, keys: Sequence[str], view: View) -> 
     Returns
     -------
     dict
-        ``end``, the step after the last step that the charts show; ``charts``, a list with a
-        ``payload``, or a ``reason`` why there is no chart, for each key; and ``buffers``, the
-        numbers of all payloads, because most charts of a run share the numbers of their x axis.
+        ``end``, a step before which no chart lacks rows; ``charts``, a list with a ``payload``, or
+        a ``reason`` why there is no chart, for each key; and ``buffers``, the numbers of all
+        payloads, because most charts of a run share the numbers of their x axis.
     """
     contents = columns.contents(run, view.end)
     names = list(dict.fromkeys(keys))

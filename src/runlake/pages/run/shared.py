@@ -37,7 +37,7 @@ class Shared:
     Parameters
     ----------
     seconds : float
-        How long a result is kept, in seconds.
+        How long a result is kept, in seconds from the start of its call.
     """
 
     def __init__(self, seconds: float) -> None:
