@@ -12,6 +12,7 @@ from tests.server_process import run_script, running_server
 
 import runlake
 from runlake import errors
+from runlake.backend.graphql.send_run import send_lines
 from runlake.values.same_json import is_same
 
 FIELDS = "name type aliases tags description metadata digest size file_count version"
@@ -176,6 +177,20 @@ def test_a_damaged_artifact_keeps_its_run_from_being_sent(project, api_here, api
     assert "sub/b.bin" in report.failed[f"{project}/first"]
     with pytest.raises(errors.BackendError):
         api_there.run(f"{api_there.default_entity}/push-damaged/first")
+
+
+def test_rows_of_a_run_that_is_refused_after_its_artifacts_are_not_counted(
+    lake, project, api_there, monkeypatch
+):
+    def refuse_the_end(*arguments, **options):
+        if "exit_code" in options:
+            raise errors.BackendError("No.")
+        send_lines(*arguments, **options)
+
+    monkeypatch.setattr("runlake.lake.pushing.sending.send_lines", refuse_the_end)
+    report = lake.push(api_there, f"{project}/first", project="push-refused")
+    assert list(report.failed) == [f"{project}/first"]
+    assert report.n_rows == 0
 
 
 def test_a_push_that_is_interrupted_among_artifacts_leaves_no_part_of_a_run(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import reprlib
+from contextlib import suppress
 from decimal import Decimal
 from numbers import Real
 from typing import Any
@@ -200,6 +201,7 @@ def check_whole(value: object, name: str) -> int:
         return value
     # The integers of numpy are no subclasses of int.
     index = getattr(value, "__index__", None)
-    if index is None:
-        raise InvalidArgument(f"{name} must be an integer, not {value!r}.")
-    return int(index())
+    with suppress(TypeError):  # an array has the method, and refuses unless it has one integer
+        if index is not None:
+            return int(index())
+    raise InvalidArgument(f"{name} must be an integer, not {value!r}.")

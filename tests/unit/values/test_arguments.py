@@ -1,5 +1,6 @@
 """Sizes, durations, counts and words: every form is read, and nonsense is refused."""
 
+import numpy as np
 import pytest
 
 from runlake.errors import InvalidArgument
@@ -57,8 +58,10 @@ def test_an_invalid_age_is_refused(text):
 
 def test_a_count_is_any_integer_of_at_least_1():
     assert check_count(1, "n") == 1
-    with pytest.raises(InvalidArgument, match="n must be an integer, not True"):
-        check_count(True, "n")
+    assert check_count(np.int16(3), "n") == check_count(np.array(3), "n") == 3
+    for wrong in (True, np.array(3.5), np.array([1, 2]), np.float64(1)):
+        with pytest.raises(InvalidArgument, match="n must be an integer, not"):
+            check_count(wrong, "n")
 
 
 @pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), "1", None, True])

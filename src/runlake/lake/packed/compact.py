@@ -5,6 +5,7 @@ Each version of a run is packed under a new run number. The rows under its old n
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,11 +17,13 @@ import pyarrow as pa
 from runlake.lake.packed.commit import commit_state
 from runlake.lake.packed.moment import PackedFile
 from runlake.lake.packed.numbers import open_batches
+from runlake.lake.packed.page_checksums import damaged_bounds
 from runlake.lake.packed.place import METRICS, STATS
 from runlake.lake.packed.segments import WrittenFile, write_tables
 from runlake.lake.packed.state import read_packed_runs
 from runlake.lake.packed.table import Outdated, Tables
 
+logger = logging.getLogger("runlake.lake")
 # More files of one size class than this are merged. Each class is four times as large as the one
 # before it.
 MAX_FILES_OF_CLASS = 8
@@ -55,6 +58,10 @@ def compact(tables: Tables, batch_seconds: float = BATCH_SECONDS) -> int:
         # their rows.
         files = tables.files_of(table, tables.heads()[table])
         for chosen in _choices(files, kept):
+            # Damaged pages would have right checksums in the new file, and be found no more.
+            if any(map(damaged_bounds, chosen)):
+                logger.warning("Files of %s are damaged and not merged; see Lake.verify", table)
+                continue
             n_replaced += _replace(tables, table, chosen, kept)
     if n_replaced:
         # Readers use the new files only after `runs` names the new snapshots.

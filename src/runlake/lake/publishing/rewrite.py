@@ -117,7 +117,10 @@ def _chosen(file: PackedFile, schema: pa.Schema, some: Mapping[int, int]) -> Ite
     new = np.array([some[one] for one in sorted(some)], np.int32)
     held: list[pa.Table] = []
     n_held = 0
-    with pq.ParquetFile(file.path, read_dictionary=["key"]) as source:
+    # Damaged pages are not copied: in the new file, they would have right checksums.
+    with pq.ParquetFile(
+        file.path, read_dictionary=["key"], page_checksum_verification=True
+    ) as source:
         for group in range(source.num_row_groups):
             rows = _numbered(source.read_row_group(group), old, new, schema)
             if not rows.num_rows:

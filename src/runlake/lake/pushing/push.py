@@ -233,7 +233,8 @@ class _Pushing:
         except (RunlakeError, OSError) as error:
             self.failed[name] = str(error)
             del self._sent[name]
-        self.n_rows += one.sent.n_rows
+        else:
+            self.n_rows += one.sent.n_rows
 
     def read_back(self) -> None:
         """Read each sent run back from the backend, and compare it with the lake.
