@@ -57,7 +57,8 @@ def find_best(reading: Reading, mode: Mode) -> Best:
     Raises
     ------
     InvalidArgument
-        If the run has no such key, or its values are not numbers.
+        If the run has no such key, if its values are not numbers, or if the rows to read have no
+        number of this key besides NaN.
     """
     return reading.healing(lambda whole: _find(whole, mode))
 

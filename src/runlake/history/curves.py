@@ -36,7 +36,7 @@ class Curves:
     ----------
     points : mapping of str to tuple of list and list
         By key: a list of steps, and a list of equally many values. Keys without numbers are left
-        out.
+        out. If the cached history is too long for all keys, the last ones are left out too.
     source : str
         A sentence that says where the points come from and what they cost, or why there are none.
     """
@@ -63,11 +63,12 @@ def read_curves(
         Path of the run.
     freshness : tuple or None
         Values from the backend that change whenever rows are added to the run. Cached exports that
-        were downloaded with equal values are up to date. None if the values are unknown.
+        were downloaded with equal values are up to date. None if the values are unknown; then the
+        cache is used only in offline mode.
     keys : sequence of str
         The keys, at least one.
     may_ask : bool
-        Whether to request the backend's sample if the history is not in the cache.
+        Whether to request the backend's sample if the cache has no up-to-date history of the run.
     """
     question = Question.from_arguments(list(keys), "any")
     pulled = None

@@ -51,8 +51,9 @@ def follow_run(
     ------
     dict
         The rows, ascending by ``_step``. Each step is yielded once, with the keys that it had when
-        a poll first found it. If the run is rewound to a step and continues from there, the new
-        rows after that step are yielded too.
+        a poll first found it. If the run is rewound, this is noticed when two polls in a row find
+        the run shorter. Only rows after the run's last step at the second of these polls are
+        yielded again; new rows that were logged before are not.
 
     Raises
     ------
@@ -102,7 +103,7 @@ class _Following:
     has_fallen: bool = field(default=False, init=False)
 
     def iter_news(self) -> Iterator[Row]:
-        """Fetch the manifest once, and yield the rows that have not been yielded yet."""
+        """Poll the run once, and yield the rows that have not been yielded yet."""
         now = fetch_manifest(self.client, self.run, is_silent=True)
         self.note(now)
         self._mind_rewinding(now)
@@ -143,7 +144,7 @@ class _Following:
         return has_other_lines or not _objects(now) <= _objects(self.seen)
 
     def _mind_rewinding(self, now: Manifest) -> None:
-        """Lower ``position``, the next step to yield, if the run was rewound.
+        """Lower ``position``, the next step to yield, to the run's end if the run was rewound.
 
         A run counts as rewound if two polls in a row found it shorter. A single poll may find it
         shorter because the poll was answered by a replica with old data.

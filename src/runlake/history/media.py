@@ -142,15 +142,17 @@ def fetch_media(
     Parameters
     ----------
     client : Client
-        The backend. Files in the cache cost no request. Other files of the run cost one request per
-        100 files, and one download each.
+        The backend. Files of the run that are in the cache cost no request if their SHA-256 is
+        known. The run's other files cost one request per 100 files, and one download each; if the
+        backend's MD5 shows that the cached file is right, no download.
     run : RunPath
         Path of the run.
     items : sequence of MediaItem
         The files.
     max_bytes : int, optional
         Maximum length in bytes of a downloaded file, for cells that log no length or no SHA-256.
-        For other cells, the logged length is the maximum.
+        For other cells, the logged length is the maximum; for a file of an artifact, it is the
+        length in the artifact's manifest.
 
     Returns
     -------
@@ -162,7 +164,7 @@ def fetch_media(
     NotCached
         If offline mode is on and a file is not in the cache.
     RunFileNotFoundError, ArtifactNotFoundError
-        If a file was deleted.
+        If a file was deleted, or is not uploaded yet.
     FileTransferError
         If a file cannot be downloaded, or is not the file that was logged.
     """

@@ -283,7 +283,10 @@ class Reading:
     def frame_or_sample(
         self, n_rows: int, keys: Sequence[str], *, needs_all: bool = False
     ) -> tuple[pl.DataFrame, int]:
-        """Return all rows as a frame; if there are too many rows for one frame, return a sample.
+        """Return all rows as a frame, or a sample of them.
+
+        A sample is returned if there are too many rows for one frame, or if the backend itself
+        would choose the sample (see `sample`) and rows must have all keys.
 
         Parameters
         ----------

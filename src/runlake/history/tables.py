@@ -83,7 +83,7 @@ def read_table(
     Raises
     ------
     InvalidArgument
-        If there is no such table.
+        If there is no such table, the key is not a string, or the step is not an integer.
     ArtifactNotFoundError, RunFileNotFoundError, FileTransferError
         If the table's file cannot be downloaded.
     """

@@ -69,7 +69,7 @@ class Batch:
         return len(self.steps)
 
     def cut(self, start: int, n_rows: int) -> Batch:
-        """Return ``n_rows`` rows of the batch from row ``start`` on, without a copy."""
+        """Return at most ``n_rows`` rows from row ``start`` on, without a copy of the arrays."""
         arrays = tuple(array.slice(start, n_rows) for array in self.arrays)
         return Batch(self.steps.slice(start, n_rows), self.columns, arrays)
 

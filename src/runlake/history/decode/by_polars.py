@@ -31,6 +31,8 @@ def polars_can_scan(read: ExportRead) -> bool:
 
     It is also False if polars has failed on the file before. It is False too if the file's footer
     contradicts the rows, which polars would not notice.
+
+    If only pyarrow has failed on the file before, types and names are not checked.
     """
     if has_refused(read.file, POLARS) or not read.facts.is_as_stated:
         return False
@@ -60,7 +62,8 @@ def comes_by_pyarrow(read: ExportRead) -> bool:
 def scan_file(read: ExportRead) -> pl.LazyFrame:
     """Return the rows of an export's file as a lazy frame.
 
-    The footer is read now, and all queries over this frame share it.
+    The footer is read now, and all queries over this frame share it. If a slim footer describes the
+    wanted columns, pyarrow reads these columns into memory now.
     """
     if read.facts.footer is not None and not has_refused(read.file, PYARROW):
         from runlake.history.decode.by_footer import scan_wide

@@ -92,8 +92,8 @@ def _is_for_polars(read: ExportRead) -> bool:
 def first_query(plan: Plan) -> SliceQuery | None:
     """Return the query that decodes the first rows of a plan.
 
-    None if these rows are in no export yet, have to be merged from several exports, or cannot be
-    read by polars.
+    None if these rows are in no export yet, have to be sorted or merged, or cannot be read by
+    polars. Also None if the first export lacks requested keys.
     """
     first = next(iter(plan.segments), None)
     if first is None or not (first.is_one_export and _is_for_polars(first.reads[0])):

@@ -39,7 +39,7 @@ class SliceQuery:
     projection : Projection
         Keys to read. Rows that do not have these keys are left out.
     rows : Slice
-        Index of the first row in the file, and number of rows.
+        Index of the first row in the file, and number of rows, including those of ``others``.
     frames : sequence of polars.LazyFrame
         Queries for these rows, each with a share of the columns. They are collected in parallel.
     others : tuple of Path
@@ -208,8 +208,8 @@ def _narrowed(
 ) -> Slice:
     """Return the slice of a row group that contains the group's rows in a range of steps.
 
-    The rows of the group must ascend by step. A small row group is returned whole, without a
-    search.
+    The rows of the group must ascend by step. If no step is missing in the group, the slice is
+    computed. Otherwise a small row group is returned whole, without a search.
     """
     facts = read.facts.row_groups[index]
     if facts.first_step is not None and facts.last_step == facts.first_step + group.n_rows - 1:

@@ -31,7 +31,7 @@ class Selection:
         Select the same columns: one expression per thread, each with a part of the columns. They
         are used if all rows of a slice are wanted, with the values that the file has.
     is_as_stored : bool
-        True if the columns are whole columns of the file, with their own names.
+        True if the columns are whole columns of the file, with their own names, and none has dates.
     is_numeric : bool
         True if ``is_as_stored`` and all columns are integers or floats.
     typed : sequence of list of str

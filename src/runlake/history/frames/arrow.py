@@ -90,7 +90,10 @@ def _segment_frames(segment: Segment, types: Types, live: LiveRows) -> Iterator[
 
 
 def _export_frames(read: ExportRead, types: Types, steps: StepRange) -> Iterator[pl.LazyFrame]:
-    """Yield the rows of an export as lazy frames; row groups that fit in memory are not divided."""
+    """Yield the rows of an export as lazy frames of bounded size.
+
+    Row groups without strings and lists are divided only if they are large.
+    """
     scan = open_export(read)
     groups = whole_groups([group.n_rows for group in read.facts.row_groups], read.row_groups)
     n_columns = len(types) + 1

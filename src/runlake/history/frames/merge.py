@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def merged_frame(
     frames: Sequence[pl.LazyFrame], types: Mapping[str, pa.DataType | None]
 ) -> pl.LazyFrame:
-    """Merge frames by step; for each key the value of the latest frame is used.
+    """Merge frames by step; for each key the value of the last frame that has one is used.
 
     This is rule 3 in docs/explanation/reading-rules.md.
 

@@ -107,8 +107,8 @@ def _alike(segments: Segments, _: object) -> list[list[Segment]]:
     """Group consecutive segments whose exports one scan can read; every other segment is alone.
 
     For files of 200 rows, creating a scan per file would take more than half of polars' time. The
-    caller caches the result. The second argument, the files that polars or pyarrow cannot decode,
-    is only a part of the cache key: if it changes, the groups are found again.
+    caller caches the result. The second argument, the files that some engine cannot decode, is
+    only a part of the cache key: if it changes, the groups are found again.
     """
     divided: list[list[Segment]] = []
     for kind, found in groupby(segments, _likeness):

@@ -186,7 +186,11 @@ def typed_columns(columns: Sequence[Column], types: Types) -> list[pl.Expr]:
 
 
 def _is_stored(key: str, columns: Sequence[Column], types: Types) -> bool:
-    """Return whether a key has one column, under the key's own name and with the result's type."""
+    """Return whether a key's column is used as it is.
+
+    A key then has one column, under the key's own name and with the result's type. Columns of
+    strings, lists, structs and dates do not count.
+    """
     if len(columns) != 1 or not columns[0].is_whole or columns[0].name != key:
         return False
     simple = simple_type(types, key)

@@ -40,7 +40,8 @@ class LiveAnswer:
     rows : list of dict
         Ascending by step.
     steps : set of int
-        The steps of all live rows in the range of the page, also of rows that lack a requested key.
+        Steps for which the response is final: the row is in ``rows``, or the backend has left it
+        out because it lacks a requested key. The rows at other steps of the page are still missing.
     """
 
     rows: list[Row]
@@ -55,8 +56,8 @@ def iter_live_pages(client: Client, plan: Plan, recover: Recover) -> Iterator[li
     client : Client
         The client of the backend.
     plan : Plan
-        The plan. It contains the steps of the live rows, divided into pages. If the backend does
-        not list these steps, it contains the range of steps to read page by page instead.
+        The plan. It contains the steps of the live rows, divided into pages. It may also contain a
+        range of steps that the backend does not list; this range is read page by page.
     recover : callable
         Takes steps whose rows the backend has exported since the read was planned, and returns
         these rows from the new exports. Steps that are in no export are left out.

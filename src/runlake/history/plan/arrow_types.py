@@ -26,7 +26,8 @@ def unify(dtypes: Sequence[pa.DataType]) -> pa.DataType | None:
     Returns
     -------
     pyarrow.DataType or None
-        None if there is no common type, so that the column must be JSON text.
+        None if there is no common type, or if a type contains JSON (see `is_json`): the column must
+        then be JSON text.
 
     Examples
     --------
@@ -113,7 +114,8 @@ def as_polars_can_read(dtype: pa.DataType) -> pa.DataType:
 def holds_as_is(target: pa.DataType | None, dtype: pa.DataType) -> bool:
     """Return whether all engines cast cells of type ``dtype`` to ``target`` with equal results.
 
-    False for structs, times and 16-bit floats.
+    False for all types besides numbers, strings, booleans, and lists of them; also False for
+    16-bit floats and 256-bit decimals.
     """
     if target is None or pa.types.is_float16(dtype):
         return False

@@ -47,8 +47,8 @@ class KeyFacts:
     first_step, last_step : int or None
         The key was not logged before the first step or after the last step; None if unknown.
     minimum, maximum : float or None
-        Lowest and highest number of the key, never NaN. None if a row with the key is not exported
-        yet, or if the statistics of an export lack this number.
+        Lowest and highest number of the key, never NaN. None if rows with the key may not be
+        exported yet, or if the statistics of an export lack this number.
     """
 
     key: str

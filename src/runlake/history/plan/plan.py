@@ -66,8 +66,9 @@ class Plan(Memo):
         steps of its rows that are in no export yet (live rows).
     walk : StepRange or None
         Steps after those of all segments. The backend may have rows at these steps although it
-        lists them neither as exported nor as live, so they are read from it page by page. If a run
-        has no exports, this is the whole range. None if there are no such steps.
+        lists them neither as exported nor as live, so they are read from it page by page. If the
+        backend lists neither exports nor live steps, this is the whole range. None if there are no
+        such steps, or if the manifest is from the cache and rows are in no export.
     notes : tuple of str
         Lines about the keys, which are printed with the plan.
     """

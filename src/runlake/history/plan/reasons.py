@@ -103,7 +103,9 @@ def explain_unknown_key(key: str, known: Collection[str]) -> str:
 def explain_no_keys(
     place: object, facts: Mapping[str, KeyFacts], pattern: str | None, kind: str | None
 ) -> str:
-    """Return a message that no key has the given kind and pattern, with the names of similar keys.
+    """Return a message that no key has the given kind and pattern, and what the run has instead.
+
+    The message names similar keys; if no key has the kind, it names the kinds of the run's keys.
 
     Parameters
     ----------
@@ -178,7 +180,7 @@ def _span(facts: KeyFacts) -> str:
 
 
 def describe_extent(manifest: Manifest, exports: Sequence[ExportFacts]) -> str:
-    """Return a sentence with a run's last exported step and its first step that is in no export."""
+    """Return a sentence with a run's last exported step, first listed live step, and last step."""
     exported_to = max((last for _, last in _spans(exports)), default=None)
     if exported_to is None:
         return f"Steps go up to {manifest.last_step:,}, none of them exported yet."

@@ -1,7 +1,8 @@
-"""Divide a run's steps into segments: ranges within which the sources of rows do not change.
+"""Divide a run's steps into segments: ranges of steps that are read one after the other.
 
-A source is an export or the live rows. Only segments with several sources need merging. The
-functions do no I/O.
+A source of rows is an export or the live rows. A segment needs merging if it has several sources,
+or an export whose rows do not ascend by step. Within every other segment, all rows are from one
+source. The functions do no I/O.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ class ExportRead:
     columns : KeyColumns
         Columns to read besides ``_step``.
     row_groups : tuple of int
-        Indices of the row groups that have steps in the range, ascending; at least one.
+        Indices of the row groups whose steps, from lowest to highest, overlap the requested range;
+        ascending, at least one.
     is_promised : bool
         True if the file was checked against a digest from its storage host.
     """
@@ -163,7 +165,7 @@ def plan_export(
 def cut_segments(
     reads: Sequence[ExportRead], live_steps: Sequence[int], steps: StepRange
 ) -> Segments:
-    """Divide a range of steps into segments: ranges with the same exports and live rows.
+    """Divide a range of steps into segments, depending on which exports and live rows it has.
 
     Parameters
     ----------
@@ -179,7 +181,8 @@ def cut_segments(
     Segments
         Ascending and disjoint. Neighbouring ranges are joined into one segment if the same single
         export has all of their rows, or if all of their rows are live. Such a segment is read
-        without a merge.
+        without a merge. Adjoining ranges that need merging are joined too, even if their exports
+        differ.
     """
     segments: list[Segment] = []
     for low, high, active in _intervals(reads, live_steps):

@@ -15,7 +15,7 @@ class Slice:
     offset : int
         Index of the first row in the file.
     n_rows : int
-        Number of rows, at least 1.
+        Number of rows.
     """
 
     offset: int
@@ -88,8 +88,9 @@ def cut_slices(
     Yields
     ------
     Slice
-        Ascending. A row group is one slice if it fits. If it is divided, each of its slices has to
-        decode the row group's pages from the start.
+        Ascending. A row group is not divided if it fits in a slice, and adjacent small row groups
+        share a slice. If a row group is divided, each of its slices has to decode the row group's
+        pages from the start.
 
     Examples
     --------

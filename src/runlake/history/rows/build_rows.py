@@ -75,7 +75,10 @@ def build_rows(batches: Iterator[Batch], projection: Projection) -> Iterator[Row
 
 
 def _cuts(n_rows: int, rows_per_build: int, first: int) -> Iterator[tuple[int, int]]:
-    """Yield start and stop of ranges of rows; the first range has at most ``first`` rows."""
+    """Yield start and stop of ranges of rows; the first range has at most ``first`` rows.
+
+    If ``first`` is 0, the first range is like the others.
+    """
     start = min(first, n_rows)
     if start:
         yield 0, start
@@ -130,7 +133,10 @@ class NumberRows:
 
     @classmethod
     def of(cls, batch: Batch, readers: Sequence[_Reader]) -> NumberRows | None:
-        """Return the rows of a batch; None if a cell is not a number or there are too many keys."""
+        """Return the rows of a batch; None if they have other cells than numbers or too many keys.
+
+        None also if two columns have the same key.
+        """
         keys = (STEP, *(column.key for column in batch.columns))
         if len(keys) > sizes.MAX_GENERATED_KEYS or len(set(keys)) < len(keys):
             return None

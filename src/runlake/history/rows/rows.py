@@ -29,8 +29,8 @@ def read_rows(
         The live rows of the plan, which are in no export yet, as `LiveSource.iter_pages` yields
         them.
     page_size : int
-        Maximum number of rows in the first batch. Later batches have the number of rows that is
-        fastest to build.
+        Maximum number of rows in the first batch, unless it is a page of live rows. Later batches
+        have the number of rows that is fastest to build.
     begun : callable, optional
         Returns the rows of the first slice if they have been decoded already; see `decode_exports`.
 
@@ -38,8 +38,8 @@ def read_rows(
     ------
     list of dict, NumberRows or WideRows
         Ascending by ``_step`` over all batches, one row per step, never empty. Only a few batches
-        are in memory at once. An export that is not in ascending order needs more memory: its row
-        groups with overlapping steps are sorted in memory.
+        are in memory at once. If the rows of an export do not ascend by step, they are sorted in
+        memory, a limited range of steps at a time.
 
     Raises
     ------

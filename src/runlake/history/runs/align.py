@@ -153,7 +153,8 @@ def common_grid(curves: Sequence[Curve], grid: int | Sequence[float] | None) -> 
         The curves of a group.
     grid : int, sequence of float, or None
         An int is a number of points at equal distances from the lowest to the highest x. A sequence
-        contains the points. None means every x at which any curve has a point.
+        contains the points. None means every x at which any curve has a point. Infinite x of the
+        curves do not count.
 
     Returns
     -------
@@ -240,7 +241,7 @@ def summarize(
         By name: the statistics in the order of ``stats``, then three counts of curves: ``n``
         (curves with a number at the point), ``n_nan`` (curves with NaN) and ``n_missing`` (curves
         without a value). Only numbers count in the statistics. A statistic is NaN at points where
-        no curve has a number.
+        no curve has a number; "std" and "sem" are also NaN where only one curve has a number.
     """
     n_points = max(1, BLOCK_CELLS // max(1, len(curves)))
     blocks = [
@@ -377,8 +378,8 @@ def checked_grid(grid: object) -> int | list[float] | None:
     Raises
     ------
     InvalidArgument
-        If the argument is neither None, nor an integer from 1 to `MAX_POINTS`, nor a sequence of
-        finite numbers.
+        If the argument is neither None, nor an integer from 1 to `MAX_POINTS`, nor a non-empty
+        sequence of finite numbers.
     """
     if grid is None:
         return None

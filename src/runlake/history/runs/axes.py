@@ -31,8 +31,8 @@ class DeclaredMetric(Protocol):
 def axis_of(key: str, metrics: Iterable[DeclaredMetric]) -> str:
     """Return the x axis that is declared for a key.
 
-    If the key has no declaration of its own, the first declared glob that matches it counts. If
-    there is none, the axis is ``_step``.
+    Only declarations with an x axis count. If the key has no such declaration of its own, the first
+    declared glob that matches it counts. If there is none, the axis is ``_step``.
     """
     by_glob = STEP
     for metric in metrics:

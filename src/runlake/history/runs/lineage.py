@@ -50,8 +50,9 @@ class _Fork:
     def missing(self) -> BranchPoint | None:
         """The branch point of the oldest run in ``chain``, if the parent of this run must be read.
 
-        None if the oldest run is no fork, or if the backend has copied the parent's rows into it. A
-        copy is recognized by rows at or before the branch point.
+        None if the oldest run is no fork, if all requested steps are after the branch point, or if
+        the backend has copied the parent's rows into it. A copy is recognized by rows at or before
+        the branch point.
         """
         point = self.point
         if point is None or self._steps(point).is_empty or has_rows_to(self.chain[0], point.step):

@@ -127,8 +127,9 @@ def open_readings(
     client : Client
         The backend; its settings limit how many runs are fetched at once.
     runs : sequence of ListedRun
-        The runs. A run costs no request if it has not changed since its exports were downloaded,
-        and if all of its rows are in these exports.
+        The runs. A run costs no request if its freshness is given and shows that the run has not
+        changed since its exports were downloaded, and if all of its rows are in these exports. If
+        its fields are given, they must also be equal to the stored fields.
     question : Question
         Keys and steps to read from each run.
     progress : Progress, optional

@@ -65,9 +65,9 @@ def flat_run_table(runs: Sequence[Run]) -> tuple[pl.DataFrame, list[str]]:
     -------
     tuple of polars.DataFrame and list of str
         One row per run, in order. Config and summary have a column per path, such as
-        ``config.net.depth``, in the order of first appearance. Lists, dicts with a ``_type`` and
-        values without a common type are JSON text; the list contains the names of the columns
-        without a common type.
+        ``config.net.depth``, in the order of first appearance. Lists, empty dicts, dicts with a
+        ``_type`` and values without a common type are JSON text; the list contains the names of the
+        columns without a common type.
 
     Examples
     --------

@@ -58,8 +58,8 @@ def sample_together(
     -------
     list of tuple of DataFrame and int, or None
         One item per reading: the chosen rows, and the number of rows from which they were chosen.
-        None for a run that must be read alone: it has rows that are in no export yet, overlapping
-        exports, columns that need a cast, or too many rows.
+        None for a run that must be read alone, for example because it has rows that are in no
+        export yet, overlapping exports, columns that need a cast, or too many rows.
     """
     found: list[SampledFrame | None] = [None] * len(readings)
     for group in _groups(readings, n_rows):

@@ -32,8 +32,9 @@ SHOWN_RUNS = 3
 class Stitched:
     """The rows of several runs as one history, with the output methods of `Reading`.
 
-    If several runs have a row at a step, the row of the last of them is returned, whatever keys it
-    has; the rows of earlier runs at this step are left out.
+    If several runs have a row at a step, only the row of the last of them counts. The rows of
+    earlier runs at this step are left out, even if the row of the last run is not returned because
+    it lacks requested keys.
 
     Parameters
     ----------
@@ -42,7 +43,8 @@ class Stitched:
     readings : tuple of Reading
         A planned read of each run, all with the same requested keys; later runs come last.
     n_last : int or None
-        Number of last rows to return; None returns all rows.
+        Number of last rows that `scan`, `frame`, `arrow` and `sql` return; None means all rows.
+        `iter_rows` always yields all rows.
     """
 
     client: Client
@@ -60,7 +62,7 @@ class Stitched:
         return self.readings[-1].pulled
 
     def last(self, n_rows: int) -> Stitched:
-        """Return the same history, limited to its last ``n_rows`` rows."""
+        """Return the same history, limited to its last ``n_rows`` rows except in `iter_rows`."""
         return replace(self, n_last=n_rows)
 
     def scan(self) -> pl.LazyFrame:

@@ -78,7 +78,10 @@ def fetch_system_rows(client: Client, run: RunPath, n_rows: int) -> list[Row]:
 
 
 def evenly_spaced(rows: list[Row], n_rows: int) -> list[Row]:
-    """Return at most ``n_rows`` evenly spaced rows, the first and the last among them."""
+    """Return at most ``n_rows`` evenly spaced rows, the first and the last among them.
+
+    If ``n_rows`` is 1, only the first row is returned.
+    """
     if len(rows) <= n_rows or n_rows < 1:
         return rows[: max(0, n_rows)]
     if n_rows == 1:

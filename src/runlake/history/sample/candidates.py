@@ -118,7 +118,10 @@ def _joined(frames: Iterable[pl.DataFrame], n_part: int) -> Iterator[pl.DataFram
 
 
 def _candidates(part: pl.DataFrame, n_rows: int, keys: Sequence[str]) -> pl.DataFrame:
-    """Return a part's candidates: the rows that `pick_rows` chooses, and each key's extremes."""
+    """Return a part's candidates: the rows that `pick_rows` chooses, and each key's extremes.
+
+    The extremes are left out if there are many keys.
+    """
     if part.height <= n_rows:
         return part
     chosen = choose_rows(part, n_rows, keys)

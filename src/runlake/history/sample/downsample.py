@@ -109,8 +109,8 @@ def pick_rows(frame: pl.DataFrame, n_rows: int, keys: Sequence[str]) -> pl.DataF
     Returns
     -------
     polars.DataFrame
-        The chosen rows, among them the first and the last row. Every call chooses the same rows.
-        Keys that the frame does not have are left out.
+        The chosen rows, among them the first and the last row; only the last if ``n_rows`` is 1.
+        Every call chooses the same rows. Keys that the frame does not have are left out.
 
     Notes
     -----
@@ -118,8 +118,9 @@ def pick_rows(frame: pl.DataFrame, n_rows: int, keys: Sequence[str]) -> pl.DataF
     keys get the rest. The points of a key are chosen by MinMaxLTTB (Van Der Donckt et al., 2023)
     over its finite values. This algorithm divides the points into buckets. Here all buckets have
     the same number of points, not the same range of steps, so that a gap between steps costs no
-    points. Rows with non-finite values get up to a quarter of the share. Of each stretch of
-    consecutive non-finite values, the first is chosen before any others.
+    points. Rows with non-finite values get up to a quarter of the share, or more if there are few
+    finite values. Of each stretch of consecutive non-finite values, the first is chosen before any
+    others.
 
     Examples
     --------

@@ -54,7 +54,7 @@ def find_mentions(query: str) -> Mentions:
     Returns
     -------
     Mentions
-        For invalid SQL, the result says that nothing is known about the query.
+        For SQL that is invalid or no SELECT, ``is_select`` is False and ``names`` is None.
     """
     try:
         connection = open_connection(1, is_alone=False)
