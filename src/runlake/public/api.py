@@ -242,9 +242,10 @@ class Api(ApiArtifacts):
         per_page : int
             Runs per request.
         include_sweeps : bool
-            Fetch the sweep of each run together with the list.
+            Fetch the sweeps of the runs together with the list; each sweep costs one request.
         lazy : bool
-            List the runs without config and summary; each run fetches them at the first access.
+            List the runs without config and summary. The first access to either of them fetches
+            both, for up to 100 runs of the same page in one request.
 
         Returns
         -------
@@ -256,7 +257,8 @@ class Api(ApiArtifacts):
         Raises
         ------
         InvalidArgument
-            If an argument is wrong; this is checked before any request.
+            If an argument is wrong; this is checked before any request. Only an error in an
+            expression is found later, when the expression is evaluated.
         """
         from runlake.public.runs.runs import Runs, check_condition
 
@@ -290,7 +292,7 @@ class Api(ApiArtifacts):
         return listed
 
     def project(self, name: str, entity: str | None = None) -> Project:
-        """Return a project, without a request; the first access to a field loads all fields.
+        """Return a project without its fields; the first access to a field loads all fields.
 
         Parameters
         ----------
@@ -402,7 +404,8 @@ class Api(ApiArtifacts):
         Returns
         -------
         Run
-            A run in the state "running", without config and history.
+            A run in the state "running", without config and history. If there is already a run with
+            this id, the existing run is returned.
         """
         return Run.create(self, run_id, project, self._entity(entity))
 

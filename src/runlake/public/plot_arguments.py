@@ -130,6 +130,8 @@ def _checked_log(log: Any) -> str:
 def expand_globs(names: Iterable[str], facts: Mapping[str, KeyFacts], place: object) -> list[str]:
     """Replace each glob in a list of names by the keys with numbers that match the glob.
 
+    Keys that begin with ``_`` are left out.
+
     Parameters
     ----------
     names : iterable of str

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Project(Attributes):
-    """A project, which contains runs; `Api.project` returns it without a request.
+    """A project, which contains runs; `Api.project` returns it without its fields.
 
     Its fields, such as ``created_at``, are attributes; the first access loads all of them.
 

@@ -146,8 +146,9 @@ def stitch(runs: Iterable[Run]) -> StitchedRuns:
     Returns
     -------
     StitchedRuns
-        An object with the reading methods of a run. Each step occurs once: if several runs have a
-        row at a step, only the row of the latest of these runs is returned.
+        An object with these methods of a run: ``scan_history``, ``beta_scan_history``, ``scan``,
+        ``frame``, ``arrow``, ``pandas`` and ``sql``. Each step occurs once: if several runs have a
+        row at a step, only the row of the last of these runs in ``runs`` is returned.
 
     Raises
     ------

@@ -218,6 +218,8 @@ class Artifact(ArtifactLinks):
         Every file, even if it comes from the cache, is compared with its digest in the artifact's
         manifest. A damaged file in the cache is downloaded again. A reference to another artifact,
         to a local file or to an http(s) URL is followed: the file that it refers to is downloaded.
+        The manifest has no digest for a file at an http(s) URL: each call downloads this file
+        again, and compares its ETag with the logged ETag, if one was logged.
         """
         del multipart
         directory = directory_or(root, self.default_root)

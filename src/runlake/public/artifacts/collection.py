@@ -246,6 +246,9 @@ class ArtifactCollection:
     def delete(self) -> None:
         """Delete the collection and all its versions, with one request.
 
+        If the versions are only linked to the collection, only the links are deleted; the versions
+        stay in the collections to which they were logged.
+
         Raises
         ------
         BackendError

@@ -131,7 +131,7 @@ class ArtifactManifestEntry:
         skip_cache : bool, optional
             Neither read the file from the cache nor store it there.
         executor : Executor, optional
-            Accepted for compatibility and ignored: a file is downloaded with one request.
+            Accepted for compatibility and ignored: the file is downloaded in one piece.
         progress : bool, callable or None
             How to show progress; see `Run.pull`.
 

@@ -151,7 +151,10 @@ class ArtifactFields:
 
     @property
     def linked_at(self) -> str | None:
-        """Time when the artifact was linked to its collection; None if it is no link."""
+        """Time when the artifact was linked to its collection; None if it is no link.
+
+        Also None for a link from the list `Artifacts`, because the list does not request the time.
+        """
         return self._linked_at
 
     @property

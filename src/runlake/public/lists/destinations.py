@@ -26,12 +26,12 @@ def destination_of(root: str, name: str) -> Path:
     Returns
     -------
     Path
-        The path; this function does not access the file system.
+        The path; no file or directory is created.
 
     Raises
     ------
     InvalidArgument
-        If the name leads out of the directory, or the directory is not a path.
+        If the name leads out of the directory, or the directory is not a path, or is a file.
     """
     if leads_out(name):
         raise InvalidArgument(f"The name {name!r} leads out of the directory {str(root)!r}.")

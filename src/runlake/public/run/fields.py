@@ -43,7 +43,7 @@ class RunFields(Attributes):
     The backend's fields are attributes too: ``tags``, ``notes``, ``group``, ``job_type``,
     ``description``, ``display_name``, ``created_at``, ``heartbeat_at``, ``commit``, ``read_only``
     and ``history_line_count``. If you assign a value to such an attribute, the object shows your
-    value; `Run.update` sends it to the backend.
+    value. `Run.update` sends the first six of these attributes to the backend, but not the others.
 
     Parameters
     ----------
@@ -130,7 +130,8 @@ class RunFields(Attributes):
     def load_full_data(self, force: bool = False) -> dict[str, Any]:
         """Load all fields of a lazy run, also config, summary and system metrics, by one request.
 
-        If the run is from a list, the same request loads the fields of the other runs on its page.
+        If the run is from a list, the same request loads the fields of up to 100 runs of its page,
+        unless ``force`` is True.
 
         Parameters
         ----------

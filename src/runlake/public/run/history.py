@@ -162,10 +162,10 @@ class RunHistory(RunFields):
             Maximum number of rows; None means 500, as in the backend.
         keys : list of str, optional
             Keys to return. Only rows that have all of these keys and the x axis are returned. If
-            omitted, every row and key is returned.
+            omitted, the sample is chosen from all rows, and has all keys of the chosen rows.
         x_axis : str or None
             An additional key that a row must have. It is the first key in each row. None means
-            ``_step``.
+            ``_step``. Ignored if ``keys`` is omitted.
         pandas : bool
             Return a pandas frame; if pandas is not installed, warn and return a list.
         stream : {"default", "system", "events", "systemMetrics"}
@@ -178,8 +178,8 @@ class RunHistory(RunFields):
         Returns
         -------
         pandas.DataFrame or list of dict
-            Ascending by ``_step``; every call chooses the same rows. A `SampleWarning` is issued
-            if rows were left out.
+            The rows of a history are ascending by ``_step``. With "shape", every call chooses the
+            same rows of an unchanged run, and a `SampleWarning` is issued if rows were left out.
 
         Raises
         ------
@@ -289,7 +289,7 @@ class RunHistory(RunFields):
         -------
         pyarrow.RecordBatchReader
             A stream with the columns of `scan`, which can be read once. polars, pandas and DuckDB
-            accept it directly.
+            accept it directly. If ``lineage`` adds rows of other runs, all rows are in memory.
         """
         return self._reading(keys, min_step, max_step, how, tail, lineage=lineage).arrow()
 

@@ -43,7 +43,8 @@ class RunPlots(RunFields):
         ----------
         keys : str or list of str
             Keys whose values are numbers, booleans or times. A name with ``*``, ``?`` or ``[`` that
-            is not a key of the run is a glob over the keys with numbers: ``"val/*"``.
+            is not a key of the run is a glob over the keys with numbers: ``"val/*"``. A glob leaves
+            out keys that begin with ``_``.
         x : str, optional
             The key of the x axis, such as ``_step``, ``_runtime`` or ``_timestamp``. If omitted,
             the axis that ``define_metric`` declared for the keys, else ``_step``.

@@ -43,7 +43,7 @@ class Run(RunHistory, RunKeys, RunPlots, RunExports, RunFiles, RunArtifacts, Run
         entity: str | None = None,
         state: Literal["running", "pending"] = "running",
     ) -> Run:
-        """Create an empty run, to which another program can log; this makes one request.
+        """Create an empty run, to which another program can log, with one request.
 
         Parameters
         ----------
@@ -62,7 +62,7 @@ class Run(RunHistory, RunKeys, RunPlots, RunExports, RunFiles, RunArtifacts, Run
         -------
         Run
             A run with empty config and summary. If there is already a run with this id, the
-            existing run is returned.
+            existing run is returned; a second request loads its fields.
 
         Raises
         ------
@@ -111,9 +111,10 @@ class Run(RunHistory, RunKeys, RunPlots, RunExports, RunFiles, RunArtifacts, Run
     def update(self) -> None:
         """Send name, tags, notes, description, group, job type, config and summary to the backend.
 
-        Makes two requests. Config and summary are sent whole, with the values that this object has.
-        The state and the history of the run do not change. A config or summary that is not a JSON
-        object is shown as empty, and is sent only if a value was added to it.
+        Makes two requests, and one more if config and summary were not loaded yet. Config and
+        summary are sent whole, with the values that this object has. The state and the history of
+        the run do not change. A config or summary that is not a JSON object is shown as empty, and
+        is replaced only if a value was added to it.
 
         Raises
         ------

@@ -59,8 +59,9 @@ class RunAnswers(RunScans):
     def last(self, key: str, *, x: str | None = None, columns: Sequence[str] = ()) -> pl.DataFrame:
         """Return the last value of a key for each run, and the step at which it was logged.
 
-        The parameters are those of `best`, without ``mode``. The result is as for `best`, but the
-        last value may be NaN.
+        The parameters are those of `best`, without ``mode``; but the values of the key need not be
+        numbers. The result is as for `best`, but the last value may be NaN. The last two columns
+        are null for a run that does not have the key.
         """
         from runlake.history.runs.values import last_choice
 

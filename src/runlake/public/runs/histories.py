@@ -88,9 +88,10 @@ class RunHistories(RunSet):
             Maximum number of rows per run; None means 500.
         keys : list of str, optional
             Return only these keys, and only rows that have all of them and the x axis. If omitted,
-            every row and key is returned.
+            the sample is chosen from all rows, and has all keys of the chosen rows.
         x_axis : str or None
-            An additional key that a row must have; None means ``_step``.
+            An additional key that a row must have; None means ``_step``. Ignored if ``keys`` is
+            omitted.
         format : {"default", "pandas", "polars"}
             "default" returns a list of dicts; "pandas" and "polars" return a frame with columns in
             alphabetical order.

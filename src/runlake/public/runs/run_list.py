@@ -64,7 +64,7 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
     per_page : int
         Runs per request.
     include_sweeps : bool
-        Fetch the sweeps of the runs together with the list, each sweep once.
+        Fetch the sweeps of the runs together with the list; each sweep costs one request.
     lazy : bool
         List the runs without config and summary. The first access to either of them loads both, for
         up to 100 runs of the same page in one request.
@@ -357,8 +357,9 @@ class RunList(PagesInProject[Run], SizedPages[Run], RunSet):
     ) -> tuple[Sequence[ListedRun], T]:
         """Return the runs and the result of ``read``, as `RunSet._listed_and_read` describes.
 
-        If all runs had ended when the backend last answered, the runs are read while the backend is
-        asked whether a run was resumed. If a run was resumed, all runs are read again.
+        If all runs had ended at their last pull and the needed files are on disk, the runs are read
+        while the backend is asked whether a run has changed since. If one has, all runs are read
+        again.
         """
         if question is None or self._last is None:
             return super()._listed_and_read(question, read, is_full=is_full)

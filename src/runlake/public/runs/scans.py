@@ -48,7 +48,7 @@ class RowRequest:
     Parameters
     ----------
     question : Question
-        Keys and steps to read; the keys do not contain the x axis.
+        Keys and steps to read; the x axis is read too, even if it is not among the keys.
     choice : KeyChoice or None
         Chooses the keys by pattern or kind; None if ``question`` names the keys.
     x : str
