@@ -206,7 +206,7 @@ class DiskSource:
         return fetch_system_rows(self.client_of(directory), directory.run, n_rows)
 
     def warn_of_lacking(self) -> None:
-        """Issue one `IncompleteWarning` that names all runs that lacked keys or steps so far."""
+        """Issue one `IncompleteWarning` about all runs that lacked keys or steps so far, if any."""
         if self.lacking:
             warn(
                 f"{describe_lacking(self.lacking)} The answer has what is on disk; with "
@@ -216,7 +216,7 @@ class DiskSource:
 
 
 def describe_lacking(lacking: Mapping[str, str]) -> str:
-    """Return a sentence that names incomplete runs, and what each of them lacks."""
+    """Return a sentence with the number of incomplete runs, and what the first three lack."""
     shown = ", ".join(f"{run!r} ({why})" for run, why in list(lacking.items())[:SHOWN_RUNS])
     more = f" and {len(lacking) - SHOWN_RUNS:,} more" if len(lacking) > SHOWN_RUNS else ""
     n_runs = len(lacking)

@@ -134,7 +134,7 @@ class FixedRuns(RunHistories, RunsPlots, RunAttachments):
         return some
 
     def warn_of_lacking(self) -> None:
-        """Issue one `IncompleteWarning` that names all runs that lacked keys or steps so far."""
+        """Issue one `IncompleteWarning` about all runs that lacked keys or steps so far, if any."""
         # An answer from statistics alone has opened no run.
         if "source" in vars(self):
             self.source.warn_of_lacking()

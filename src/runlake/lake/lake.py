@@ -56,8 +56,8 @@ class Lake(Snapshots, LakeRuns):
         Read the snapshot of this name, which `snapshot` has taken. The bytes of a snapshot stay the
         same until the snapshot is deleted. A lake that is opened at a snapshot cannot be changed.
     offline : bool, optional
-        Refuse `pull`. If omitted, the setting ``RUNLAKE_OFFLINE`` decides. Reads never need a
-        network, except those of a lake in object storage.
+        Refuse `pull` and `push`. If omitted, the setting ``RUNLAKE_OFFLINE`` decides. Reads never
+        need a network, except those of a lake in object storage.
     storage_options : dict, optional
         Options of the object storage; see `publish`.
 
@@ -65,8 +65,12 @@ class Lake(Snapshots, LakeRuns):
     ------
     InvalidType
         If ``path`` is not a path.
+    InvalidArgument
+        If a URL does not name object storage, or ``at`` is given for a published lake.
     NotCached
         If there is no snapshot of the name ``at``, or nothing is published at a URL.
+    OfflineError
+        If offline mode is on, and the published lake is in object storage.
     FileTransferError
         If the object storage cannot be read.
     SettingsError
@@ -109,8 +113,9 @@ class Lake(Snapshots, LakeRuns):
         """Download runs with all that belongs to them; runs that have not changed are skipped.
 
         Each run is stored with its history, config, summary, system metrics and metadata, and
-        pinned: it is never evicted from the cache. Nothing is deleted. A run that fails does not
-        stop the others. A pull that was interrupted in any way is continued by the next one.
+        pinned: it is never evicted from the cache. Runs that are gone at the backend stay in the
+        lake. A run that fails does not stop the others. A pull that was interrupted in any way is
+        continued by the next one.
 
         Parameters
         ----------
@@ -130,7 +135,8 @@ class Lake(Snapshots, LakeRuns):
         dry_run : bool
             Download and store nothing; report the runs, bytes and requests of a real pull.
         workers : int, optional
-            Maximum number of runs that are pulled at the same time.
+            Maximum number of runs that are pulled at the same time. With ``executor``, it has no
+            effect.
         executor : concurrent.futures.Executor, optional
             Pulls the runs in place of threads of this process, for example on several machines. It
             is a pool of threads, a client of Dask, or the client's ``get_executor()``. All workers
@@ -160,8 +166,8 @@ class Lake(Snapshots, LakeRuns):
             If the runs cannot be listed.
         CacheFull
             If the disk, or the size limit of the cache, has no room for a run. The attribute
-            ``report`` of the error says what was pulled before. No run of the lake is evicted to
-            make room.
+            ``report`` of the error says what was pulled before. To stay below the size limit, a
+            pull evicts runs that are not pinned, such as runs that only a read has cached.
         CacheError
             If the cache directory cannot be written.
         """
@@ -260,6 +266,8 @@ class Lake(Snapshots, LakeRuns):
         ------
         InvalidArgument
             If an argument is wrong.
+        NotCached
+            If a named run or project is not in the lake.
         MissingExtra
             If pyiceberg is not installed; the extra ``lake`` has it.
         CacheError
@@ -301,10 +309,13 @@ class Lake(Snapshots, LakeRuns):
             "only here" (the run is from another backend) or "only there" (the run was not pulled,
             but other runs of its project were). Exports that may have been changed on disk are
             compared with their checksums. For a snapshot, the status is "intact" (no byte has
-            changed since the snapshot was taken) or "damaged".
+            changed since the snapshot was taken) or "damaged", and there are no columns
+            ``n_artifacts`` and ``n_missing_artifacts``.
 
         Raises
         ------
+        InvalidArgument
+            If the lake is a published lake.
         InvalidType
             If ``against`` is neither an `Api` nor a string.
         NotCached
@@ -385,7 +396,8 @@ class Lake(Snapshots, LakeRuns):
         MissingExtra
             If there are artifacts to send, and the SDK is not installed; nothing was sent then.
         OfflineError
-            If offline mode is on.
+            If offline mode is on. A lake that was opened at a snapshot is always in offline mode;
+            to push its runs, pass an `Api` as ``base_url``.
         Unreachable, AuthenticationError
             If the backend cannot be reached, or refuses the API key; nothing was sent then.
         """

@@ -41,8 +41,8 @@ PARQUET = "parquet"
 class LakeRuns(Publishing, LakeDatasets):
     """A list of runs of a lake: `Lake` has all runs, and `where` returns some of them.
 
-    The methods and their results are those of `Runs`, but no method makes a request. Each method
-    lists the runs when it is called, so that it finds runs that were pulled meanwhile.
+    The methods and their results are those of `Runs`, but no method makes a request to a backend.
+    Each method lists the runs when it is called, so that it finds runs that were pulled meanwhile.
 
     In a result, ``run_id`` is the id of a run if no other run of the result has this id. Otherwise
     it is ``entity/project/id``. If runs of two backends have the same path, ``run_id`` begins with
@@ -50,9 +50,10 @@ class LakeRuns(Publishing, LakeDatasets):
     in ``columns``, ``by`` and filters.
 
     Every method that reads histories has the argument ``incomplete``, for runs that lack keys or
-    steps on disk. Such a run was pulled with ``keys``, had rows that were in no export, or has
-    files that are damaged or gone. "warn" reads what is on disk, and an `IncompleteWarning` names
-    the runs; "skip" leaves these runs out of the result; "raise" raises `NotCached`.
+    steps on disk. Such a run was pulled with ``keys``, has rows that were in no export and were not
+    stored, or has files that are damaged or gone. "warn" reads what is on disk, and issues an
+    `IncompleteWarning` with the number of these runs and the first three names; "skip" leaves these
+    runs out of the result; "raise" raises `NotCached`.
 
     Parameters
     ----------
@@ -503,14 +504,16 @@ class LakeRuns(Publishing, LakeDatasets):
         ------
         InvalidArgument
             If an argument is wrong, or ``dest`` has files that no export wrote; nothing has been
-            written then.
+            written then. A "duckdb" export to object storage does not check this: it replaces any
+            object at ``dest``.
 
         Notes
         -----
-        Each key has one type in all files. Parquet keeps NaN and nested values. In CSV, nested
-        values are JSON text, and a null is an empty cell. A line of JSON has only the keys of its
-        row, and NaN and infinities are the strings "NaN", "Infinity" and "-Infinity". A file gets
-        its final name when it is complete. Memory use is bounded by the rows of one batch.
+        In Parquet, CSV and DuckDB, each key has one type for all runs. Parquet keeps NaN and nested
+        values. In CSV, nested values are JSON text, and a null is an empty cell. A line of JSON has
+        only the keys of its row, and NaN and infinities are the strings "NaN", "Infinity" and
+        "-Infinity". A file gets its final name when it is complete. Memory use is bounded by the
+        rows of one batch.
         """
         from runlake.lake.copies.copying import copy_out
 

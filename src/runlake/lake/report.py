@@ -58,9 +58,10 @@ class PullReport:
     Parameters
     ----------
     new : tuple of str
-        Runs that were not in the lake before, and were pulled completely.
+        Runs that had never been pulled before, and are complete now. A read may have cached them.
     changed : tuple of str
-        Runs that had changed since the last pull, or of which more was requested.
+        Runs that had changed since the last pull, of which more was requested, of which something
+        was missing on disk, or that had been unpinned.
     unchanged : tuple of str
         Runs whose current state was already in the lake, with all that was requested.
     incomplete : mapping of str to str

@@ -62,7 +62,8 @@ class LakeDatasets(ABC):
             As for `scan`.
         partition_rows : int
             Approximate number of rows of a partition. A run with more rows is divided into several
-            partitions, at the boundaries of row groups.
+            partitions: at the boundaries of row groups if it is read from exports, and into even
+            ranges of steps if it is read from packed tables.
         incomplete : {"warn", "raise", "skip"}
             What to do with runs that lack keys or steps on disk; see the class.
 
@@ -83,7 +84,7 @@ class LakeDatasets(ABC):
 
         Notes
         -----
-        If a run is pulled again before its partition is read, the worker raises `CacheError`,
+        If a new pull changes a run before its partition is read, the worker raises `CacheError`,
         because the frame would mix rows of two pulls.
         """
         from runlake.lake.clusters.dask_frames import dask_frame, import_dask

@@ -51,7 +51,8 @@ class RunPart:
     run_id : str
         The run's name in the column ``run_id``.
     digest : str
-        Digest of the run's files. If the files have changed, the part can no longer be read.
+        Digest of the run, as `digest_of` returns it. If the digest has changed, the part can no
+        longer be read.
     """
 
     directory: RunDirectory
@@ -126,7 +127,10 @@ class ScanPart:
 
 
 def digest_of(directory: RunDirectory) -> str:
-    """Return a digest that changes when the run's rows are stored in other files."""
+    """Return a digest that changes when a pull changes the run's exports or live rows.
+
+    Live rows are rows that are in no export. A pack does not change the digest.
+    """
     stored = read_manifest(directory)
     offered = {} if stored.offer is None else stored.offer.identities
     live = stored.beside.get(LIVE)
@@ -148,8 +152,9 @@ def plan_parts(
     settings : Settings
         The settings of the lake.
     n_rows : int
-        Approximate number of rows of a part. A run with more rows is divided into several parts, at
-        the boundaries of row groups.
+        Approximate number of rows of a part. A run with more rows is divided into several parts: at
+        the boundaries of row groups if it is read from exports, and into even ranges of steps if it
+        is read from packed tables.
 
     Returns
     -------

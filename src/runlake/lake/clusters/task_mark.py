@@ -35,7 +35,11 @@ class TaskMark:
 
     @property
     def is_standing(self) -> bool:
-        """True if this process sees the lake, and the sender of the tasks still waits for them."""
+        """True if this process sees the lake, and the sender of the tasks still waits for them.
+
+        A sender that was killed leaves the file behind, so this stays true after its end, until
+        `standing_mark` is called again.
+        """
         return task_mark(self.root, self.token).exists()
 
     def check(self) -> None:

@@ -88,7 +88,10 @@ class BucketCopies:
 
     @contextmanager
     def writing(self, name: str) -> Iterator[Path]:
-        """Yield a path on this machine; when the context ends, upload the file written there."""
+        """Yield a path on this machine; when the context ends, upload the file written there.
+
+        After an error, nothing is uploaded.
+        """
         with tempfile.TemporaryDirectory(prefix="runlake-") as directory:
             file = Path(directory) / "file"
             yield file

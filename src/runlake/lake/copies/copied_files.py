@@ -106,7 +106,10 @@ class Copies:
 
     @contextmanager
     def writing(self, name: str) -> Iterator[Path]:
-        """Yield a temporary path; when the context ends, rename the written file to ``name``."""
+        """Yield a temporary path; when the context ends, rename the written file to ``name``.
+
+        After an error, the temporary file is deleted instead.
+        """
         final = self.root / name
         final.parent.mkdir(parents=True, exist_ok=True)
         temporary = final.with_name(f".{secrets.token_hex(8)}{TEMPORARY}")

@@ -84,9 +84,9 @@ class ExportReport:
     n_runs : int
         Number of runs.
     n_files, n_bytes : int
-        Number of files with rows, and their total size in bytes.
+        Number of files with rows, and their total size in bytes; for a database, 1 and its size.
     n_kept : int
-        Number of these files that an earlier export of the same runs had written.
+        Number of files with rows that were kept, because an earlier export had written them.
     incomplete : mapping of str to str
         For each run that lacked something on disk, what it lacked. The keys are the runs' names in
         the column ``run_id``.

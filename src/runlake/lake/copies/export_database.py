@@ -33,15 +33,15 @@ def export_database(runs: FixedRuns, dest: Path | Bucket, outline: Outline) -> E
     runs : FixedRuns
         The runs.
     dest : Path or Bucket
-        The path of the database, or the object in object storage. A database that an earlier export
-        wrote is replaced.
+        The path of the database, or the object in object storage. At a path, only a database that
+        an earlier export wrote is replaced; in object storage, any object is replaced.
     outline : Outline
         What to copy. Its format is Parquet, for the files beside the database.
 
     Raises
     ------
     InvalidArgument
-        If the file exists and was not written by an export.
+        If a file exists at the path and was not written by an export.
     FileTransferError
         If DuckDB cannot write the file.
     """

@@ -28,7 +28,8 @@ def find_key_files(runs: FixedRuns, key: Any) -> list[str] | None:
     Raises
     ------
     NotCached
-        If the runs have the key, but none of them is packed.
+        If runs have the key, but none of these runs is packed. For a key with characters of a
+        pattern (`WILDCARDS`), None is returned instead.
     """
     if not isinstance(key, str):
         return None

@@ -47,9 +47,10 @@ class Publishing:
         dest : path or str
             A directory, or the URL of one in object storage, such as ``s3://bucket/prefix``.
         secrets : {"refuse", "redact", "allow"}
-            What to do if config, summary, notes or tags have values that look like keys, passwords
-            or tokens: raise an error that names the paths of these values, replace the values in
-            the publication, or publish them.
+            What to do if config, summary, notes, tags or other fields of the runs have values that
+            look like keys, passwords or tokens: raise an error that names the paths of these
+            values, replace the values in the publication, or publish them. Histories are not
+            checked.
         catalog : str, optional
             The URL of a catalog, if several people publish to one place: ``postgresql://`` for a
             database, or ``https://`` for a REST catalog. The runs of this call are then added to
@@ -75,7 +76,8 @@ class Publishing:
         FileTransferError
             If the storage cannot be read or written, or another process published meanwhile.
         CacheError
-            If the packed tables of the lake cannot be written.
+            If the packed tables of the lake cannot be written, or another process changes the
+            published tables at the same time.
         """
         from runlake.lake.copies.copying import place_outside
         from runlake.lake.publishing.catalogs import catalog_properties
@@ -100,9 +102,9 @@ class Publishing:
         Parameters
         ----------
         pattern : str, optional
-            A pattern of file names, as for `Runs.files`. Or a key of the history, without
-            wildcards: the result is then a list of data files for programs that read Parquet, such
-            as DuckDB's ``read_parquet``.
+            A pattern of file names, as for `Runs.files`. Or a key of the history: the result is
+            then a list of data files for programs that read Parquet, such as DuckDB's
+            ``read_parquet``.
 
         Returns
         -------
@@ -115,8 +117,9 @@ class Publishing:
         Raises
         ------
         NotCached
-            If the runs have the key, but are not packed; or if the lake is published, and no run
-            has the key.
+            If the runs have the key, but those that have it are not packed. A key with one of the
+            characters ``% _ * ? [`` is then taken as a pattern of file names instead. Also if the
+            lake is published, and ``pattern`` is not a key of its runs.
         """
         runs = self._fixed("warn")
         if pattern is not None:

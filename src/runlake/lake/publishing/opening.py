@@ -16,7 +16,9 @@ NAME = "lake.json"
 
 
 def published_place(path: object, storage_options: Mapping[str, str] | None) -> Bucket | None:
-    """Return the bucket of a published lake; None if ``path`` names a lake on this machine.
+    """Return the bucket of a published lake; None if ``path`` names no published lake.
+
+    A URL always names a published lake; a directory does if it has a ``lake.json``.
 
     Raises
     ------

@@ -2,8 +2,9 @@
 
 The file names one snapshot of each table, with its data files. So a reader needs neither a catalog
 nor Iceberg's manifests. A process replaces the file only if no other process has replaced
-it meanwhile. So if two processes publish to one place at the same time, one of them fails, and
-readers see only the publication of the other.
+it meanwhile. So if two processes publish to one place at the same time without a shared catalog,
+one of them fails, and readers see only the publication of the other. With a shared catalog, the
+process that comes second tries again, and its file has the runs of both.
 """
 
 from __future__ import annotations
@@ -72,7 +73,8 @@ class Publication:
     tables : mapping of str to PublishedTable
         The tables, by name.
     retired : tuple of Retired
-        Files of earlier publications, which are deleted after a day.
+        Files of earlier publications. A publication deletes those that were dropped more
+        than a day before.
     version : str or None
         The ETag of the ``lake.json`` from which this was read; None if there was no such file.
     """

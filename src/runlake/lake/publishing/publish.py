@@ -96,7 +96,8 @@ def publish(request: Request) -> PublishReport:
 def _packed(request: Request) -> tuple[PackedView | None, dict[str, str]]:
     """Pack the runs; return the packed tables, and for each run that is not packed, the reason.
 
-    A snapshot or a published lake is not packed; its tables are returned as they are.
+    A snapshot or a published lake is not packed; its tables are returned as they are. A published
+    lake in object storage is refused.
     """
     root = request.settings.cache_dir
     # A snapshot and a published lake read tables that are elsewhere, and cannot be packed.

@@ -51,7 +51,8 @@ class Numbers:
     def has_all(self, file: PackedFile) -> bool:
         """Return whether a file is published without a change.
 
-        This is true if all of its runs are published and keep their numbers.
+        This is true only if each number from the file's first run to its last run is of a run that
+        is published and keeps its number.
         """
         if file.first_run is None or file.last_run is None:
             return False
@@ -64,8 +65,8 @@ class Numbers:
 def name_of(file: PackedFile, numbers: Numbers) -> str:
     """Return the name of the published copy of a packed file.
 
-    The copy has only the rows of runs to publish. Copies with the same rows have the same name, so
-    that a second publication does not upload the rows again.
+    The copy has only the rows of runs to publish. Two copies of one file with the same runs have
+    the same name, so that a second publication does not upload the rows again.
     """
     path = Path(file.path)
     if numbers.has_all(file):

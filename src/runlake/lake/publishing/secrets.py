@@ -118,6 +118,9 @@ def _names_secret(words: list[str]) -> bool:
 def find_secrets(name: str, value: Any, path: str = "") -> Iterator[str]:
     """Yield the paths of the values that look like secrets, such as ``config.db.password``.
 
+    A name of a value may look like a secret too. Its path is yielded, with ``[redacted]`` in place
+    of the name.
+
     Parameters
     ----------
     name : str

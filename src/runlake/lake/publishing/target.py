@@ -160,7 +160,7 @@ def open_target(
     Raises
     ------
     InvalidArgument
-        If the place has files that no publication wrote.
+        If the place has files that no publication wrote, or the catalog has tables elsewhere.
     """
     publication = find_publication(bucket)
     if publication is None:
@@ -185,7 +185,8 @@ def _locations(bucket: Bucket, publication: Publication) -> dict[str, str]:
 def _check_empty(bucket: Bucket, *, is_shared: bool) -> None:
     """Raise `InvalidArgument` if the place has a file that no publication wrote.
 
-    Files that an interrupted publication has left behind are allowed.
+    Files that an interrupted publication has left behind are allowed. If writers share a catalog,
+    only the first file is looked at.
     """
     for one in bucket.list():
         is_ours = one.name.partition("/")[0] in TABLES or one.name in (NAME, f".{NAME}.lock")

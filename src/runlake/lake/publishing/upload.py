@@ -50,8 +50,9 @@ class Sent:
     n_files, n_bytes : int
         Number of uploaded data files, and their size in bytes.
     names : dict of str to list of str
-        Names of all data files of the publication, by table. These include files that earlier
-        publications have uploaded.
+        Names of the data files that have the rows of the runs, by table. These include files that
+        earlier publications have uploaded. After `add_runs`, only the files of new and changed runs
+        are listed, and for the table ``runs`` its only file.
     """
 
     n_files: int = 0

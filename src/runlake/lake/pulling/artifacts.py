@@ -143,8 +143,8 @@ class ArtifactPulls:
     ) -> tuple[bool, str | None]:
         """Store the fields of an artifact version, and if requested, its files.
 
-        Return whether this call has added the files to the disk, and the reason if a file is
-        missing.
+        Return whether this call has added the files to the disk, and the reason if the fields or a
+        file could not be stored.
         """
         artifact_id = str(node["id"])
         with self._guard:
@@ -246,8 +246,8 @@ class _Received:
 def list_artifacts(client: Client, run: RunPath, mode: str) -> tuple[list[dict[str, Any]], int]:
     """Return the artifacts that a run logged or used, and the number of artifacts.
 
-    The artifacts are in the backend's order. The number also counts artifacts in projects that the
-    API key must not read.
+    The artifacts are in the backend's order. Artifacts that are not committed yet, or are in
+    projects that the API key must not read, are left out, but the number counts them too.
     """
     nodes: dict[str, dict[str, Any]] = {}
     walk = Walk(client, f"the artifacts {mode} by run '{run}'")

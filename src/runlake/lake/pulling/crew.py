@@ -38,10 +38,10 @@ class Threads:
         self._guard = threading.Lock()
 
     def submit(self, task: Any, ended: Ended) -> None:
-        """Start a task, in a new thread if all threads are busy.
+        """Run a task in a free thread or a new one; if there are none, when a thread is free.
 
-        When the task ends, its thread calls ``ended`` with the result and the error; one of them is
-        None.
+        When the task ends, its thread calls ``ended`` with the result and the error. The error is
+        None if there was none; the result is None after an error.
         """
         with self._guard:
             self._n_waiting += 1

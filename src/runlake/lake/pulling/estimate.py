@@ -45,7 +45,7 @@ class Estimate:
     Parameters
     ----------
     new, changed : list of str
-        Paths of the runs that are not in the lake, and of the runs that have changed.
+        Paths of the runs that were never pulled, and of the other runs that have to be pulled.
     failed : dict of str to Failure
         Runs for which a request of the estimate failed.
     n_bytes : int or None
@@ -153,7 +153,10 @@ def _file_cost(
 
 
 def _artifact_cost(client: Client, listed: Listed, request: PullRequest) -> _Cost:
-    """List the artifacts of a run; return the number of requests and the artifacts to download."""
+    """List the artifacts of a run; return the number of requests and the requested artifacts.
+
+    Artifacts whose files are on disk already are returned too.
+    """
     directory = directory_of(client.settings, listed)
     stored = read_manifest(directory).beside.get(ARTIFACTS)
     asked = dict.fromkeys([*(stored.asked if stored else ()), *request.artifacts])

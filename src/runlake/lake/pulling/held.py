@@ -55,8 +55,8 @@ def find_need(
     Returns
     -------
     Need
-        `NOTHING` if the rows, the fields and the requested files on disk are current; `NOTE_FIELDS`
-        if only the fields have changed; else `PULL`.
+        `NOTHING` if the run is pinned, and its rows, fields and requested files on disk are
+        current; `NOTE_FIELDS` if only the fields have changed; else `PULL`.
     """
     directory = directory_of(settings, listed)
     stored = read_manifest(directory)

@@ -75,7 +75,8 @@ class PullRequest:
     files : tuple of str
         Names and patterns of the files to pull.
     artifacts : tuple of str
-        Names and patterns of the artifacts whose files to pull; empty pulls no artifacts.
+        Names and patterns of the artifacts whose files to pull. If empty, only the artifacts that
+        an earlier pull of the run requested are pulled again.
     dry_run : bool
         Download nothing, and estimate the pull.
     n_workers : int or None
@@ -201,7 +202,8 @@ def settings_for(settings: Settings, subject: Subject) -> Settings:
 
     The settings of `Run` objects and of `Runs` lists replace those of the lake, except the cache
     directory. Offline mode is on if the settings of the lake or those of the runs turn it on. Paths
-    name no backend, so for paths the settings of the lake are returned.
+    name no backend, so for paths the settings of the lake are returned; also for an iterator,
+    whose items are not looked at.
 
     Raises
     ------

@@ -63,8 +63,8 @@ class RunTask:
     artifacts : tuple of str
         Names and patterns of the artifacts to pull.
     is_new : bool
-        True if the run was not in the lake before the pull. A task that is tried again cannot find
-        this out, because its first try may have stored the run.
+        True if the run had never been pulled before; a read may have cached it. A task that is
+        tried again cannot find this out, because its first try may have stored the run.
     """
 
     listed: Listed
@@ -82,7 +82,7 @@ class PulledRun:
     Parameters
     ----------
     is_new : bool
-        True if the run was not in the lake before.
+        True if the run had never been pulled before.
     n_bytes : int
         Bytes that were downloaded.
     lacks : str or None

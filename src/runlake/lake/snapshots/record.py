@@ -38,7 +38,8 @@ class RecordedRun:
         on every machine; if only a part of the export is on disk, the digest is of that part. The
         key of a file beside the exports is its path in the run's directory. The key of an
         artifact's file is its path in the cache. The key ``fields`` has the digest of config,
-        summary and the other fields.
+        summary and the other fields. An empty string stands for a file that cannot be read, such as
+        an export that was deleted after its rows were packed.
     """
 
     backend: str
