@@ -109,7 +109,8 @@ class Termination:
 def exit_on_sigterm() -> Iterator[Termination]:
     """Raise `SystemExit` in the block on SIGTERM, so that the block closes everything it opened.
 
-    uvicorn handles the signal first, and sends the signal again once no request is under way.
+    While uvicorn runs the server, uvicorn handles the signal first, and sends the signal again
+    once no request is under way, or after 3 s.
     Python discards an exception that is raised while it runs a finalizer or a weakref's callback;
     so the signal is also recorded in the `Termination` that the block gets.
     """

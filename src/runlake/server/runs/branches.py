@@ -55,7 +55,8 @@ class KeptRows:
     n_lines, last_step : int
         Number of lines, and the highest step of these lines, which is -1 if there are no lines.
     key_facts, summary : str
-        JSON objects: facts about the keys, as in `count_keys`, and the last value of each key.
+        JSON objects: facts about the keys, as in `count_keys`, and the last value of each key. If
+        the step is the last one of the run, these are the run's own key facts and summary.
     """
 
     n_lines: int

@@ -81,7 +81,7 @@ def find_field(name: str) -> RunField:
     Raises
     ------
     Refused
-        If there is no such field, or the name is too long.
+        If there is no such field, or the name is too long or has too many parts ``value``.
     """
     if len(name) > MAX_PATH:
         raise Refused(f"the name {name!r:.60}... of a field is longer than {MAX_PATH:,} characters")

@@ -110,7 +110,7 @@ def list_runs(
         Name of a field, which ``+`` (ascending, the default) or ``-`` (descending) may precede;
         None means the order of creation.
     first : int or None
-        Maximum number of runs.
+        Maximum number of runs; None means 50, and more than 1,000 are never returned.
     after : str or None
         The cursor of the last run of the previous page. Runs that are added meanwhile do not move
         runs to other pages.
