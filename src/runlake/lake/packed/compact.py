@@ -42,6 +42,8 @@ def compact(tables: Tables, batch_seconds: float = BATCH_SECONDS) -> int:
     process that took the number has finished, or took it so long ago that it must have been
     killed. So a pack in another process loses nothing, even if the lock fails.
 
+    A damaged file is neither merged nor rewritten, and the other files chosen with it stay too.
+
     Parameters
     ----------
     tables : Tables

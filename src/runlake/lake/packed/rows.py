@@ -64,7 +64,7 @@ class KeyValues:
         The packed table for the values; None if the key has no values.
     steps, values : Series or None
         The step of each value, ascending, and the values in the type of the table. None if the key
-        has no values.
+        has no values; but for the key ``_step`` of a run without rows, both are empty.
     facts : KeyFacts or None
         What the Parquet statistics of the exports say about the key; None if they say nothing.
     """

@@ -53,9 +53,10 @@ class PackedView:
     Parameters
     ----------
     place : PackedPlace
-        The directory of the tables.
+        The directory of packed tables below the root of the lake that is read. The tables of a
+        snapshot, and those of a published lake, are elsewhere; ``files`` has their paths.
     moment : Moment
-        The snapshots of the tables.
+        The snapshots of the tables; none of them is known for a published lake.
     runs : mapping of str to PackedVersion
         The packed runs, by the run's directory.
     files : mapping of str to tuple of PackedFile
