@@ -58,8 +58,8 @@ class Chart:
         number of points.
     points : int
         Maximum number of points to draw for the series that share one frame. The drawn points show
-        the shape of the curve, and include the first and the last point. At most about a quarter
-        of them are chosen because they are NaN or infinite.
+        the shape of the curve, and include the first and the last point. Of NaN and infinities,
+        some are left out if there are many.
     """
 
     series: tuple[Series, ...]

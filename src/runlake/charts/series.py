@@ -75,7 +75,7 @@ class Axis:
     scale : {"linear", "log"}
         The scale. A log axis leaves out values of 0 and less.
     low, high : float or None
-        The range, inclusive at both ends; None means that the first or last point is the end.
+        The range, inclusive at both ends; None means that the lowest or highest value is the end.
 
     Examples
     --------

@@ -49,8 +49,9 @@ def json_ready(value: Any) -> Any:
     Returns
     -------
     object
-        Bytes become base64; times and dates become ISO 8601; durations become seconds. Decimal
-        numbers become integers or floats, or text if a float would lose digits.
+        NaN and infinities become strings; bytes become base64; times and dates become ISO 8601;
+        durations become seconds. Decimal numbers become integers or floats, or text if a float
+        would lose digits.
     """
     if value is None or isinstance(value, (str, bool, int)):
         return value

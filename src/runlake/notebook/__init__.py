@@ -1,7 +1,7 @@
 """HTML of values for notebooks: cards, trees, tables, small curves, pictures, and progress bars.
 
 The modules turn values into text. None of them makes a request, reads a file or knows a backend, so
-the classes of every package can use them. All HTML is self-contained: it loads nothing, and has no
+the classes of every package can use them. All HTML is self-contained: it loads nothing, and runs no
 scripts.
 
 Read `markup` first: it builds every element, escapes text, and limits the size. `cells`, `trees`,

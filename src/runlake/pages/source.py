@@ -89,7 +89,7 @@ class Source(Protocol):
         """Whether runs can get new rows while a page is open."""
 
     def entities(self) -> list[str]:
-        """Return the entities that have projects to show."""
+        """Return the entities whose projects can be shown."""
 
     def projects(self, entity: str) -> list[ProjectRow]:
         """Return the projects of an entity."""

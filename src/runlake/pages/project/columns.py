@@ -21,8 +21,9 @@ NO_GROUP = ""
 def default_columns(rows: Sequence[RunRow]) -> list[str]:
     """Return the columns that the table shows if the visitor chose none.
 
-    These are fields that at least one run has, config entries in which the runs differ (or any
-    config entries if the runs do not differ), and the numeric summary entries that most runs have.
+    These are the `SHOWN_FIELDS` that at least one run has, the first config entries in which the
+    runs differ (or the first config entries if the runs do not differ), and the numeric summary
+    entries that most runs have.
     """
     fields = [name for name, attr in SHOWN_FIELDS if any(row.fields.get(attr) for row in rows)]
     config = entries(rows, CONFIG)

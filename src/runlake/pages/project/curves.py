@@ -31,7 +31,7 @@ from runlake.values import RUN_ID, STEP, check_number
 from runlake.values.counted import counted
 
 # Maximum number of points of all curves of a chart: a browser can redraw this many while the
-# chart is panned.
+# chart is panned. Only a chart with more than 160 curves has more, because of `POINTS_PER_RUN`.
 MAX_POINTS = 16_000
 POINTS_PER_RUN = (100, 2_000)
 MAX_KEYS = 24

@@ -1,6 +1,6 @@
 """The page with charts of a run's system metrics, and a file to download with their rows.
 
-The backend sends a sample of the rows.
+If there are more than `N_ROWS` rows, the backend sends a sample of them.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ async def send_system(request: Request) -> Response:
 
 
 def system_frame(run: Run) -> pl.DataFrame:
-    """Return the backend's sample of a run's system metrics, which is at most `SECONDS` old."""
+    """Return the rows of system metrics that the backend sends, which are at most `SECONDS` old."""
     return _SHARED.get(identity_of(run), lambda: _read(run))
 
 
