@@ -335,12 +335,14 @@ def choose(runs: FixedRuns, subject: object) -> FixedRuns:
     runs : FixedRuns
         All runs of the lake.
     subject : str, Run, or iterable of str and Run
-        Paths of runs and projects.
+        Paths of runs and projects, or ids or URLs of runs.
 
     Raises
     ------
     InvalidType
         If ``subject`` or one of its items is neither a path nor a run.
+    InvalidArgument
+        If several runs have a given id or path, or a text is empty.
     NotCached
         If the lake does not have a named run.
     """
