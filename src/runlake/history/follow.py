@@ -186,9 +186,9 @@ def _end(manifest: Manifest) -> int:
 
 
 def _readable_end(reading: Reading) -> int:
-    """Return the step after the highest step of all rows that ``reading`` has read.
+    """Return the step after the last step up to which ``reading`` can have found rows.
 
-    Rows that lack the requested keys count too.
+    Rows that lack the requested keys, and exported rows after the requested steps, count too.
     """
     manifest = reading.pulled.manifest
     if reading.plan.is_walk:

@@ -251,7 +251,9 @@ class Reading:
         -------
         Sample
             The backend's own sample, if the run has no exports and the backend does not list the
-            steps of the run's rows. In all other cases runlake chooses the rows.
+            steps of the run's rows. This is a sample of the whole run, not only of the planned
+            steps, and each of its rows has all of ``keys``. In all other cases runlake chooses
+            among the planned rows.
         """
         from runlake.history.sample.downsample import rows_of
 

@@ -71,7 +71,8 @@ def iter_live_pages(client: Client, plan: Plan, recover: Recover) -> Iterator[li
     Raises
     ------
     ProtocolError
-        If the backend lists a step as live but does not send its row.
+        If the backend lists a step as live but does not send its row, or if it sends rows that are
+        malformed or would lead back to earlier pages.
     """
     pages = plan.live_pages
     moved = _MovedRows(client, plan.run, recover)
