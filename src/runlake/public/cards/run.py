@@ -182,7 +182,7 @@ def _curves(run: Run, keys: Sequence[str], notes: list[str]) -> list[Curve]:
 
 
 def _pictures(run: Run, summary: Mapping[str, Any], notes: list[str]) -> list[Picture]:
-    """Return up to four images from the summary; append a note if more images exist."""
+    """Return up to four small images from the summary; append a note if there are others."""
     from runlake.history.media import fetch_media
 
     path = RunPath(run.entity, run.project, run.id)

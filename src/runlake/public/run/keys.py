@@ -37,8 +37,9 @@ class RunKeys(RunFields):
             ``kind``, ``count`` (rows that have the key), ``first_step``, ``last_step``, ``min`` and
             ``max``. The key was not logged before ``first_step`` or after ``last_step``. It may
             begin later or end earlier, because these are the first and last step of the exports
-            that have the key. ``min`` and ``max`` are the lowest and highest finite number of the
-            key. Both are null while there are live rows with the key. Unknown values are null.
+            that have the key. ``min`` and ``max`` are the lowest and highest number of the key,
+            which may be infinite; NaN is ignored. ``min`` and ``max`` are null while there are live
+            rows with the key. Unknown values are null.
             If no key matches, a `NoRowsWarning` names existing keys.
 
         Raises

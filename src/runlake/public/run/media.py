@@ -49,7 +49,9 @@ class RunMedia(RunFields):
         Notes
         -----
         Files are downloaded to the cache once, and checked by their logged SHA-256 at every use. A
-        file that is not in the cache costs two requests: one lists it, one downloads it.
+        file that is not in the cache costs two requests: one lists it, one downloads it. If no
+        SHA-256 was logged, every use costs one request, for the MD5 digest with which the backend
+        lists the file; without such a digest, the file is downloaded again.
         """
         from runlake.history.tables import TABLE_TYPES, read_table_cell
 

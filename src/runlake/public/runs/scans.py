@@ -516,7 +516,10 @@ def _known_question(asked: RowRequest) -> Question | None:
 
 
 def _without_key(asked: RowRequest, key: str) -> RowRequest:
-    """Return ``asked`` without the key of the x axis, which has a column of its own anyway."""
+    """Return ``asked`` without the key of the x axis, which has a column of its own anyway.
+
+    If this is the only key, return ``asked`` unchanged.
+    """
     projection = asked.question.projection
     kept = tuple(one for one in projection.keys or () if one != key)
     if not kept:
