@@ -213,7 +213,8 @@ class Lake(Snapshots, LakeRuns):
         -------
         PullReport
             What was done. A run whose file is damaged or cut off is "incomplete": it has all rows
-            before the damage. Files without a run, such as those of 0 bytes, are "failed".
+            before the damage. Files without a run, such as those of 0 bytes, are "failed". If the
+            cache directory cannot be written, all runs are "failed".
 
         Raises
         ------
@@ -221,8 +222,6 @@ class Lake(Snapshots, LakeRuns):
             If ``path`` has no runs; `LocalFileNotFoundError` if it does not exist.
         MissingExtra
             If the package wandb is not installed; the extra ``local`` has it.
-        CacheError
-            If the cache directory cannot be written.
         """
         from runlake.lake.local.adding import add
 

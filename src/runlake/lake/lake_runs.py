@@ -417,7 +417,7 @@ class LakeRuns(Publishing, LakeDatasets):
     ) -> list[dict[str, Any]] | pd.DataFrame | pl.DataFrame:
         """Return a sample of the history of every run.
 
-        The arguments and the result are those of `Runs.histories`.
+        The arguments, except ``progress``, and the result are those of `Runs.histories`.
         """
         return self._read(
             incomplete, lambda runs: runs.histories(samples, keys, x_axis, format, stream)

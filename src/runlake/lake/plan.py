@@ -32,7 +32,8 @@ class LakePlan:
         Number of files to open, and their size on disk in bytes. A scan reads only the columns of
         its keys from these files.
     n_rows : int
-        Number of rows in the row groups to read.
+        Number of rows in the row groups to read from exports, plus the number of all rows of packed
+        runs.
     incomplete : mapping of str to str
         For each run that lacks something on disk, what it lacks. The keys are the runs' names in
         the column ``run_id``.

@@ -67,10 +67,11 @@ class PullReport:
     incomplete : mapping of str to str
         Runs that were pulled, but lack something: why, and what the next pull will do.
     failed : mapping of str to Failure
-        Runs that could not be pulled. Their files from earlier pulls are still in the lake.
+        Runs that could not be pulled. Their files from earlier pulls are still in the lake. A file
+        in which `Lake.add` finds no run is named by its own path.
     n_bytes : int or None
-        Bytes of exports and files that were downloaded. With ``dry_run``, the bytes that would be
-        downloaded, or None if a host does not state lengths.
+        Bytes of exports, files and artifacts that were downloaded. With ``dry_run``, the bytes that
+        would be downloaded, or None if a host does not state lengths.
     n_requests : int
         Number of requests to the backend and to storage hosts, retries included. With ``dry_run``,
         the number of requests that a pull would send.

@@ -120,6 +120,8 @@ class Publishing:
             If the runs have the key, but those that have it are not packed. A key with one of the
             characters ``% _ * ? [`` is then taken as a pattern of file names instead. Also if the
             lake is published, and ``pattern`` is not a key of its runs.
+        OfflineError
+            If files are asked for, and a run was never pulled, but only cached by a read.
         """
         runs = self._fixed("warn")
         if pattern is not None:
