@@ -65,8 +65,11 @@ def test_a_data_directory_is_closed_to_other_users(stopped, data_dir):
     assert not modes[directory / "storage"] & 0o077
     data_dir.chmod(0o755)
     data_dir.joinpath("runlake.sqlite").chmod(0o644)
+    data_dir.joinpath("pages", "local").mkdir(parents=True)
+    data_dir.joinpath("damaged").mkdir()
     with running_server(data_dir, api_key=key):
         assert stat.S_IMODE(data_dir.stat().st_mode) == 0o700
+        assert stat.S_IMODE(data_dir.joinpath("pages").stat().st_mode) == 0o700
         for name in ("runlake.sqlite", "runlake.sqlite-wal"):
             assert stat.S_IMODE(data_dir.joinpath(name).stat().st_mode) == 0o600
 

@@ -22,8 +22,10 @@ from runlake.server.store.database import MIGRATIONS, Database
 from runlake.server.store.objects import removal_lock
 
 DATABASE, STORAGE, LOCK, GENERATION = "runlake.sqlite", "storage", "server.lock", "generation"
+# The cache of the web pages, with data of the runs that visitors have opened.
+PAGES = "pages"
 # The name of each folder that a server makes in a data directory begins with one of these.
-OWN_FOLDERS = (STORAGE, "damaged")
+OWN_FOLDERS = (STORAGE, PAGES, "damaged")
 # Pause between checkpoints. The write-ahead log, which has the commits since the last checkpoint,
 # slows reads if it grows beyond some 100 MB.
 CHECKPOINT_SECONDS = 5.0
@@ -83,11 +85,11 @@ def make_private(data_dir: Path) -> None:
 def open_to_others(data_dir: Path) -> list[Path]:
     """Return the paths of a data directory that other users may access.
 
-    Only the directory itself, its storage folder and the files of its database are examined. If the
-    directory has other folders too, as the folder of a project has, the user may share it on
-    purpose. In this case only the storage folder and the database files are examined.
+    Only the directory itself, its storage folder, the cache of its pages and the files of its
+    database are examined. If the directory has other folders too, as the folder of a project has,
+    the user may share it on purpose. In this case the directory itself is not examined.
     """
-    names = (STORAGE, DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm")
+    names = (STORAGE, PAGES, DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm")
     found = [data_dir / name for name in names]
     if not _has_other_folders(data_dir):
         found.append(data_dir)

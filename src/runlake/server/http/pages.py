@@ -19,13 +19,12 @@ from starlette.responses import HTMLResponse
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from runlake.server.data_directory.custody import PAGES
 from runlake.server.http.delivery import NO_GUESSING
 from runlake.server.store.accounts import NAME_FORM, user_of_key
 from runlake.server.store.database import Database
 
 ENTRY_POINTS = "runlake.pages"
-# The cache of the pages, in the data directory.
-DIRECTORY = "pages"
 # Start of the addresses that belong to no entity, such as the address of the login page.
 OWN = "/-/"
 RUN_PAGE = re.compile(r"/[^/]+/[^/]+/runs/[^/]+")
@@ -49,7 +48,7 @@ class Pages:
 
     def __init__(self, base_url: str, data_dir: Path, database: Database) -> None:
         self._base_url = base_url
-        self._directory = data_dir / DIRECTORY
+        self._directory = data_dir / PAGES
         self._database = database
         self._app: ASGIApp | None = None
         self._loading = asyncio.Lock()
