@@ -119,7 +119,9 @@ class Api(ApiArtifacts):
         Raises
         ------
         AccessDenied
-            If there is no such team, or the user of the API key may not see the team.
+            If the backend sends no team: there is none, or the user of the API key may not see it.
+        BackendError
+            If the backend refuses the request for one of these reasons.
         """
         from runlake.public.users import Team
 
