@@ -166,7 +166,10 @@ def test_files_system_metrics_and_metadata_come_along(lake, backend, tmp_path):
     offline = stale_run(logged.path)
     assert offline.metadata == {"gpu": "A"}
     assert sorted(file.name for file in offline.files()) == sorted(contents)
-    assert [file.name for file in offline.files(pattern="media/%")] == ["media/a.bin"]
+    for options in ({"pattern": "media/%"}, {"names": ["media/a.bin"]}):
+        chosen = offline.files(**options)
+        assert [file.name for file in chosen] == ["media/a.bin"]
+        assert len(chosen) == len(runlake.Api().run(logged.path).files(**options)) == len(contents)
     with offline.file("media/a.bin").download(tmp_path / "copy") as file:
         assert file.read() == "abc"
     with pytest.raises(errors.RunFileNotFoundError):

@@ -282,6 +282,10 @@ def test_stitched_runs_are_one_history_in_which_later_runs_win(api, backend, pro
     assert runlake.stitch([*runs[:1], *runs[:1]]).frame(["by"]).height == 9
     assert stitched.runs == runs
     assert "StitchedRuns" in repr(stitched)
+    for later_last in (runs, runs[::-1]):
+        scan = runlake.stitch(later_last).beta_scan_history(min_step=7)
+        assert (scan.min_step, scan.max_step) == (7, 11)
+        assert runlake.stitch(later_last).beta_scan_history(max_step=9).max_step == 8
 
 
 @pytest.mark.parametrize("runs", [[], ["a/b/c"], "a/b/c", None, [None]], ids=repr)

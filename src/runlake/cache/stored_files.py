@@ -70,6 +70,12 @@ def list_stored_files(
     ]
 
 
+def count_stored_files(settings: Settings, run: RunPath) -> int:
+    """Return the number of the run's files on disk."""
+    directory = RunDirectory(settings.cache_dir, settings.base_url, run)
+    return len(read_rows(directory, FILES) or ())
+
+
 def read_stored_file(content: str, what: str) -> bytes:
     """Return the bytes of a stored file; raise `NotCached` if the file no longer exists."""
     try:

@@ -76,6 +76,12 @@ class Reading:
         """The result of the pull: the run's manifest and its cached exports."""
         return self.plan.pulled
 
+    @property
+    def step_bounds(self) -> tuple[int, int]:
+        """The first and the last step that the read can return, both inclusive."""
+        steps, last = self.plan.steps, self.pulled.manifest.last_step
+        return steps.start, last if steps.stop is None else min(last, steps.stop - 1)
+
     def iter_rows(self, page_size: int) -> Iterator[Row]:
         """Return an iterator over rows as dicts; warn if it is empty although the run has rows."""
         # Not a generator, because it would be resumed for each row.

@@ -15,7 +15,11 @@ from runlake.backend.graphql.run_files import delete_run_file, fetch_run_files, 
 from runlake.backend.graphql.shapes import answer_to
 from runlake.backend.http.client import Client
 from runlake.backend.http.transfer import download_bytes, download_file, make_directory
-from runlake.cache.stored_files import list_stored_files, read_stored_file
+from runlake.cache.stored_files import (
+    count_stored_files,
+    list_stored_files,
+    read_stored_file,
+)
 from runlake.errors import (
     FileTransferError,
     InvalidArgument,
@@ -305,13 +309,15 @@ class Files(SizedPages[File]):
     def _stored(self) -> Page[File] | None:
         """Return the pulled files of the run as one page; None if no files were pulled."""
         run = RunPath(self.run.entity, self.run.project, self.run.id)
-        every = list_stored_files(self._client.settings, run, self._names)
-        if every is None:
+        named = list_stored_files(self._client.settings, run, self._names)
+        if named is None:
             return None
         pattern = self._pattern
-        found = [one for one in every if not pattern or is_like(str(one["name"]), pattern)]
+        found = [one for one in named if not pattern or is_like(str(one["name"]), pattern)]
         edges = [{"node": one} for one in found]
-        return Page(edges, None, False, len(every)).opened(self._open)
+        # As for a backend, the length is the number of all files, see `_fetch`.
+        n_all = count_stored_files(self._client.settings, run)
+        return Page(edges, None, False, n_all).opened(self._open)
 
     def _open(self, edge: dict[str, Any]) -> File:
         node = edge["node"]

@@ -1,5 +1,7 @@
 """Sizes, durations, counts and words: every form is read, and nonsense is refused."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -58,8 +60,10 @@ def test_an_invalid_age_is_refused(text):
 
 def test_a_count_is_any_integer_of_at_least_1():
     assert check_count(1, "n") == 1
-    assert check_count(np.int16(3), "n") == check_count(np.array(3), "n") == 3
-    for wrong in (True, np.array(3.5), np.array([1, 2]), np.float64(1)):
+    numpys: list[Any] = [np.int16(3), np.array(3)]
+    assert [check_count(one, "n") for one in numpys] == [3, 3]
+    wrongs: list[Any] = [True, np.array(3.5), np.array([1, 2]), np.float64(1)]
+    for wrong in wrongs:
         with pytest.raises(InvalidArgument, match="n must be an integer, not"):
             check_count(wrong, "n")
 

@@ -61,6 +61,12 @@ class Stitched:
         """The result of the pull of the last run: its manifest and cached exports."""
         return self.readings[-1].pulled
 
+    @property
+    def step_bounds(self) -> tuple[int, int]:
+        """The first and the last step that the runs can return, both inclusive."""
+        bounds = [reading.step_bounds for reading in self.readings]
+        return min(first for first, _ in bounds), max(last for _, last in bounds)
+
     def last(self, n_rows: int) -> Stitched:
         """Return the same history, limited to its last ``n_rows`` rows except in `iter_rows`."""
         return replace(self, n_last=n_rows)

@@ -46,14 +46,12 @@ class HistoryScan:
     @property
     def min_step(self) -> int:
         """First step that the scan can return, inclusive."""
-        return self._reading.plan.steps.start
+        return self._reading.step_bounds[0]
 
     @property
     def max_step(self) -> int:
         """Highest step that the scan can return, inclusive as in the SDK."""
-        last = self._reading.pulled.manifest.last_step
-        stop = self._reading.plan.steps.stop
-        return last if stop is None else min(last, stop - 1)
+        return self._reading.step_bounds[1]
 
     def to_polars(self) -> pl.DataFrame:
         """Return the rows as a polars frame, like `Run.frame`."""
