@@ -261,6 +261,17 @@ def test_pulled_runs_have_the_same_charts(client, backend, run, tmp_path):
         assert pulled.get(path_of(run) + "/events").status_code == 204
 
 
+def test_charts_of_a_partly_pulled_run_say_what_is_not_on_disk(backend, tmp_path):
+    rows = [{"_step": step, "loss": 1 / (step + 1)} for step in range(1001)]
+    run = LoggedRun(backend, "partly-pulled", "pages").log(*rows)
+    settings = {"base_url": backend.base_url, "cache_dir": str(tmp_path)}
+    runlake.Api(settings, api_key=backend.api_key).run(run.path).pull()
+    run.finish()
+    with served(LakeSource(runlake.Lake(tmp_path))) as address, opened(address) as pulled:
+        (chart,) = get(pulled, run, "charts.json", key="loss").json()["charts"]
+    assert chart["payload"]["notes"][-1] == "incomplete on disk: 1 row was in no export"
+
+
 def test_all_pages_of_a_run_share_one_follower(backend, api):
     run = LoggedRun(backend, "followed", "pages").log({"_step": 0, "loss": 1.0})
     followers = Followers(poll=0.02)

@@ -64,7 +64,8 @@ def draw_charts(columns: Columns, run: Run, keys: Sequence[str], view: View) -> 
     if contents.lacking is not None:
         for one in found:
             if "payload" in one:
-                one["payload"]["notes"].append(f"incomplete on disk: {contents.lacking}")
+                notes = one["payload"]["notes"]
+                one["payload"]["notes"] = [*notes, f"incomplete on disk: {contents.lacking}"]
     # The least end: charts from memory may lack rows, which the page then adds as they are sent.
     end = min(ends, default=contents.end)
     return {"end": end, "charts": found, "buffers": buffers.stored}
