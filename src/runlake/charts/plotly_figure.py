@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,13 +58,19 @@ def _text(name: str) -> str:
 
 def _axis(axis: Axis, *, has_dates: bool = False) -> dict[str, Any]:
     found: dict[str, Any] = {"type": "log" if axis.is_log else "date" if has_dates else "linear"}
-    if axis.key == "" and axis.low is not None and axis.high is not None:
-        ends = np.array([axis.low, axis.high], dtype=np.float64)
-        if not axis.is_log:
-            found["range"] = ends.tolist()
-        elif axis.low > 0:
-            found["range"] = np.log10(ends).tolist()
+    if axis.key == "":
+        ends = [_place(end, axis) for end in (axis.low, axis.high)]
+        # Plotly chooses an end that is None, so that all points on this side are shown.
+        if ends != [None, None]:
+            found["range"] = ends
     return found
+
+
+def _place(end: float | None, axis: Axis) -> float | None:
+    """Return an end of a range as plotly writes it; None if there is none on a log axis."""
+    if end is None or not axis.is_log:
+        return end
+    return math.log10(end) if end > 0 else None
 
 
 def _across(drawing: Drawing, curve: Curve) -> Any:

@@ -94,6 +94,21 @@ def test_a_missing_package_is_named(module, extra, draw, monkeypatch):
     assert str(chart_of("loss"))
 
 
+@pytest.mark.parametrize(
+    ("axis", "wanted"),
+    [
+        (Axis(low=0.5), (0.5, None)),
+        (Axis(high=2.5), (None, 2.5)),
+        (Axis(low=0.5, high=2.5), (0.5, 2.5)),
+        (Axis(), None),
+        (Axis(scale="log", high=100.0), (None, 2.0)),
+        (Axis(scale="log", low=-1.0), None),
+    ],
+)
+def test_a_plotly_figure_has_the_ends_of_the_y_axis_that_are_given(axis, wanted):
+    assert chart_of("loss", y=axis).to_plotly().layout.yaxis.range == wanted
+
+
 def test_charts_of_several_runs_are_joined():
     joined = join_charts([chart_of("loss"), Chart((Series(FRAME, "loss", run="r2"),))])
     assert [curve.label for curve in joined.curves] == ["r1", "r2"]
