@@ -63,7 +63,8 @@ class Admission:
         headers = Headers(scope=scope)
         sent, rest = _split(scope["query_string"].decode("latin-1"))
         is_known = self._is_known(headers)
-        if sent is not None and (is_known or self._is_token(sent)):
+        # The token comes first: a ticket is used up even if the browser has the cookie already.
+        if sent is not None and (self._is_token(sent) or is_known):
             await self._welcome(scope, rest)(scope, receive, send)
         elif is_known:
             await self._app(scope, receive, send)
