@@ -137,8 +137,8 @@ class Catalog:
     def prepare(self) -> None:
         """Create the database now, unless it exists.
 
-        This is done before any download. The first commit of a database waits until the disk has
-        written all bytes, so after a download it would wait for the downloaded files too.
+        Call this before many bytes are downloaded. The first commit of a database waits until the
+        disk has written all bytes, so later it would wait for the downloaded files too.
         """
         self._write(_change_nothing)
 
@@ -456,7 +456,10 @@ def _is_locked(error: Exception) -> bool:
 
 
 def open_unchanging(root: Path) -> sqlite3.Connection | None:
-    """Open the catalog on a read-only disk; return None if the catalog may lack runs."""
+    """Open the catalog of a directory that this account cannot write, without locks.
+
+    Return None if this account can write the directory, or if the catalog may lack runs.
+    """
     database = root / DATABASE
     if os.access(root, os.W_OK) or not database.is_file() or Path(f"{database}-wal").exists():
         return None

@@ -84,7 +84,10 @@ def store_rows(
 
 
 def prepare_directory(directory: RunDirectory) -> None:
-    """Create the directory of a run; raise `OSError` if this or a directory above it is a link."""
+    """Create the directory of a run.
+
+    Raise `OSError` if this directory, or one between it and the root of the cache, is a link.
+    """
     tag_root(directory)
     refuse_links(directory.root, directory.manifest)
     directory.path.mkdir(parents=True, exist_ok=True)
@@ -129,7 +132,10 @@ def read_system_rows(directory: RunDirectory) -> list[dict[str, Any]] | None:
 
 
 def is_stored(directory: RunDirectory, companion: Companion) -> bool:
-    """Return whether the file that a `Companion` describes exists with the recorded length."""
+    """Return whether the file that a `Companion` describes exists with the recorded length.
+
+    A `Companion` without rows has no file; the result is True then.
+    """
     if not companion.file:
         return True
     try:
@@ -195,7 +201,7 @@ def content_path(directory: RunDirectory, name: str, version: str) -> Path:
 
 
 def sweep_companions(directory: RunDirectory) -> None:
-    """Delete files of stored rows that the manifest does not name, if older than a day.
+    """Delete stored rows that the manifest does not name, and partial files, after a day.
 
     Readers may still need newer files.
     """

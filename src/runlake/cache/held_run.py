@@ -72,15 +72,15 @@ class HeldRun:
         self._distrusted = frozenset(distrusted)
 
     def unchanged(self, known: Freshness | None) -> PullResult | None:
-        """Return the run from disk if its whole history is on disk; else None.
+        """Return the run from disk if all that the read needs is there and up to date; else None.
 
         Parameters
         ----------
         known : Freshness or None
             Present state, heartbeat and number of logged lines of the run, for example from a list
-            of runs. If these three values are unchanged since the last pull, and each row was in an
-            export then, the cache has the whole history. If ``known`` is None, the values of the
-            last pull are used, provided that the run had ended by then.
+            of runs. The exports on disk are up to date if each row was in an export at the last
+            pull, and these three values are unchanged since. If ``known`` is None, the second
+            condition is that the run had ended by then.
         """
         stored = read_manifest(self._directory)
         offer, exports = stored.offer, stored.offered_exports

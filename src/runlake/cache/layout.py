@@ -1,4 +1,4 @@
-"""Compute every path below the cache root; no function here does I/O.
+"""Compute paths below the cache root; no function here does I/O.
 
 ::
 
@@ -16,10 +16,13 @@
         <identity>.parquet                     one version of one export
         <identity>-<random>.parquet            the same version, sparse: only some column chunks
         <object>.<attempt>.part                one attempt's download (see ``exports.download``)
-      artifacts/v1/<host>/<00..ff>/<md5>       the content of an artifact's file, or a manifest
+        <kind>-<crc32c>.jsonl.gz               live rows, system metrics, lists of files, artifacts
+        files/<digest>                         one version of a pulled file of the run
+      artifacts/v1/<host>/<00..ff>/<digest>    the content of an artifact's file, or a manifest
       artifacts/v1/<host>/collections/<collection>/<version>.json  the fields of a pulled version
       artifacts/locks/<00..ff>.lock            a lock of many contents
       media/v1/<host>/<00..ff>/<name>-<sha256> the file of a logged image or other media
+      lake/v1/                                 also the packed tables
       lake/v1/snapshots/<name>/                a snapshot: a record, and a tree like this one
       lake/v1/published/<place>/<version>/     a catalog of the runs of a published lake
 """

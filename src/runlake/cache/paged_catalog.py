@@ -36,8 +36,9 @@ class PagedCatalog(Catalog):
         Parameters
         ----------
         is_last : bool
-            What to do if other processes keep the catalog locked: True waits for them, False keeps
-            the changes for the next call.
+            What to do if other processes keep the catalog locked: True waits for them for at most
+            `PATIENCE_SECONDS`, and then marks the catalog as incomplete; False does not wait. The
+            changes that could not be written are kept for the next call.
 
         Returns
         -------

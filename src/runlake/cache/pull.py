@@ -102,8 +102,9 @@ def pull_run(
     """Download the parts of a run's exports that a read needs and that are not on disk.
 
     The run is unchanged if its heartbeat, number of logged lines and state are the same as when all
-    exports were last up to date. Then the pull sends one GraphQL request, and requests no file.
-    Otherwise each export on disk is revalidated.
+    exports were last up to date. Then no export on disk is revalidated: if the read needs nothing
+    more, the pull sends one GraphQL request, and requests no file. If the run has changed, each
+    export on disk is revalidated.
 
     Parameters
     ----------
@@ -142,10 +143,10 @@ def pull_run(
     RunNotFoundError, ExportError, CacheError
         If the pull fails; files that were on disk before remain there.
     NotCached
-        If offline mode is on and a needed file is not on disk.
+        If a needed file is not on disk, and offline mode is on or the backend does not answer.
     Unreachable
         If the backend does not answer, and either the run had not ended at the backend's last
-        response, or ``keeping`` is passed.
+        response, or ``keeping`` is passed. Also if the storage host does not answer.
 
     Warns
     -----
@@ -182,7 +183,7 @@ def pull_run(
 def find_unchanged(
     client: Client, run: RunPath, question: Question, known: Freshness
 ) -> PullResult | None:
-    """Return a run from disk, without a request, if the cache has its whole history.
+    """Return a run from disk, without a request, if all that the read needs is up to date there.
 
     Parameters
     ----------
@@ -198,7 +199,8 @@ def find_unchanged(
     Returns
     -------
     PullResult or None
-        The whole history of the run; None if the run may have rows that are not on disk.
+        All exports of the run; None if the run may have changed, or the read needs more than is on
+        disk.
     """
     directory = RunDirectory(client.settings.cache_dir, client.settings.base_url, run)
     return HeldRun(client.settings, directory, question).unchanged(known)
@@ -210,8 +212,9 @@ def expect_unchanged(client: Client, run: RunPath, question: Question) -> PullRe
     Returns
     -------
     PullResult or None
-        The whole history from disk, if the run had ended when the backend was last asked. The guess
-        is wrong only if the run was resumed after that. None if the run had not ended.
+        The run from disk, if it had ended when the backend was last asked. The guess is wrong only
+        if the run was changed after that. None if the run had not ended, or if the read needs more
+        than is on disk.
     """
     directory = RunDirectory(client.settings.cache_dir, client.settings.base_url, run)
     return HeldRun(client.settings, directory, question).unchanged(None)

@@ -27,7 +27,9 @@ class PullResult:
     n_downloaded, n_bytes : int
         Number of exports that were downloaded, whole or in part, and number of downloaded bytes.
     age : float
-        Seconds since the backend's last response about the run; 0 if this pull received it.
+        Seconds since the backend's last response about the run, if the result is from the cache
+        because of offline mode or because the backend did not answer. Otherwise 0, also for reads
+        of a lake.
     n_left_out : int or None
         Number of rows that a result from the cache lacks, because they were in no export when the
         backend was last asked. None if this number is unknown.

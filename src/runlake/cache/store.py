@@ -118,10 +118,10 @@ class LastOffer:
         return mine == theirs
 
     def has_grown_since(self, other: LastOffer | None) -> bool:
-        """Return whether this record has at least as many lines and steps as an earlier record.
+        """Return whether neither lines nor last step are lower than in an earlier record.
 
-        If the run was rewound in between, the result is still True if the run has at least as many
-        lines and steps again.
+        If the run was rewound in between, the result is still True if the run has reached the
+        former number of lines and the former last step again.
         """
         if other is None:
             return False

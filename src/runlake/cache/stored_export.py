@@ -45,8 +45,8 @@ class StoredExport:
     crc32c : int or None
         Checksum of the whole file; None for a sparse file.
     state : FileState
-        State of the file after runlake last wrote it. If the state differs, the file is checked
-        before use.
+        State of the file after runlake last wrote or checked it. If the state differs, the file is
+        checked before use.
     facts : ExportFacts
         Row groups and their steps, with which reads are planned. Types, null counts and bounds of
         columns are loaded from the catalog.

@@ -34,9 +34,10 @@ def strict_json(value: object) -> str:
     -------
     str
         NaN becomes null, because filters of runs compare NaN like null. An infinity becomes a
-        number too large for a float, which SQLite reads as infinity. Integers keep all digits. A
-        lone surrogate becomes the six characters of its escape, and NUL becomes U+0001. A container
-        nested more than 200 deep becomes a string.
+        number too large for a float, which SQLite reads as infinity. Integers keep all digits; but
+        an integer of more than about 4,300 digits becomes such a number too. A lone surrogate
+        becomes the six characters of its escape, and NUL becomes U+0001. A container nested more
+        than 200 deep becomes a string.
 
     Examples
     --------

@@ -9,6 +9,7 @@
     |- CommError                    what W&B scripts catch around a call
     |  |- InvalidArgument           also ValueError; raised before any request
     |  |  |- InvalidType            also TypeError
+    |  |  |- SecretsFound           paths: values that look like keys or passwords
     |  |  `- LocalFileNotFoundError    also FileNotFoundError
     |  |- WaitTimeout               also TimeoutError
     |  |- ArtifactMismatch          also ValueError
@@ -61,7 +62,8 @@ class RunlakeError(Exception):
         What happened, to which run, file or key, and what to do next.
     **facts
         The facts of the message as values, such as ``path`` or ``status``. Each fact becomes an
-        attribute of the error, and is pickled with the error.
+        attribute of the error, and is pickled with the error. An error has only the facts that are
+        known where it is raised, so read them with ``getattr(error, "status", None)``.
     """
 
     facts: dict[str, Any]
@@ -220,7 +222,7 @@ class FileTransferError(WandbApiFailedError):
 class ExportError(FileTransferError):
     """A history export could not be used.
 
-    ``run`` is the path of the run, ``export`` the number of the export.
+    ``run`` is the path of the run, ``export`` the path in the URL of the export.
     """
 
 
@@ -280,11 +282,11 @@ class SampleWarning(UserWarning):
 
 
 class StaleWarning(UserWarning):
-    """A result comes from the cache and may be out of date; the message says how old it is."""
+    """A result is from the cache and may be out of date; the message says its age, if known."""
 
 
 class IncompleteWarning(UserWarning):
-    """A read of a lake lacks keys or steps that are not on disk; the message names the runs."""
+    """A result lacks runs, keys, steps or files, mostly because they are not on disk."""
 
 
 class OddAnswerWarning(UserWarning):

@@ -130,8 +130,8 @@ def child_environment(extra: Mapping[str, str], *, has_proxies: bool = False) ->
     Returns
     -------
     dict of str to str
-        The current variables and ``extra``. ``WANDB_*`` and ``RUNLAKE_*`` are left out, and so are
-        the proxies if ``has_proxies`` is false.
+        The current variables without ``WANDB_*`` and ``RUNLAKE_*``, and without the proxies if
+        ``has_proxies`` is false; then all variables in ``extra``, whatever their names are.
     """
     kept = {
         name: value

@@ -52,7 +52,8 @@ def load_settings(
     api_key : str, optional
         Used instead of the key from `runlake.login`, ``WANDB_API_KEY``, settings files or netrc.
     timeout : float, optional
-        Seconds that one request may take; taken from ``WANDB_HTTP_TIMEOUT`` if omitted.
+        Seconds without progress after which a request fails, see `Settings`; taken from
+        ``WANDB_HTTP_TIMEOUT`` if omitted.
     offline : bool, optional
         Send no request; taken from ``RUNLAKE_OFFLINE`` if omitted.
 

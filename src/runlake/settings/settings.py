@@ -28,14 +28,16 @@ class Settings:
     entity, project : str or None
         Defaults for paths without an entity or a project.
     timeout : float
-        Seconds that one request may take (``WANDB_HTTP_TIMEOUT``).
+        Seconds without progress after which a request fails (``WANDB_HTTP_TIMEOUT``). A response of
+        the API may take four times as long in all, and a download that makes progress any time.
     retry_timeout : float
         Seconds after which a failing request is no longer retried (``RUNLAKE_RETRY_TIMEOUT``).
     lock_timeout : float
         Seconds to wait while another process pulls the same run, or for a turn to send a request
         under the shared rate limit (``RUNLAKE_LOCK_TIMEOUT``).
     max_workers : int
-        Maximum number of requests at the same time (``RUNLAKE_MAX_WORKERS``).
+        Maximum number of requests at the same time (``RUNLAKE_MAX_WORKERS``). Short downloads have
+        their own maximum, see `max_downloads`.
     ca_bundle : str or None
         PEM file, or directory with OpenSSL's hashed names, of the certificate authorities to trust
         (``REQUESTS_CA_BUNDLE``, ``SSL_CERT_FILE``, ``SSL_CERT_DIR``).

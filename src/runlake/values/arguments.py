@@ -31,7 +31,7 @@ def check_text(text: str, kind: str) -> str:
     """Return a string; raise `InvalidArgument` if it is no string, or cannot be encoded as UTF-8.
 
     A string that cannot be encoded contains surrogates, for example from a command line whose bytes
-    are not UTF-8. No backend and no file could store such a string.
+    are not UTF-8. Such a string cannot be sent or stored as UTF-8.
 
     Parameters
     ----------

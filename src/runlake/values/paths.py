@@ -269,7 +269,7 @@ class ArtifactPath:
 
     @property
     def name(self) -> str:
-        """Collection and alias in one string, as in ``Artifact.name``: ``collection:alias``."""
+        """``collection:alias``, as in ``Artifact.name``; only ``collection`` without an alias."""
         return f"{self.collection}:{self.alias}" if self.alias else self.collection
 
     def __str__(self) -> str:

@@ -212,12 +212,14 @@ def _read(path: Path) -> HeldVersion | None:
 
 
 def read_list(directory: RunDirectory) -> list[HeldRow] | None:
-    """Return the artifacts of a run in the lake; None if the artifacts were never pulled.
+    """Return the artifacts of a run in the lake; None if they were never pulled.
+
+    The result is also None if the list of the artifacts is damaged.
 
     Raises
     ------
     NotCached
-        If the file with the fields of an artifact is missing.
+        If the file with the fields of an artifact is missing or damaged.
     """
     rows = read_rows(directory, ARTIFACTS)
     if rows is None:

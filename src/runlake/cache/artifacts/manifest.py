@@ -191,7 +191,8 @@ def parse_manifest(content: bytes, what: str) -> Manifest:
     Raises
     ------
     ProtocolError
-        If the file is not a manifest, or a name in it leads out of the directory.
+        If the file is not a manifest of a known version, if a name in it leads out of the
+        directory, or if two names are the same path.
 
     Examples
     --------

@@ -54,8 +54,9 @@ def packed_only(root: Path, relative: str, run: RunPath) -> str | None:
     Returns
     -------
     str or None
-        None if the exports of the run were not dropped. The function does not check whether the
-        exports were downloaded again since.
+        Always a message if the root is that of a published lake, or of a snapshot with only packed
+        rows. Otherwise None if the exports of the run were not dropped. The function does not check
+        whether the exports were downloaded again since.
     """
     read_by_lake = f"lake.where({{'name': {run.run_id!r}}}).scan(keys), or lake.best, lake.sql"
     if (root / ELSEWHERE).is_file():

@@ -139,7 +139,7 @@ def learn(
         Rate limit in the response's headers.
     observed : float
         Requests that this process sent in the last second. If the backend complains without stating
-        a limit, the first guess is half of this number.
+        a limit, the first guess is half of this number, but at least `FIRST_GUESS`.
     max_pause : float
         Longest pause in seconds for all processes, even if the response requests a longer one.
     """

@@ -41,10 +41,10 @@ class Checked:
 
 
 def verify_cache(root: Path, lock_timeout: float, *, locking: str = "auto") -> Iterator[Checked]:
-    """Read every file of the cache, and compare its content with its checksums.
+    """Read every export in the cache, and compare its content with its checksums.
 
     The checksums are the CRC32C that was stored with the file and, if the storage host sent an MD5,
-    this MD5.
+    this MD5. Damaged exports are removed from the cache. Other files are not read.
 
     Parameters
     ----------

@@ -48,7 +48,8 @@ def prune_cache(
     Returns
     -------
     Pruning
-        What was evicted; with ``dry_run``, what would be evicted.
+        What was evicted; with ``dry_run``, what would be evicted. A run that a process pulls or
+        reads after the decision is kept, although it is listed here.
     """
     runs = {run.directory.path: run for run in walk_runs(settings.cache_dir)}
     entries = {path: _entry(run, is_spared=path == spared) for path, run in runs.items()}

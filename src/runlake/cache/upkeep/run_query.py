@@ -21,9 +21,10 @@ def query_runs(
 ) -> list[tuple[Any, ...]]:
     """Return the rows of a query over the catalog's table ``runs``.
 
-    If the disk is read-only, or another process keeps the catalog locked, the query runs on a
-    substitute. If no process can change the database, the substitute is the database itself, read
-    without locks. Otherwise it is a catalog in memory, built from the stored manifests.
+    If the catalog cannot be read normally, because the disk is read-only or another process keeps
+    the catalog locked, the query runs on a substitute. If this account cannot write the directory,
+    and the catalog has every run, the substitute is the database itself, read without locks.
+    Otherwise it is a catalog in memory, built from the stored manifests.
 
     Parameters
     ----------
