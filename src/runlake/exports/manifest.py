@@ -53,8 +53,9 @@ class Export:
     url : str
         Absolute signed URL, which is never shown and never stored.
     object : str
-        Name of the export, the same in every manifest: the URL's path. The signature is different
-        in each manifest. The host may differ too, if the storage has several addresses.
+        Name of the export: the URL's path, which is the same in every manifest. The signature is
+        different in each manifest. The host may differ too, if the storage has several addresses.
+        If URLs of several hosts in one manifest have the same path, the name begins with the host.
     """
 
     url: str = field(repr=False)
@@ -88,8 +89,8 @@ class Manifest:
     line_count : int or None
         Number of history lines that the backend has.
     last_step : int
-        Highest ``_step``; -1 for a run without history, `LAST_STEP_UNKNOWN` if the backend neither
-        lists rows nor reports the last step.
+        Highest ``_step``; -1 for a run without history. If the backend does not report the last
+        step of a run with history: -1 if it lists exports or live steps, else `LAST_STEP_UNKNOWN`.
     key_counts : mapping of str to int
         Number of rows with each key, from ``historyKeys``.
     exports : tuple of Export

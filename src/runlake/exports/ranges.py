@@ -144,7 +144,7 @@ def parse_content_range(text: str | None) -> tuple[ByteRange, int] | None:
     -------
     tuple of ByteRange and int, or None
         The range of the response's body, and the length of the whole object; None if the header
-        lacks one of the two.
+        lacks one of the two, or is malformed.
 
     Examples
     --------

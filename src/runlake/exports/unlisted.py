@@ -43,9 +43,12 @@ def find_gaps(manifest: Manifest, exports: Sequence[ExportFacts]) -> tuple[Gap, 
     Returns
     -------
     tuple of Gap
-        Ranges of steps that are in no export and not listed as live: first the steps after the
-        last export, then the widest ranges. Empty if the backend counts no more lines than there
-        are exported and listed rows, or if `Manifest.is_searched` is true.
+        At most `MAX_GAPS` ranges of steps that are in no export and not listed as live: first the
+        steps after the last export, then the widest ranges. The steps after the last export are
+        included only if `Manifest.first_unlisted` is None, because every read requests them
+        otherwise. Empty if the backend counts no more lines than there are exported rows, listed
+        rows, and steps that every read requests. Empty also if the backend does not list live steps
+        or does not count lines, if no export has steps, or if `Manifest.is_searched` is true.
 
     Notes
     -----

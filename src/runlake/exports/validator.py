@@ -62,7 +62,7 @@ class Validator:
         Parameters
         ----------
         headers : mapping
-            Headers with case-insensitive names.
+            Headers with case-insensitive or lower-case names.
         status : int
             HTTP status. In a partial response (206), ``Content-MD5`` is the digest of the sent
             part. So then this header is used only if the host sent all bytes of the file.

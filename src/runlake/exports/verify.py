@@ -78,7 +78,8 @@ class Digest:
         validator : Validator
             The digests that the storage host sent.
         n_bytes : int, optional
-            Length of the whole file, if known.
+            Length of the whole file, if known; if omitted, an MD5 is computed whenever the host
+            sent one.
         """
         return cls(with_md5=_needs_md5(validator, n_bytes or 0))
 
@@ -138,7 +139,8 @@ def verify_export(
     -------
     Verified
         The file. Its length and Parquet footer are right, and it has the CRC32C that the host sent.
-        The host's MD5 is compared only if the file is short, or if the host sent no CRC32C.
+        The host's MD5 is compared only if the file is short, if the host sent no CRC32C, or if
+        ``digest`` includes an MD5.
 
     Raises
     ------
@@ -184,7 +186,8 @@ def digest_file(file: Path | bytes, validator: Validator, *, with_md5: bool = Fa
         The digests that the storage host sent. They decide whether an MD5 is computed, as in
         `Digest.for_promise`.
     with_md5 : bool
-        If the host sent an MD5, compute the MD5 of a file of any length.
+        If the host sent an MD5, compute the MD5 of a file of any length. Has no effect if ``file``
+        is the content.
 
     Returns
     -------

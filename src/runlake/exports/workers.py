@@ -31,10 +31,12 @@ def run_tasks(
     max_workers : int
         Maximum number of tasks at the same time.
     stop : Stop
-        The flag that the tasks check while they wait. This function sets it if a task fails.
+        The flag that the tasks check while they wait. This function sets it if a task fails, or on
+        an interrupt.
     meanwhile : callable, optional
         Called by the calling thread immediately, and then about every `POLL_SECONDS` while tasks
-        run. If it raises an error, the tasks are cancelled.
+        run. If it raises an error, the tasks are cancelled. It is never called if there is only one
+        task and the calling thread is not the main thread: then the calling thread runs the task.
 
     Raises
     ------

@@ -251,7 +251,7 @@ class Answer:
 
     @property
     def body(self) -> bytes:
-        """The part of the body that `feed` has received; `read` yields this part again."""
+        """The part of the body that `feed` has received; the response of `read` has it too."""
         return b"".join(self._pieces)
 
     @property

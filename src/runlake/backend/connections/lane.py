@@ -115,7 +115,7 @@ class Lane:
     def end_answer(self) -> tuple[Answer, FileConnection, float | None]:
         """Return the response, its connection, and the seconds until its first byte arrived.
 
-        Another request can then be sent on the connection.
+        If the response is complete, another request can then be sent on the connection.
         """
         answer, self.answer = self.answer, None
         if answer is None or self.connection is None:

@@ -28,8 +28,8 @@ from runlake.backend.connections.lane import READ, Lane, Opener
 POLL_SECONDS = 0.05
 # A response is left to the caller if its `Lane.slowness` is more than this.
 SLOW_SECONDS = 1.0
-# Sending stops once this number of responses, or a quarter of all responses if that is more, were
-# left to the caller.
+# Sending stops once this number of responses, or a quarter of the number of complete responses if
+# that is more, were left to the caller.
 MANY_LEFT = 4
 T = TypeVar("T")
 

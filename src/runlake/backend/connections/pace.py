@@ -15,7 +15,8 @@ class Patience(float):
     the socket. A request times out if fewer than `SLOWEST` bytes per second are transferred for
     ``seconds`` seconds. So a request to a slow host that makes progress does not time out. A
     request times out if the host stops, or sends single bytes with long pauses. Only the time of
-    waiting for the network counts, not the time in which the reader processes a piece.
+    waiting for the network counts as ``seconds``, not the time in which the reader processes a
+    piece; ``total`` limits both together.
 
     Parameters
     ----------

@@ -112,7 +112,7 @@ class Connections:
 
 
 class KeyAuth(httpx.Auth):
-    """Adds the API key to a request at the last moment, so that no local variable contains the key.
+    """Adds the API key to requests; until then, the key is inside a `Secret`, which hides it.
 
     Parameters
     ----------

@@ -27,7 +27,10 @@ def bare(url: str) -> str:
 
 
 def origin_of(url: str) -> str:
-    """Return scheme, host and port of a URL, such as ``https://api.wandb.ai:443``."""
+    """Return scheme, host and port of a URL, such as ``https://api.wandb.ai:443``.
+
+    If the URL is malformed, return it without query and fragment.
+    """
     if plain := PLAIN_ORIGIN.match(url):
         return _origin(plain[1], plain[2])
     try:
@@ -116,5 +119,5 @@ def parse_origin(scheme: str, netloc: str) -> Host:
 
 
 def basic_auth(name: str, password: str) -> bytes:
-    """Return the header ``Authorization`` for a user name and a password (RFC 7617)."""
+    """Return the value of the header ``Authorization`` for a user and a password (RFC 7617)."""
     return b"Basic " + base64.b64encode(f"{name}:{password}".encode())

@@ -1,4 +1,6 @@
-"""The GraphQL documents that runlake sends, except documents about artifacts; one constant each.
+"""The GraphQL documents that runlake sends, except documents about artifacts.
+
+Each document is a constant, or the result of a function.
 
 Operation names matter: a backend answers ``HistoryPage`` and ``SampledHistoryPage`` with live rows
 only, because it expects that clients which send these names read all other rows from exports.

@@ -105,11 +105,13 @@ class Lack:
     name : str
         Name of the missing part.
     owner : str
-        For a missing field or input field, the type that has it in W&B's schema. For a missing
-        argument, the field that has it. Empty for a missing type.
+        For a missing field or input field, the type that should have it, as the backend's error
+        names this type. For a missing argument, the field that should have it. Empty for a missing
+        type.
     operation : str
-        The only operation in which the part is missing, if the backend's error names a type that
-        W&B's schema does not have. Empty if the part is missing in every operation.
+        The only operation from which the part is left out: for an input field, and for a field if
+        the backend's error names a type that W&B's schema does not have. Empty if the part is left
+        out of every operation.
     """
 
     kind: str
@@ -137,7 +139,7 @@ def fit(
     client : Client
         Client of the backend.
     document : str
-        One of `runlake.backend.graphql.documents`.
+        A document of this package, such as `documents.RUN`.
     variables : mapping
         Values of all variables that the document declares.
 

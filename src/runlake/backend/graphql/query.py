@@ -36,7 +36,7 @@ def query(client: Client, document: str, variables: Mapping[str, Any]) -> dict[s
     client : Client
         Client of the backend.
     document : str
-        One of `runlake.backend.graphql.documents`.
+        A document of this package, such as `documents.RUN`.
     variables : mapping
         Values of the variables that the document declares.
 
@@ -63,7 +63,7 @@ def mutate(
     client : Client
         Client of the backend.
     document : str
-        One of `runlake.backend.graphql.documents`.
+        A document of this package, such as `documents.RUN`.
     variables : mapping
         Values of the variables that the document declares.
     is_idempotent : bool

@@ -5,8 +5,8 @@ from __future__ import annotations
 from runlake.backend.http.client import Client
 from runlake.errors import InvalidType, ProtocolError
 
-# This many consecutive pages may have no new objects, because objects that move to a later place
-# while the list is read are sent again.
+# An error is raised after this many consecutive pages without new objects. Fewer are allowed,
+# because objects that move to a later place while the list is read are sent again.
 IDLE_PAGES = 5
 
 

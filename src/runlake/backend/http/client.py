@@ -201,7 +201,8 @@ class Client:
         headers : mapping
             Request headers, such as ``Range`` or ``If-None-Match``.
         stop : Stop, optional
-            A flag that ends the request; any thread may set it.
+            A flag that ends the request; any thread may set it. While this method waits for the
+            headers of the response, it does not notice the flag.
         what : str
             Name of the file in error messages.
         begun : Begun, optional
@@ -232,7 +233,7 @@ class Client:
             try:
                 response = transport.resume(begun) if begun else transport.get(request)
             except httpx.HTTPError as error:
-                # `Stop.set` shuts the socket down, so that the request fails: raise `Stopped` then.
+                # If the work was cancelled meanwhile, raise `Stopped` instead of this error.
                 stop.check()
                 raise self._failures.of_download(error, url, what) from without_frames(error)
             self._note_latency(begun.seconds if begun else time.monotonic() - started)

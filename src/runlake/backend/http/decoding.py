@@ -65,6 +65,8 @@ def read_answer(arriving: Iterator[bytes], encoding: str) -> bytes:
 def decoded(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
     """Decompress a body, and yield it in pieces of at most 1 MiB.
 
+    The pieces of a body that is not compressed are yielded unchanged, whatever their length.
+
     Parameters
     ----------
     pieces : iterable of bytes

@@ -32,8 +32,8 @@ class Transient(Exception):
     retry_after : str, optional
         The server's ``Retry-After``: seconds or an HTTP date.
     is_refusal : bool
-        True for a failure that is rarely temporary, such as a refused connection. The request is
-        then sent at most `MAX_REFUSALS` times.
+        True for a failure that is rarely temporary, such as a refused connection. After
+        `MAX_REFUSALS` such failures, the request is not sent again.
     """
 
     def __init__(

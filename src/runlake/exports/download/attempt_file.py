@@ -114,11 +114,11 @@ class AttemptFile:
     directory : Path
         Directory for the file, and for the published file.
     object_path : str
-        Path of the export's URL, see `Export.object`.
+        Name of the export, see `Export.object`.
 
     Notes
     -----
-    The file is created by `open` or `open_sparse`.
+    The file is created by `open`, `write`, `restart` or `open_sparse`.
     """
 
     def __init__(self, directory: Path, object_path: str) -> None:

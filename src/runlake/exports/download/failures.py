@@ -6,11 +6,11 @@ from runlake.backend.http.reply import Reply
 
 
 class Failure(Exception):
-    """A response does not contain the requested bytes; the message says why."""
+    """A response does not contain the requested bytes; the message, if any, says why."""
 
 
 class Incomplete(Failure):
-    """Bytes are missing: the next try continues after the bytes that arrived."""
+    """Bytes are missing; if possible, the next try continues after the bytes that arrived."""
 
 
 class Damaged(Failure):

@@ -124,7 +124,11 @@ class RangeDownload:
         return {"Range": self._left.header(), "If-Range": self._target.condition}
 
     def take(self, reply: Reply, body: Iterator[bytes]) -> None:
-        """Write the body of a response to the file, and raise a `Failure` if bytes are missing."""
+        """Write the body of a response to the file.
+
+        A `Failure` is raised if the response is wrong or breaks off, but not if the host announces
+        only a part of the missing bytes: then the next request asks for the rest.
+        """
         stop = self._target.check(reply, self._left)
         for came in body:
             start = self._left.start

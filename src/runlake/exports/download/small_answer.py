@@ -27,7 +27,8 @@ def verify_answer(headers: Mapping[str, str], body: bytes) -> Verified | None:
     Returns
     -------
     Verified or None
-        None if the body is encoded, if its length is not announced, or if the verification fails.
+        None if the body is encoded, if it does not have the announced length, or if the
+        verification fails.
         Then `StorageHost.whole` has to process the response.
     """
     is_plain = find_encoding(body, headers.get("content-encoding")) is None

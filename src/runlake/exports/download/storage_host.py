@@ -128,11 +128,14 @@ class StorageHost:
         Raises
         ------
         ExportExpired
-            If the URL is refused, and a new URL is refused too.
+            If the host refuses the URL, and the backend no longer lists the export, or the host
+            refuses the new URL too.
+        ExportError
+            If the host refuses the download in another way, such as HTTP 404 for both URLs.
         ExportCorrupt
             If the file fails verification `MAX_CORRUPT` times.
         Unreachable
-            If no bytes arrived from the storage host within the retry timeout.
+            If fewer than `PROGRESS_BYTES` bytes arrived within the retry timeout.
         """
         with WholeDownload(attempt, held, earlier, is_durable=is_durable) as download:
             self._complete(download, self._traffic.stop)
@@ -144,15 +147,16 @@ class StorageHost:
         Parameters
         ----------
         n_bytes : int
-            Number of bytes; a shorter export is downloaded whole.
+            Number of bytes; a shorter export is requested whole.
         total : int, optional
             Length of the export, if known.
 
         Returns
         -------
         Tail or None
-            None if the host ignores ranges, or sends no ETag or date that later requests could
-            require in ``If-Range``.
+            None if the host does not support ranges, or answers with the whole export, as some
+            hosts do for a short export. None also if the host sends no ETag or date that later
+            requests could require in ``If-Range``.
 
         Raises
         ------
@@ -189,7 +193,8 @@ class StorageHost:
         Returns
         -------
         list of Piece
-            The ranges with the checksums of their bytes, divided into ranges of `RANGE_BYTES`.
+            The ranges with the checksums of their bytes, divided into ranges of at most
+            `RANGE_BYTES` bytes.
 
         Raises
         ------

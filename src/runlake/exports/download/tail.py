@@ -65,14 +65,15 @@ class RangeSupport:
 class TailDownload:
     """The download of the last bytes of an export, in one request, or in several for some hosts.
 
-    The last bytes are requested as a suffix range (``bytes=-N``). Some hosts do not support suffix
-    ranges. If a host answers 400 or 501, sends another range, or sends nothing, two further
-    requests are sent. The first is for the export's first byte, because the response states the
-    length of the export. The second is for the last bytes, by their offset.
+    If the length of the export is known, the last bytes are requested by their offset. Else they
+    are requested as a suffix range (``bytes=-N``). Some hosts do not support suffix ranges. If a
+    host answers 400 or 501, sends another range, or sends nothing, two further requests are sent.
+    The first is for the export's first byte, because the response states the length of the export.
+    The second is for the last bytes, by their offset.
 
     If the host answers the suffix range with 416 or 200, nothing is downloaded. After a 416, or a
     200 with more bytes than were requested, no suffix range is requested for other exports of this
-    host.
+    host. The same holds once the request for the first byte has succeeded.
 
     Parameters
     ----------

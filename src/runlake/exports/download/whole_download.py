@@ -52,7 +52,7 @@ class WholeDownload:
     ----------
     attempt : AttemptFile
         File to write, created when the first bytes arrive. If the context ends with an exception,
-        the file is left for a later attempt.
+        the file is left for a later attempt if the download can be resumed.
     held : Validator or None
         The version of the file on disk; if the host has the same version, nothing is downloaded.
     earlier : sequence of Path
@@ -162,7 +162,8 @@ class WholeDownload:
         ------
         Failure
             If the response does not contain the requested bytes. If it breaks off, the bytes that
-            arrived are kept, and the next request asks for the bytes after them.
+            arrived are kept, and the next request asks for the bytes after them, unless the
+            response has no value for ``If-Range``, or no length, or its body is encoded.
         """
         if reply.status != NOT_MODIFIED or self._held is None:
             self.verified = self._verified(self._receive(reply, body))

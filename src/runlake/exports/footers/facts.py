@@ -71,7 +71,7 @@ class ExportFacts:
 
 
 def groups_in(facts: ExportFacts, steps: StepRange) -> tuple[int, ...]:
-    """Return the indices of the row groups that have a step in a range."""
+    """Return the indices of the row groups whose first to last step overlap a range."""
     return tuple(
         index
         for index, group in enumerate(facts.row_groups)

@@ -1,9 +1,10 @@
 """Parse repeated structures of a footer quickly, with one regular expression per form.
 
 The column chunks of ten thousand columns have only a few forms. A form is a set of structures with
-the same fields, whose lists, minimums and maximums have the same lengths. One structure is parsed
-field by field (walked). From it, this module builds an expression that matches exactly the
-structures of its form. A match takes a tenth of the time of a walk.
+the same fields, whose lists and byte strings have the same lengths; `Rules` names exceptions, and
+integers that must be equal. One structure is parsed field by field (walked). From it, this module
+builds an expression that matches exactly the structures of its form. A match takes a tenth of the
+time of a walk.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ Path = tuple[int, ...]
 # Possessive (``+`` after a repetition): the two sets of bytes are disjoint, so going back to fewer
 # bytes could never lead to a match.
 NUMBER = rb"[\x80-\xff]{0,9}+[\x00-\x7f]"
-# Structures with byte strings of this length or more are walked.
+# A structure is walked if a byte string in `Rules.free` has this length or more.
 FREE_LENGTHS = 64
 # Each structure is tried against all forms, so more forms would cost more than they save.
 MAX_FORMS = 16

@@ -28,7 +28,8 @@ class ColumnFacts:
         Number of nulls; None if the statistics do not contain this number, for example for structs
         and lists.
     minimum, maximum : float or None
-        Lowest and highest number; None if the statistics of a row group lack these numbers.
+        Lowest and highest number; None if the column is not numeric, or if the statistics of a row
+        group lack these numbers.
     """
 
     stored: StoredType

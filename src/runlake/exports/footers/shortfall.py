@@ -96,7 +96,7 @@ class Shortfall:
         The byte ranges to download.
     extent : Extent
         If `Extent.is_whole`, ``ranges`` are all missing parts of the file; else only the parts with
-        ``chunks``.
+        ``chunks``, and small gaps between them.
     """
 
     chunks: Chunks
@@ -149,7 +149,7 @@ def read_shortfall(
     Parameters
     ----------
     file : Path
-        A file of the export's length, of which only the footer is on disk.
+        A file of the export's length, of which at least the footer is on disk.
     question : Question
         Keys and steps to read. The statistics in the footer show which row groups contain the
         steps.

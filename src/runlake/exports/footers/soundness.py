@@ -83,13 +83,14 @@ def check_footer(footer: bytes, n_file_bytes: int) -> bytes:
     Returns
     -------
     bytes
-        The parts of the footer that describe the columns; equal for files with equal columns.
+        The parts of the footer that describe the columns; files with equal parts have equal
+        columns.
 
     Raises
     ------
     UnsoundFooter
-        If the schema is nested too deeply, a column chunk does not fit the schema, or the footer
-        states more values than a file of this length can contain.
+        If the footer cannot be parsed, the schema is nested too deeply, a column chunk does not fit
+        the schema, or the footer states more values than a file of this length can contain.
     """
     try:
         return _check(_Fields(footer), n_file_bytes)

@@ -34,8 +34,8 @@ def read_export_facts(file: Path | bytes, footer: pq.FileMetaData | None = None)
     Raises
     ------
     pyarrow.ArrowException, OSError
-        If the file is not a Parquet file; `UnreadableExport` if the column names or row counts are
-        wrong.
+        If the file is not a Parquet file; `UnreadableExport` if the footer is damaged, or the
+        column names or row counts in it are wrong.
     """
     with (
         refusing_unsound(file if footer is None else None) as parts,
