@@ -12,6 +12,8 @@ from tests.server_process import running_server
 import runlake
 from runlake import errors
 from runlake.backend.graphql.parse_document import parse_document
+from runlake.history.reader import open_reading
+from runlake.values import Question, RunPath
 
 ROWS = steps(0, 250, lr=0.1)
 
@@ -24,6 +26,8 @@ def server(tmp_path_factory):
         log_artifact(run, "data", {"a.txt": b"a"})
         run.stream({"files": {"output.log": {"offset": 0, "content": ["one", "two"]}}})
         run.close()
+        alternating = [{"_step": step, "ab"[step % 2]: step} for step in range(50)]
+        LoggedRun(running, "run", "alternating").log(*alternating).close()
         yield running
 
 
@@ -141,6 +145,26 @@ def test_many_fields_may_be_missing_at_once(older, server, whole):
     for reading in sorted(ALWAYS_THE_SAME):
         assert answer(reading, older, server) == whole[reading][0]
     assert answer("files", older, server)
+
+
+def test_a_plot_of_a_range_of_steps_has_the_points_of_the_range(older, server):
+    older.lacks("Run.parquetHistory")
+    run = open_api(older, server).run(f"{server.entity}/old/run")
+    chart = run.plot("loss", min_step=200)
+    assert chart.curves[0].x.tolist() == list(range(200, 250))
+    assert chart.remarks == ["50 points"]
+
+
+@pytest.mark.parametrize("keys", [["_step", "a"], ["_step", "a", "b"]])
+def test_a_sample_by_any_key_has_the_rows_of_each_key(older, server, keys):
+    older.lacks("Run.parquetHistory")
+    client = open_api(older, server)._client
+    question = Question.from_arguments(keys, "any")
+    reading = open_reading(client, RunPath(server.entity, "alternating", "run"), question)
+    frame, n_rows, _ = reading.sampled_frame(500, keys)
+    assert frame.equals(reading.frame())
+    assert reading.sample(500, keys).rows == list(reading.iter_rows(500))
+    assert n_rows >= frame.height > 0
 
 
 @pytest.mark.parametrize("is_exported", [True, False])

@@ -23,7 +23,7 @@ from runlake.history.mending import Mending
 from runlake.history.opening import PullOptions, open_plan
 from runlake.history.plan.plan import Plan, plan_read
 from runlake.history.sample.sample import Sample
-from runlake.values import Question, Row, RunPath
+from runlake.values import STEP, Question, Row, RunPath
 
 if TYPE_CHECKING:
     import duckdb
@@ -256,14 +256,13 @@ class Reading:
         Returns
         -------
         Sample
-            The backend's own sample, if the run has no exports and the backend does not list the
-            steps of the run's rows. This is a sample of the whole run, not only of the planned
-            steps, and each of its rows has all of ``keys``. In all other cases runlake chooses
-            among the planned rows.
+            The backend's own sample, if the run has no exports, the backend does not list the steps
+            of the run's rows, and the read is of all steps and of the rows that have all keys. In
+            all other cases runlake chooses among the planned rows.
         """
         from runlake.history.sample.downsample import rows_of
 
-        if self._is_backends_choice:
+        if self._is_backends_choice(keys):
             # An older backend cannot sample by keys: then read all rows.
             with suppress(UnsupportedByBackend):
                 return self._backends_sample(n_rows, keys)
@@ -279,7 +278,7 @@ class Reading:
 
         The rows are those of `sample`, as a frame. If there are no rows, this method does not warn.
         """
-        if self._is_backends_choice:
+        if self._is_backends_choice(keys):
             from runlake.history.frames.json_columns import frame_of, json_columns_of
 
             with suppress(UnsupportedByBackend):
@@ -294,7 +293,7 @@ class Reading:
         """Return all rows as a frame, or a sample of them.
 
         A sample is returned if there are too many rows for one frame, or if the backend itself
-        would choose the sample (see `sample`) and rows must have all keys.
+        would choose the sample (see `sample`).
 
         Parameters
         ----------
@@ -311,9 +310,8 @@ class Reading:
         """
         from runlake.history.sample.candidates import is_divided
 
-        # The backend samples only rows that have all of the keys.
-        is_backends = self._is_backends_choice and self.plan.projection.how == "all"
-        if not needs_all and (is_backends or is_divided(self.plan, n_rows)):
+        is_sampled = self._is_backends_choice(keys) or is_divided(self.plan, n_rows)
+        if is_sampled and not needs_all:
             sampled, n_found, _ = self.sampled_frame(n_rows, keys)
             return sampled, n_found
         frame, _ = self.healing(Reading.collected)
@@ -331,9 +329,18 @@ class Reading:
         frame, json_keys = self.collected()
         return pick_rows(frame, n_rows, keys or frame.columns), frame.height, json_keys
 
-    @property
-    def _is_backends_choice(self) -> bool:
-        return self.plan.is_walk and not self.pulled.exports
+    def _is_backends_choice(self, keys: Sequence[str] | None) -> bool:
+        """Return whether the backend samples, of the planned rows, those that `sample` returns.
+
+        The backend samples all steps, and only rows that have all of the keys.
+        """
+        plan = self.plan
+        if self.pulled.exports or not (plan.is_walk and plan.steps.is_unbounded):
+            return False
+        wanted = set(keys or ()) - {STEP}
+        # For a single key, "any" and "all" mean the same rows.
+        needs_all_keys = plan.projection.how == "all" or len(wanted) <= 1
+        return needs_all_keys and wanted == set(plan.projection.keys or ())
 
     def _backends_sample(self, n_rows: int, keys: Sequence[str] | None) -> Sample:
         from runlake.history.sample.by_server import fetch_sampled_rows
