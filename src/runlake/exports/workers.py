@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 
 from runlake.backend.http.stop import Stop
 
-# How long an interrupted call waits for its threads. Their sockets are shut down, so most end at
-# once; a name lookup cannot be interrupted.
+# How long an interrupted call waits for its threads. The sockets from which they read bodies are
+# shut down, so most end at once; a name lookup, or a wait for headers, cannot be interrupted.
 GRACE_SECONDS = 0.15
 POLL_SECONDS = 0.1
 

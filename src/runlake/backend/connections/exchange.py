@@ -156,7 +156,11 @@ class FileConnection:
 
     @property
     def is_available(self) -> bool:
-        """True if the last response was read to its end, and the host keeps the connection."""
+        """True if a request can be sent now.
+
+        This is the case if no request was sent yet, or if the last response was read to its end and
+        the host keeps the connection.
+        """
         return self._answer is None or self._answer.leaves_open
 
     @property

@@ -24,7 +24,8 @@ def fetch_features(client: Client) -> frozenset[str]:
     Returns
     -------
     frozenset of str
-        Names of feature flags; empty if the backend is too old to have feature flags.
+        Names of feature flags; empty if the backend is too old to have feature flags, or refuses
+        this request for another reason.
 
     Raises
     ------

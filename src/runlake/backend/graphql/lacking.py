@@ -181,6 +181,9 @@ def _unsupported(client: Client, operation: str, lack: Lack) -> UnsupportedByBac
 def lacked_field(client: Client, owner: str, name: str) -> Lack | None:
     """Return the `Lack` of a field if the backend is known not to have the field.
 
+    If the backend refused a field of this name in a type that W&B's schema does not have, then the
+    field counts as missing, whatever its ``owner``.
+
     Parameters
     ----------
     client : Client

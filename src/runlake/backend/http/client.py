@@ -135,6 +135,8 @@ class Client:
             If another attempt may succeed; its ``error`` is the error to show to the user.
         BackendError
             If another attempt would fail too.
+        UsageError
+            If no API key is configured.
         OfflineError
             In offline mode.
         """

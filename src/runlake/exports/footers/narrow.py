@@ -114,7 +114,7 @@ def slice_footer(metadata: bytes) -> tuple[FooterFrame, tuple[ColumnSlice, ...]]
     ------
     Unsliceable
         If a row group names its sorting columns by position, or the footer is encrypted, or its
-        fields are in an unusual order.
+        fields are in an unusual order, or it cannot be parsed.
     """
     try:
         return _slice(Walker(metadata))
