@@ -239,7 +239,7 @@ class Catalog:
             (self._root / STALE).touch()
 
     def forget_run(self, directory: str) -> None:
-        """Delete all rows about a run, which is given by its directory relative to the root."""
+        """Delete a run, its exports and their columns; ``directory`` is relative to the root."""
 
         def forget(connection: sqlite3.Connection) -> None:
             _forget_columns(connection, directory, set())

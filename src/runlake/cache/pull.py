@@ -278,7 +278,8 @@ class _Pull:
     def with_unlisted(self, pulled: PullResult) -> PullResult:
         """Search for rows that the backend counts but does not list; add their steps to the result.
 
-        The search is repeated only after the run has changed.
+        A search that finds no rows is repeated only after the run has changed, unless the run's
+        last step is in no export and not listed.
         """
         manifest = pulled.manifest
         gaps = find_gaps(manifest, [export.facts for export in pulled.exports])

@@ -97,7 +97,8 @@ Error = RunlakeError
 class SettingsError(RunlakeError):
     """A setting is missing or wrong.
 
-    ``setting`` is the name of the setting, ``source`` says where its value came from.
+    ``setting`` is the name of the setting or of its environment variable, ``source`` says where its
+    value came from.
     """
 
 
