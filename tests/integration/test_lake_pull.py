@@ -94,6 +94,23 @@ def test_a_dry_run_says_what_a_pull_does_and_changes_nothing(lake, project):
     assert (again.unchanged, again.n_bytes, again.n_requests) == (done.new, 0, 1)
 
 
+def test_a_dry_run_over_projects_with_equal_run_ids_says_what_a_pull_does(lake, backend, tmp_path):
+    (tmp_path / "wandb-metadata.json").write_text('{"gpu": "A"}')
+    logged = []
+    for name, run_ids in (("lake-same-ids", ("r0", "r1")), ("lake-same-ids-too", ("r0", "r2"))):
+        for run_id in run_ids:
+            run = LoggedRun(backend, run_id, name).log(*steps(0, 3)).finish()
+            logged.append(run.path)
+    runlake.Api().run(logged[2]).upload_file(tmp_path / "wandb-metadata.json", root=tmp_path)
+    with backend.counted() as requests:
+        told = lake.pull(logged, dry_run=True)
+    # The metadata of all runs of a project costs one request.
+    assert "RunFiles" not in operations(requests)
+    done = lake.pull(logged)
+    assert done.new == tuple(logged)
+    assert (told.new, told.n_bytes, told.n_requests) == (done.new, done.n_bytes, done.n_requests)
+
+
 def test_changed_rows_and_changed_fields_are_pulled_again(lake, backend):
     logged = [LoggedRun(backend, f"r{n}", "lake-changes").log(*steps(0, 9)) for n in range(3)]
     project = f"{backend.entity}/lake-changes"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from runlake.backend.http.client import Client
@@ -34,6 +35,7 @@ from runlake.lake.pulling.held import directory_of, has_system_metrics
 from runlake.lake.pulling.listing import Listed
 from runlake.lake.pulling.request import METADATA_FILE, PullRequest
 from runlake.lake.report import Failure
+from runlake.values import RunPath
 
 PAGES_AT_ONCE = 4
 
@@ -94,10 +96,10 @@ def estimate(
         The runs, bytes and requests of the pull. The whole length of an export is counted, even if
         only some of its keys are requested.
     """
-    n_pages = math.ceil(len(needed) / RUNS_PER_PAGE)
+    pages = list(_pages([one.path for one in needed]))
     # The manifests of a page, and its metadata, unless the files of each run are listed.
     has_metadata_only = request.files == (METADATA_FILE,)
-    found = Estimate(n_requests=(2 if has_metadata_only else 1) * n_pages)
+    found = Estimate(n_requests=(2 if has_metadata_only else 1) * len(pages))
     catalog = PagedCatalog(client.settings.cache_dir)
     executor = ThreadPoolExecutor(PAGES_AT_ONCE, thread_name_prefix="runlake-manifests")
 
@@ -107,7 +109,7 @@ def estimate(
             history = _history_cost(client, catalog, listed, manifest, request, stop)
             known = None
             if has_metadata_only:
-                known = metadata.find(listed.path)
+                known = metadata[listed.path].find(listed.path)
             files = _file_cost(client, listed, request, known)
             return history, files, _artifact_cost(client, listed, request)
         except RunlakeError as error:
@@ -115,9 +117,10 @@ def estimate(
             return error
 
     try:
-        paths = [one.path for one in needed]
-        manifests = Manifests(client, paths, executor)
-        metadata = MetadataFiles(client, paths, executor)
+        manifests = Manifests(client, list(chain.from_iterable(pages)), executor)
+        metadata: dict[RunPath, MetadataFiles] = {}
+        for page in pages:
+            metadata |= dict.fromkeys(page, MetadataFiles(client, page, executor))
         costs = side_by_side(client, ask, needed)
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
@@ -136,6 +139,16 @@ def estimate(
     for node in versions.values():
         _add_version(artifact_place(client.settings), found, node)
     return found
+
+
+def _pages(runs: Sequence[RunPath]) -> Iterator[Sequence[RunPath]]:
+    """Yield pages of runs, as `Manifests` divides them; all runs of a page are in one project."""
+    by_project: dict[tuple[str, str], list[RunPath]] = {}
+    for run in runs:
+        by_project.setdefault((run.entity, run.project), []).append(run)
+    for members in by_project.values():
+        for start in range(0, len(members), RUNS_PER_PAGE):
+            yield members[start : start + RUNS_PER_PAGE]
 
 
 def _sum(one: int | None, other: int | None) -> int | None:
