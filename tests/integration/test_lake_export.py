@@ -211,6 +211,16 @@ def test_a_key_named_like_a_column_is_refused(backend, tmp_path):
         lake.export(dest, form, keys=["a"])
 
 
+@pytest.mark.parametrize("form", ["parquet", "duckdb"])
+def test_a_column_of_the_runs_among_the_keys_is_refused(lake, tmp_path, form):
+    for key in ("run_id", "config.lr"):
+        with pytest.raises(InvalidArgument, match=f"keys must not name '{key}'"):
+            lake.export(tmp_path / "out", form, keys=["loss", key], columns=["config.lr"])
+    with pytest.raises(InvalidArgument, match=r"keys must not name 'config\.lr'"):
+        lake.export(tmp_path / "out", keys=["config.lr"], partition_by=["config.lr"])
+    assert not list(tmp_path.glob("out*"))
+
+
 def test_changed_rows_that_are_in_no_export_are_copied_again(backend, tmp_path):
     lake = runlake.Lake(tmp_path / "lake")
     settings = {"base_url": backend.base_url}

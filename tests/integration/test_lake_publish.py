@@ -380,7 +380,28 @@ def test_an_export_to_a_bucket_is_that_to_a_directory(lake, tmp_path):
         lake.export(f"s3://{BUCKET}/copy/csv", "csv")
     with pytest.raises(InvalidArgument, match="no export wrote"):
         lake.export(f"s3://{BUCKET}/copy", "csv")
-    assert lake.export(f"s3://{BUCKET}/lake.duckdb", "duckdb").n_files == 1
+
+
+@pytest.mark.filterwarnings("ignore::runlake.errors.MixedTypesWarning")
+@pytest.mark.usefixtures("storage")
+def test_a_database_in_a_bucket_replaces_only_databases_of_an_export(lake, tmp_path):
+    url = f"s3://{BUCKET}/databases/lake.duckdb"
+    lake.where({"name": "ints"}).export(url, "duckdb")
+    assert (lake.export(url, "duckdb").path, lake.export(url, "duckdb").n_files) == (url, 1)
+    copy = tmp_path / "copy.duckdb"
+    bucket = Bucket.at(f"s3://{BUCKET}/databases")
+    copy.write_bytes(read(bucket, "lake.duckdb")[0])
+    with duckdb.connect(str(copy), read_only=True) as connection:
+        assert connection.sql("SELECT count(*) FROM runs").fetchall() == [(len(ROWS),)]
+    own = tmp_path / "own.duckdb"
+    with duckdb.connect(str(own)) as connection:
+        connection.execute("CREATE TABLE thesis AS SELECT 1")
+    for mine in (own.read_bytes(), b"mine", b""):
+        bucket.write("mine", mine)
+        with pytest.raises(InvalidArgument, match="databases/mine' was not written by an export"):
+            lake.export(f"s3://{BUCKET}/databases/mine", "duckdb")
+        assert read(bucket, "mine")[0] == mine
+    assert {one.name for one in bucket.list()} == {"lake.duckdb", "mine"}
 
 
 def test_one_key_costs_its_own_bytes(backend, tmp_path, storage):

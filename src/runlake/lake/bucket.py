@@ -141,6 +141,16 @@ class Bucket:
             except FileNotFoundError:
                 return None
 
+    def size_of(self, name: str) -> int | None:
+        """Return the length of an object in bytes; None if there is no such object."""
+        import obstore
+
+        with self._reading(name):
+            try:
+                return int(obstore.head(self._store(), name)["size"])
+            except FileNotFoundError:
+                return None
+
     def open(self, name: str, n_bytes: int) -> ObjectFile:
         """Return an object as a file; each read of the file requests one byte range.
 

@@ -504,8 +504,7 @@ class LakeRuns(Publishing, LakeDatasets):
         ------
         InvalidArgument
             If an argument is wrong, or ``dest`` has files that no export wrote; nothing has been
-            written then. A "duckdb" export to object storage does not check this: it replaces any
-            object at ``dest``.
+            written then.
 
         Notes
         -----

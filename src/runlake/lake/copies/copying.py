@@ -54,6 +54,9 @@ def copy_out(
         name for name in checked_columns(columns or ()) if name not in (RUN_ID, *folders)
     )
     question = Question.from_arguments(keys, how, min_step, max_step)
+    for key in question.keys or ():
+        if key in (RUN_ID, *folders, *repeated):
+            raise InvalidArgument(f"keys must not name {key!r}: that is a column of the run.")
     if form == DUCKDB:
         if folders:
             raise InvalidArgument("A database has no folders: leave partition_by out.")

@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 
 from runlake.errors import FileTransferError, InvalidArgument
-from runlake.lake.bucket import Bucket
+from runlake.lake.bucket import Bucket, ObjectFile
 from runlake.lake.copies.copied_files import TEMPORARY
 from runlake.lake.copies.export import HISTORY, RUNS, ExportReport, Outline, export_runs
 from runlake.lake.copies.file_formats import PARQUET
@@ -20,6 +20,10 @@ from runlake.lake.fixed_runs import FixedRuns
 
 # An empty table that shows a later export that it may replace the file.
 MARK = "runlake_export"
+# A DuckDB database begins with a checksum of 8 bytes, then these bytes.
+MAGIC = b"DUCK"
+MAGIC_START = 8
+DOWNLOAD_BYTES = 16 << 20
 
 
 def export_database(runs: FixedRuns, dest: Path | Bucket, outline: Outline) -> ExportReport:
@@ -33,17 +37,17 @@ def export_database(runs: FixedRuns, dest: Path | Bucket, outline: Outline) -> E
     runs : FixedRuns
         The runs.
     dest : Path or Bucket
-        The path of the database, or the object in object storage. At a path, only a database that
-        an earlier export wrote is replaced; in object storage, any object is replaced.
+        The path of the database, or the object in object storage. Only a database that an earlier
+        export wrote is replaced. To find this out, the object is downloaded if it is a database.
     outline : Outline
         What to copy. Its format is Parquet, for the files beside the database.
 
     Raises
     ------
     InvalidArgument
-        If a file exists at the path and was not written by an export.
+        If there is a file or an object that no export wrote.
     FileTransferError
-        If DuckDB cannot write the file.
+        If DuckDB cannot write the file, or the object storage cannot be read or written.
     """
     if isinstance(dest, Bucket):
         return _export_to_bucket(runs, dest, outline)
@@ -67,11 +71,15 @@ def export_database(runs: FixedRuns, dest: Path | Bucket, outline: Outline) -> E
 
 
 def _export_to_bucket(runs: FixedRuns, dest: Bucket, outline: Outline) -> ExportReport:
+    url, _, name = dest.url.rpartition("/")
+    bucket = Bucket(url, dest.options)
+    n_bytes = bucket.size_of(name)
+    if n_bytes is not None and not _is_our_object(bucket.open(name, n_bytes)):
+        raise InvalidArgument(f"{dest.url!r} was not written by an export. Name a new object.")
     with tempfile.TemporaryDirectory(prefix="runlake-") as directory:
         file = Path(directory) / "lake.duckdb"
         report = export_database(runs, file, outline)
-        url, _, name = dest.url.rpartition("/")
-        Bucket(url, dest.options).write(name, file)
+        bucket.write(name, file)
     return replace(report, path=dest.url)
 
 
@@ -94,3 +102,16 @@ def _is_ours(file: Path) -> bool:
         found = connection.execute(query, [MARK]).fetchone()
         return found is not None and found[0] == 1
     return False
+
+
+def _is_our_object(there: ObjectFile) -> bool:
+    there.seek(MAGIC_START)
+    # Objects of other kinds are not downloaded.
+    if there.read(len(MAGIC)) != MAGIC:
+        return False
+    there.seek(0)
+    with tempfile.TemporaryDirectory(prefix="runlake-") as directory:
+        file = Path(directory) / "former.duckdb"
+        with file.open("wb") as copy:
+            shutil.copyfileobj(there, copy, DOWNLOAD_BYTES)
+        return _is_ours(file)
