@@ -127,6 +127,43 @@ def test_starts_of_a_resumed_run_are_one_run(tmp_path, lake):
     assert losses(lake) == [*expected, 7.0]
 
 
+def test_what_deleted_starts_of_a_resumed_run_recorded_is_kept_once(tmp_path, lake):
+    def start(at, moments, *, resume=False, **fields):
+        first, *others = records([{"loss": 1.0}], exit_code=0, resume=resume)
+        named = messages.Record.FromString(first)
+        named.run.MergeFrom(messages.RunRecord(**fields))
+        found = [named]
+        for moment in moments:
+            found.append(messages.Record())
+            found[-1].stats.timestamp.seconds = 1_700_000_000 + moment
+            found[-1].stats.item.add(key="cpu", value_json=str(moment))
+        content = [*(record.SerializeToString() for record in found), *others]
+        return put(tmp_path, written(content), f"offline-run-20260101_00000{at}-one")
+
+    def stored():
+        run = lake.run("one")
+        system = run.history(stream="system", pandas=False)
+        fields = [run.group, run.job_type, run.notes, run.host, run.tags]
+        return [row["system.cpu"] for row in system], fields
+
+    fields = {"run_group": "g", "job_type": "train", "notes": "long", "host": "h", "tags": ["t"]}
+    kept = ["g", "train", "long", "h", ["t"]]
+    first = start(0, [1], **fields)
+    second = start(1, [2], resume=True)
+    start(2, [3], resume=True)
+    lake.add(tmp_path)
+    assert stored() == ([1, 2, 3], kept)
+    first.unlink()
+    start(2, [3, 4], resume=True)
+    lake.add(tmp_path)
+    assert stored() == ([1, 2, 3, 4], kept)
+    # Two files are gone now; and a later start may change a field.
+    second.unlink()
+    start(2, [3, 4, 5], resume=True, notes="short")
+    lake.add(tmp_path)
+    assert stored() == ([1, 2, 3, 4, 5], ["g", "train", "short", "h", ["t"]])
+
+
 @pytest.mark.parametrize("kind", ["run", "offline-run"])
 def test_starts_within_one_second_are_read_in_their_order(tmp_path, lake, kind):
     # The SDK numbers the directories of later starts; the name of the first is the shortest.

@@ -47,7 +47,7 @@ from runlake.lake.local.directories import Source, find_sources, in_order
 from runlake.lake.local.document import Document
 from runlake.lake.local.framing import NotRecorded, RecordFile
 from runlake.lake.local.recorded_rows import RecordedRows, counts_of
-from runlake.lake.local.recorded_run import RUNNING, RecordedRun, written_time
+from runlake.lake.local.recorded_run import FIELDS, RUNNING, TIMESTAMP, RecordedRun, written_time
 from runlake.lake.report import Failure, PullReport, with_retry
 from runlake.settings import Settings
 from runlake.values import unwrapped
@@ -204,7 +204,7 @@ class _Adding:
         gone: Sequence[Source],
     ) -> tuple[StoredManifest, str | None]:
         exports = _exports_of(stored, gone)
-        run = _stored_run(directory, stored, exports) if gone else RecordedRun()
+        run = _stored_run(stored, exports) if gone else RecordedRun()
         known = {
             Path(str(one["path"])).parent.name: one.get("first_step") for one in _former(stored)
         }
@@ -223,6 +223,8 @@ class _Adding:
             if file.damage is not None and not is_written:
                 reasons.append(f"{source.name!r} is read up to a damage: {file.damage}")
         reason = "; ".join(reasons) or None
+        if gone:
+            run.system_rows = _with_stored_rows(directory, run.system_rows)
         state = run.state(is_recent=_is_recent(sources[-1]))
         attrs = run.attrs(state)
         attrs[SOURCES] = noted_sources
@@ -343,23 +345,37 @@ def _is_unchanged(
     return not is_running or _is_recent(sources[-1])
 
 
-def _stored_run(
-    directory: RunDirectory, stored: StoredManifest, exports: Sequence[StoredExport]
-) -> RecordedRun:
-    """Rebuild a run from its stored rows and fields, because one of its files is gone."""
+def _stored_run(stored: StoredManifest, exports: Sequence[StoredExport]) -> RecordedRun:
+    """Rebuild a run from its stored exports and fields, because one of its files is gone."""
     attrs = stored.attrs or {}
     config = json.loads(attrs.get("config") or "{}")
     facts = [export.facts for export in exports]
     steps = (one.last_step for one in facts if one.last_step is not None)
     return RecordedRun(
-        fields={"createdAt": attrs.get("createdAt")},
+        fields={name: attrs[name] for name in FIELDS if name in attrs},
         config=Document({key: unwrapped(value) for key, value in config.items()}),
         summary=Document(json.loads(attrs.get("summaryMetrics") or "{}")),
-        system_rows=list(read_rows(directory, SYSTEM) or ()),
         n_lines=sum(one.n_rows for one in facts),
         last_step=max(steps, default=-1),
         key_counts=counts_of(exports),
     )
+
+
+def _with_stored_rows(
+    directory: RunDirectory, system_rows: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Add the stored system metrics of files that are gone to those that were read again.
+
+    The stored rows do not say from which file they are. A file only grows, so the rows of the files
+    that exist are among those that were read again.
+    """
+    again = {json.dumps(row, sort_keys=True) for row in system_rows}
+    kept = [
+        row
+        for row in read_rows(directory, SYSTEM) or ()
+        if json.dumps(row, sort_keys=True) not in again
+    ]
+    return sorted([*kept, *system_rows], key=lambda row: row[TIMESTAMP])
 
 
 def _sweep_exports(directory: RunDirectory) -> None:

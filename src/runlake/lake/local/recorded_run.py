@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import import_module
+from operator import attrgetter
 from typing import Any
 
 from runlake.errors import MissingExtra
@@ -21,6 +22,17 @@ NO_ENTITY, NO_PROJECT = "local", "uncategorized"
 RUNNING, FINISHED, FAILED, CRASHED = "running", "finished", "failed", "crashed"
 TIMESTAMP, RUNTIME = "_timestamp", "_runtime"
 LAST_STEP = 2**63 - 2
+# Fields of a run by the backend's names, and where the SDK's record of the run has them.
+NAMED_FIELDS = {
+    "displayName": "display_name",
+    "group": "run_group",
+    "jobType": "job_type",
+    "notes": "notes",
+    "sweepName": "sweep_id",
+    "host": "host",
+    "commit": "git.commit",
+}
+FIELDS = ("createdAt", *NAMED_FIELDS, "tags")
 
 
 @dataclass(slots=True)
@@ -191,18 +203,9 @@ class RecordedRun:
         self.started_at = started_at
         self.last_at = max(self.last_at, started_at)
         self.fields.setdefault("createdAt", written_time(started_at))
-        named = {
-            "displayName": run.display_name,
-            "group": run.run_group,
-            "jobType": run.job_type,
-            "notes": run.notes,
-            "sweepName": run.sweep_id,
-            "host": run.host,
-            "commit": run.git.commit,
-        }
         # A later start of the run may leave a field empty; then the former value stays.
-        for name, value in named.items():
-            self.fields[name] = value or self.fields.get(name)
+        for name, place in NAMED_FIELDS.items():
+            self.fields[name] = attrgetter(place)(run) or self.fields.get(name)
         self.fields["tags"] = list(run.tags) or self.fields.get("tags") or []
         self._add_config(run.config)
         self._add_summary(run.summary)
