@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import duckdb
+import httpx
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
@@ -18,6 +19,7 @@ from polars.testing import assert_frame_equal
 from tests.bucket_server import BUCKET, running_storage
 from tests.cached_runs import store_run, table_of
 from tests.http_logging import LoggedRun, branch_point
+from tests.pages.serving import served
 
 import runlake
 from runlake.errors import (
@@ -34,6 +36,7 @@ from runlake.lake.packed.expire import expire
 from runlake.lake.packed.place import PackedPlace
 from runlake.lake.packed.table import open_tables
 from runlake.lake.publishing import publication
+from runlake.pages.source import LakeSource
 
 pytest.importorskip("pyiceberg")
 
@@ -127,6 +130,16 @@ def test_a_run_of_a_published_lake_says_what_reads_its_rows(lake, tmp_path):
         run.load(force=True)
     rows = published.where({"name": "ints"}).scan(["loss"]).collect()
     assert rows["loss"].to_list() == [0, 1, 2]
+
+
+def test_pages_of_a_published_lake_say_that_it_has_no_artifacts(lake, tmp_path):
+    lake.where({"name": "ints"}).publish(tmp_path / "copy")
+    with served(LakeSource(runlake.Lake(tmp_path / "copy"))) as address:
+        project = f"{address}/local/published"
+        for path in ("artifacts", "runs/ints/artifacts", "artifacts/dataset/data/v0"):
+            page = httpx.get(f"{project}/{path}", timeout=60).text
+            assert "published lake has no artifacts" in page
+            assert "Lake.pull" not in page
 
 
 @pytest.mark.filterwarnings("ignore::runlake.errors.MixedTypesWarning")

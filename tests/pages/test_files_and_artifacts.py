@@ -235,3 +235,43 @@ def test_a_page_is_accessible_and_loads_nothing_foreign(open_page, logged, path,
 
 def test_the_login_is_accessible(open_page, logged):
     assert faults_of(open_page(f"{logged.base_url}/-/login").page) == []
+
+
+@pytest.fixture(scope="module")
+def of_partly(logged, tmp_path_factory):
+    """Return a function that gets a page of a lake with one run and some of its artifacts.
+
+    The lake has the files of one artifact, which is of another project.
+    """
+    run = LoggedRun(logged, "other", "other-pages").log(*steps(0, 5))
+    log_artifact(run, "model", {"w.bin": b"1"})
+    log_artifact(run, "run-other-history", {"0.parquet": b"1"}, kind="wandb-history")
+    run.finish()
+    lake = runlake.Lake(tmp_path_factory.mktemp("partly"))
+    settings = {"base_url": logged.base_url, "cache_dir": str(lake.path)}
+    api = runlake.Api(settings, api_key=logged.api_key)
+    api.run(run.path).use_artifact(api.artifact("local/pages/data:v0"))
+    lake.pull(api.runs("local/other-pages"), artifacts="data")
+
+    with served(LakeSource(lake)) as address:
+        yield lambda path: httpx.get(f"{address}{path}", timeout=60)
+
+
+def test_a_pulled_artifact_of_another_project_has_its_pages(of_partly):
+    assert ">data</a>" in of_partly("/local/pages/artifacts").text
+    version = "/local/pages/artifacts/dataset/data/v0"
+    assert of_partly(version).status_code == 200
+    assert of_partly(f"{version}/raw/p.png").content == PNG
+
+
+def test_a_version_without_pulled_files_shows_its_fields(of_partly):
+    page = of_partly("/local/other-pages/artifacts/dataset/model/v0")
+    assert page.status_code == 200
+    assert "The files of this version were not pulled." in page.text
+    assert "1 B in 1 file" in page.text
+
+
+def test_artifacts_with_the_history_of_a_run_are_not_listed_for_a_lake(of_partly):
+    collections = of_partly("/local/other-pages/artifacts").text
+    assert ">model</a>" in collections
+    assert "run-other-history" not in collections

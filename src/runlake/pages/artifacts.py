@@ -14,10 +14,11 @@ from starlette.routing import Route
 
 from runlake.errors import BackendError, NotCached, OfflineError, RunlakeError, StaleWarning
 from runlake.errors.user_line import silenced
+from runlake.lake.packed.elsewhere import is_published
 from runlake.pages.contents import preview, send_file
 from runlake.pages.responses import page
 from runlake.pages.run.shell import python_line, show
-from runlake.pages.source import Source, in_thread, source_of
+from runlake.pages.source import LakeSource, Source, in_thread, source_of
 from runlake.public.artifacts.artifacts import Artifact
 from runlake.public.artifacts.entries import ArtifactManifestEntry
 from runlake.public.run.run import Run
@@ -28,6 +29,7 @@ MAX_LISTED = 500
 # For this many runs that used a version, the page also shows the artifacts that they logged.
 MAX_FOLLOWED = 10
 NOT_PULLED = "The artifacts were not pulled. Pull them with Lake.pull(..., artifacts=True)."
+NOT_PUBLISHED = "A published lake has no artifacts."
 PROJECT = "/{entity:name}/{project:name}"
 COLLECTION = PROJECT + "/artifacts/{type:name}/{collection:name}"
 VERSION = COLLECTION + "/{version:name}"
@@ -56,7 +58,7 @@ async def show_collections(request: Request) -> Response:
 
     def read(source: Source) -> Any:
         found = source.collections(*names, MAX_LISTED)
-        return found, "" if found or source.is_live else NOT_PULLED
+        return found, "" if found or source.is_live else _why_missing(source)
 
     collections, reason = await in_thread(read, source_of(request))
     return page(
@@ -93,7 +95,11 @@ async def show_artifact(request: Request) -> Response:
 
     def read(source: Source) -> Any:
         artifact = _artifact(source, request)
-        entries = artifact.manifest.entries
+        try:
+            entries = artifact.manifest.entries
+        except NotCached:
+            # A pull stores the fields of all artifacts of a run, but only the files asked for.
+            return artifact, None, artifact.file_count, None, []
         listed = [entries[name] for name in islice(sorted(entries), MAX_LISTED)]
         # All pages of pulled runs show the state at the last pull, so a warning would say nothing.
         with nullcontext() if source.is_live else silenced(StaleWarning):
@@ -146,7 +152,7 @@ async def show_artifacts_of_run(request: Request) -> Response:
             logged = list(islice(run.logged_artifacts(), MAX_LISTED))
             used = list(islice(run.used_artifacts(), MAX_LISTED))
         except (NotCached, OfflineError):
-            return run, [], [], NOT_PULLED
+            return run, [], [], _why_missing(source)
         return run, logged, used, ""
 
     run, logged, used, reason = await in_thread(read, source_of(request))
@@ -165,6 +171,11 @@ async def show_artifacts_of_run(request: Request) -> Response:
 
 def _project(request: Request) -> tuple[str, str]:
     return request.path_params["entity"], request.path_params["project"]
+
+
+def _why_missing(source: Source) -> str:
+    is_from_elsewhere = isinstance(source, LakeSource) and is_published(source.lake.path)
+    return NOT_PUBLISHED if is_from_elsewhere else NOT_PULLED
 
 
 def _artifact(source: Source, request: Request) -> Artifact:

@@ -13,10 +13,13 @@ from cachetools import TTLCache
 from starlette.requests import Request
 
 from runlake.backend.http.client import Client
+from runlake.cache.upkeep.run_query import query_runs
 from runlake.errors import ArtifactNotFoundError, NotCached, OfflineError
 from runlake.lake.backend_settings import settings_of
 from runlake.lake.lake import Lake
 from runlake.lake.lake_runs import LakeRuns
+from runlake.lake.packed.elsewhere import is_published
+from runlake.lake.pulling.artifacts import HISTORY_TYPE
 from runlake.lake.query.selection import Selection
 from runlake.pages.responses import SOURCE
 from runlake.pages.threads import in_thread
@@ -284,18 +287,26 @@ class LakeSource:
         )
 
     def collections(self, entity: str, project: str, limit: int) -> list[CollectionRow]:
-        """Return the artifact collections of which pulls of a project's runs stored versions."""
-        clients = self._clients(entity, project)
-        found = chain.from_iterable(stored_collections(one, entity, project) for one in clients)
-        rows = {CollectionRow(one.type, one.place.collection) for one in found}
+        """Return the artifact collections of which pulls stored versions.
+
+        Artifacts in which a backend offers a run's history are left out: the history is pulled as
+        rows, without these artifacts' files.
+        """
+        found = chain.from_iterable(
+            stored_collections(one, entity, project) for one in self._clients()
+        )
+        rows = {
+            CollectionRow(one.type, one.place.collection)
+            for one in found
+            if one.type != HISTORY_TYPE
+        }
         return sorted(rows, key=lambda one: (one.type, one.name))[:limit]
 
     def versions(
         self, path: ArtifactPath, type_name: str, limit: int
     ) -> tuple[CollectionRow, list[Artifact]]:
         """Return a collection and its newest stored versions."""
-        clients = self._clients(path.entity, path.project)
-        stored = chain.from_iterable(stored_versions(one, path) for one in clients)
+        stored = chain.from_iterable(stored_versions(one, path) for one in self._clients())
         found = list(islice((one for one in stored if one.type == type_name), limit))
         if not found:
             raise self._not_pulled(path, type_name)
@@ -303,25 +314,31 @@ class LakeSource:
 
     def artifact(self, path: ArtifactPath, type_name: str) -> Artifact:
         """Return a version as it was when a run that logged or used it was last pulled."""
-        for client in self._clients(path.entity, path.project):
+        for client in self._clients():
             with suppress(OfflineError):
                 found = fetch_artifact(client, path)
                 if found.type == type_name:
                     return found
         raise self._not_pulled(path, type_name)
 
-    def _clients(self, entity: str, project: str) -> list[Client]:
-        """Return an offline client for each backend from which runs of a project were pulled."""
-        here = {"entity": entity, "project": project}
-        backends = {row[0] for _, row in Selection(self.lake.path, here).find_rows()}
-        return [Client(settings_of(one, self.lake.path)) for one in sorted(backends)]
+    def _clients(self) -> list[Client]:
+        """Return an offline client for each backend from which runs were pulled.
+
+        The runs may be of any project, because runs use artifacts of other projects too.
+        """
+        query = "SELECT DISTINCT backend FROM runs ORDER BY backend"
+        rows = query_runs(self.lake.path, query, (), lambda _: None)
+        return [Client(settings_of(backend, self.lake.path)) for (backend,) in rows]
 
     def _not_pulled(self, path: ArtifactPath, type_name: str) -> NotCached:
-        return NotCached(
-            f"The artifact '{path}' of type {type_name!r} was not pulled. Pull the run that logged "
-            "or used it, with Lake.pull(..., artifacts=True).",
-            path=str(self.lake.path),
-        )
+        if is_published(self.lake.path):
+            text = f"The artifact '{path}' is not here: a published lake has no artifacts."
+        else:
+            text = (
+                f"The artifact '{path}' of type {type_name!r} was not pulled. Pull the run that "
+                "logged or used it, with Lake.pull(..., artifacts=True)."
+            )
+        return NotCached(text, path=str(self.lake.path))
 
 
 def _collection_row(one: ArtifactCollection) -> CollectionRow:
