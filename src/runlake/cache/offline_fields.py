@@ -43,9 +43,11 @@ def load_fields(
     RunNotFoundError
         If the run does not exist.
     NotCached
-        If offline mode is on and the run was never pulled.
+        If offline mode is on, and the run's fields are not in the cache. A read of the run's rows
+        stores the fields only if they were loaded with config and metrics.
     Unreachable
-        If the backend does not answer, and the run had not ended when its fields were cached.
+        If the backend does not answer, and the run's fields are not in the cache, or the run had
+        not ended at the backend's last response.
 
     Warns
     -----

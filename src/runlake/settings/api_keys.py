@@ -23,7 +23,8 @@ def find_api_key(base_url: str) -> Secret | None:
     Parameters
     ----------
     base_url : str
-        Root of the API; its host and port select the netrc entry.
+        Root of the API; its host and port select the netrc entry. A key in a settings file is used
+        only if the settings files also name this URL as ``base_url``.
 
     Returns
     -------

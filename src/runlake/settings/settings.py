@@ -42,7 +42,7 @@ class Settings:
         PEM file, or directory with OpenSSL's hashed names, of the certificate authorities to trust
         (``REQUESTS_CA_BUNDLE``, ``SSL_CERT_FILE``, ``SSL_CERT_DIR``).
     verify_ssl : bool
-        Check certificates; False if ``WANDB_INSECURE_DISABLE_SSL`` is set.
+        Check certificates; False if ``WANDB_INSECURE_DISABLE_SSL`` is set to true.
     progress : bool
         Show progress bars; False if ``RUNLAKE_PROGRESS=0`` is set.
     offline : bool
