@@ -8,6 +8,7 @@ import pytest
 from tests.faults.fault_script import Fault
 from tests.faults.fault_server import API_KEY
 
+from runlake.backend.graphql.features import fetch_features
 from runlake.backend.graphql.query import query
 from runlake.backend.http.client import Client
 from runlake.backend.http.transfer import download_file
@@ -37,6 +38,24 @@ def test_a_status_that_passes_is_tried_again_everywhere(faulty, connect, tmp_pat
     faulty.fail("notes.txt", status)
     download_file(client, faulty.url("notes.txt"), tmp_path / "notes.txt", what="'notes.txt'")
     assert (tmp_path / "notes.txt").read_bytes() == b"notes"
+
+
+def test_a_failing_server_is_not_remembered_as_too_old_for_features(faulty, connect):
+    client = connect(retry_timeout=0.0)
+    faulty.fail("graphql", 503)
+    with pytest.raises(BackendError, match="503"):
+        fetch_features(client)
+    n_requests = len(faulty.seen)
+    faulty.fail(
+        "graphql",
+        Fault(
+            200, body=b'{"data": {"serverInfo": {"features": [{"name": "A", "isEnabled": true}]}}}'
+        ),
+    )
+    assert fetch_features(client) == fetch_features(client) == {"A"}
+    faulty.fail("graphql", 400)
+    assert fetch_features(connect()) == frozenset()
+    assert len(faulty.seen) == n_requests + 2
 
 
 @pytest.mark.parametrize("status", [408, 425])

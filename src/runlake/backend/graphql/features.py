@@ -7,6 +7,7 @@ from weakref import WeakKeyDictionary
 from runlake.backend.graphql import documents
 from runlake.backend.graphql.query import query
 from runlake.backend.http.client import Client
+from runlake.backend.http.statuses import OK, is_retryable
 from runlake.errors import BackendError, Unreachable
 
 # The keys are weak references, so the flags are dropped together with the client.
@@ -29,16 +30,18 @@ def fetch_features(client: Client) -> frozenset[str]:
 
     Raises
     ------
-    Unreachable
-        If the backend does not answer.
+    BackendError
+        If the backend does not answer, or refuses with a status after which a request may be
+        repeated, such as 429 or 503.
     """
     if client not in _known:
         try:
             info = query(client, documents.SERVER_FEATURES, {}).get("serverInfo") or {}
-        except Unreachable:
-            raise
-        except BackendError:
-            # A server that does not know this query is too old for all of the features.
+        except BackendError as error:
+            # A failure of the server passes, so nothing is remembered. A server that refuses this
+            # query is too old for all of the features.
+            if isinstance(error, Unreachable) or is_retryable(error.status or OK):
+                raise
             info = {}
         features = info.get("features") or []
         _known[client] = frozenset(f["name"] for f in features if f and f.get("isEnabled"))

@@ -399,8 +399,10 @@ def _copy(source: FileIO, target: FileIO, n_bytes: int) -> None:
     if n_copied < n_bytes:
         source.seek(0)
         target.seek(0)
-        while piece := source.read(COPY_BYTES):
+        n_left = n_bytes
+        while piece := source.read(min(COPY_BYTES, n_left)):
             write_all(target, piece)
+            n_left -= len(piece)
 
 
 def _length(headers: Mapping[str, str]) -> int | None:
