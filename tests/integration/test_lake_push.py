@@ -150,6 +150,24 @@ def test_a_fork_is_pushed_with_the_rows_of_its_parent(backend, tmp_path):
     assert len(rows_of(api.run(report.pushed[fork.path]))) == 8
 
 
+def test_runs_of_a_snapshot_are_pushed_unless_the_user_is_offline(
+    lake, project, backend, monkeypatch
+):
+    lake.snapshot("paper")
+    path = f"{project}/run04"
+    where, key = backend.base_url, backend.api_key
+    report = runlake.Lake(lake.path, at="paper").push(
+        where, path, project="lake-push-paper", api_key=key
+    )
+    assert list(report.pushed) == [path]
+    assert (report.failed, report.differing, report.n_rows) == ({}, {}, 5 + 4)
+    offline = runlake.Lake(lake.path, at="paper", offline=True)
+    monkeypatch.setenv("RUNLAKE_OFFLINE", "1")
+    for refusing in (offline, runlake.Lake(lake.path, at="paper")):
+        with pytest.raises(errors.OfflineError, match="unset RUNLAKE_OFFLINE"):
+            refusing.push(where, path, project="lake-push-refused", api_key=key)
+
+
 def test_wrong_arguments_are_refused(lake, backend):
     api = runlake.Api({"base_url": backend.base_url}, api_key=backend.api_key)
     for wrong in (3, b"a", [3]):

@@ -92,6 +92,8 @@ class Lake(Snapshots, LakeRuns):
         else:
             settings = published_settings(self._published, at, offline=offline)
         self._lake_dir = settings.cache_dir
+        # Reads of a snapshot are always offline, but a push of its runs sends requests.
+        self._is_offline = settings.offline
         if at is not None:
             settings = snapshot_settings(settings, at)
         super().__init__(settings, Selection(settings.cache_dir))
@@ -395,8 +397,7 @@ class Lake(Snapshots, LakeRuns):
         MissingExtra
             If there are artifacts to send, and the SDK is not installed; nothing was sent then.
         OfflineError
-            If offline mode is on. A lake that was opened at a snapshot is always in offline mode;
-            to push its runs, pass an `Api` as ``base_url``.
+            If offline mode is on.
         Unreachable, AuthenticationError
             If the backend cannot be reached, or refuses the API key; nothing was sent then.
         """
@@ -410,7 +411,7 @@ class Lake(Snapshots, LakeRuns):
         check_word(incomplete, "incomplete", POLICIES)
         if isinstance(base_url, str):
             # None instead of False, so that the environment can still turn offline mode on.
-            is_offline = self._settings.offline or None
+            is_offline = self._is_offline or None
             try:
                 base_url = Api({"base_url": base_url}, api_key=api_key, offline=is_offline)
             except SettingsError as error:
