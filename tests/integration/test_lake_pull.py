@@ -308,9 +308,30 @@ def test_files_that_were_pulled_stay_if_they_cannot_be_listed_again(
     monkeypatch.undo()
 
 
-def test_offline_mode_refuses_to_pull(project):
+def test_runs_in_any_iterable_are_pulled_from_their_own_backend(backend, project, monkeypatch):
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("WANDB_API_KEY", backend.api_key)
+    lake = runlake.Lake()
+    api = runlake.Api({"base_url": backend.base_url})
+    chosen = paths(project, 0, 1)
+    assert lake.pull(api.run(path) for path in chosen).new == chosen
+    assert lake.pull({path: api.run(path) for path in chosen}.values()).unchanged == chosen
+    # Runs of the lake are always read offline, but they can be pulled again.
+    for again in (list(lake), lake.where({}), iter(lake), [*lake, api.run(chosen[0])]):
+        assert lake.pull(again).unchanged == chosen
+
+
+def test_offline_mode_refuses_to_pull(project, backend, lake):
     with pytest.raises(errors.OfflineError):
         runlake.Lake(offline=True).pull(project)
+    lake.pull(project)
+    offline = runlake.Api(offline=True)
+    for runs in ([stale_run(paths(project, 0)[0])], iter(offline.runs(project))):
+        with pytest.raises(errors.OfflineError):
+            lake.pull(runs)
+    with backend.counted() as requests, pytest.raises(errors.OfflineError):
+        runlake.Lake(offline=True).pull(list(lake))
+    assert not requests
 
 
 def test_a_project_that_is_not_there_is_an_error(lake, backend):

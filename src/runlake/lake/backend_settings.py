@@ -15,3 +15,9 @@ def settings_of(backend: str, cache_dir: Path) -> Settings:
     """Return the settings for an offline client of one backend, without an API key."""
     found = load_settings({"base_url": backend}, offline=True)
     return replace(found, cache_dir=cache_dir, api_key=None)
+
+
+def is_of_lake(settings: Settings, cache_dir: Path) -> bool:
+    """Return whether settings are those with which a lake in ``cache_dir`` opens its runs."""
+    # Not compared by value: an `Api` that the user has turned offline may have equal settings.
+    return settings is settings_of(settings.base_url, cache_dir)

@@ -18,7 +18,7 @@ from runlake.lake.disk_source import POLICIES, RAISE, WARN
 from runlake.lake.lake_runs import LakeRuns
 from runlake.lake.one_run import find_one
 from runlake.lake.publishing.opening import published_place, published_settings
-from runlake.lake.pulling.request import Since, Subject, check_pull, settings_for
+from runlake.lake.pulling.request import Since, Subject, check_pull, listed_once, settings_for
 from runlake.lake.query.selection import Selection
 from runlake.lake.report import PullReport
 from runlake.lake.snapshots.methods import Snapshots, snapshot_settings
@@ -121,9 +121,10 @@ class Lake(Snapshots, LakeRuns):
 
         Parameters
         ----------
-        path_or_runs : str, Run, Runs, or list
+        path_or_runs : str, Run, Runs, or iterable
             A project (``entity/project``), a run (``entity/project/run_id``), a list from
-            `Api.runs`, or a list of run paths and `Run` objects.
+            `Api.runs`, or a list or another iterable of run paths and `Run` objects. `Run` objects
+            are pulled from their own backend.
         filters : dict, optional
             Pull only runs that match, in the language of `Api.runs`.
         keys : list of str, optional
@@ -176,6 +177,7 @@ class Lake(Snapshots, LakeRuns):
         from runlake.lake.pulling.pull import pull
 
         self._refuse_if_fixed("pull")
+        path_or_runs = listed_once(path_or_runs)
         settings = settings_for(self._settings, path_or_runs)
         request = check_pull(
             settings,

@@ -13,13 +13,14 @@ from typing import Any, TypeAlias
 from runlake.cache.stored_files import ALL_FILES
 from runlake.errors import InvalidArgument, InvalidType
 from runlake.exports.progress import Progress, Silence
+from runlake.lake.backend_settings import is_of_lake
 from runlake.lake.clusters.executors import checked_executor
 from runlake.public.lists.attributes import client_of
 from runlake.public.lists.filters import checked_filters
 from runlake.public.progress import check_progress, progress_of
 from runlake.public.run.run import Run
 from runlake.public.runs.runs import Runs
-from runlake.settings import Settings
+from runlake.settings import Settings, load_settings
 from runlake.values import (
     DEFAULT_ORDER,
     ProgressOption,
@@ -197,29 +198,49 @@ def _run_path(settings: Settings, one: object) -> RunPath:
     return RunPath.parse(one, entity=settings.entity, project=settings.project)
 
 
+def listed_once(subject: Subject) -> Subject:
+    """Return ``subject``, with a list in place of any other iterable of runs.
+
+    A list can be read twice, an iterator only once.
+    """
+    is_one = isinstance(subject, (str, bytes, Mapping, Run, Runs))
+    return subject if is_one or not isinstance(subject, Iterable) else list(subject)
+
+
 def settings_for(settings: Settings, subject: Subject) -> Settings:
     """Return the settings for pulling runs from their backend into a lake.
 
     The settings of `Run` objects and of `Runs` lists replace those of the lake, except the cache
     directory. Offline mode is on if the settings of the lake or those of the runs turn it on. Paths
-    name no backend, so for paths the settings of the lake are returned; also for an iterator,
-    whose items are not looked at.
+    name no backend, so for paths the settings of the lake are returned. Runs that a lake in the
+    same directory returned are always offline, which does not count; they only name their backend.
+
+    Parameters
+    ----------
+    settings : Settings
+        The settings of the lake.
+    subject : str, Run, Runs or list
+        What to pull, as `listed_once` returns it.
 
     Raises
     ------
     InvalidArgument
         If the runs are from several backends.
     """
-    # Only of these types, because looking into an iterator would use it up.
-    several = isinstance(subject, (list, tuple, set, frozenset))
+    several = isinstance(subject, list)
     objects = [one for one in (subject if several else [subject]) if isinstance(one, (Run, Runs))]
-    found = {one.base_url: one for one in (client_of(each).settings for each in objects)}
-    if len(found) > 1:
-        raise InvalidArgument(f"The runs are from several backends: {', '.join(sorted(found))}.")
-    for theirs in found.values():
-        is_offline = settings.offline or theirs.offline
-        return replace(theirs, cache_dir=settings.cache_dir, offline=is_offline)
-    return settings
+    every = [client_of(each).settings for each in objects]
+    backends = sorted({one.base_url for one in every})
+    if len(backends) > 1:
+        raise InvalidArgument(f"The runs are from several backends: {', '.join(backends)}.")
+    for theirs in every:
+        if not is_of_lake(theirs, settings.cache_dir):
+            is_offline = settings.offline or theirs.offline
+            return replace(theirs, cache_dir=settings.cache_dir, offline=is_offline)
+    if not backends or backends == [settings.base_url]:
+        return settings
+    found = load_settings({"base_url": backends[0]}, offline=settings.offline)
+    return replace(found, cache_dir=settings.cache_dir)
 
 
 def names_run(path: str) -> bool:
