@@ -3,11 +3,15 @@
 import io
 import json
 import math
+import os
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import duckdb
@@ -22,7 +26,9 @@ from tests.http_logging import LoggedRun, branch_point
 from tests.pages.serving import served
 
 import runlake
+from runlake.cache.catalog import Catalog
 from runlake.errors import (
+    CacheCorrupt,
     FileTransferError,
     InvalidArgument,
     InvalidType,
@@ -54,6 +60,14 @@ def die(event, arguments):
 sys.addaudithook(die)
 import runlake
 runlake.Lake(sys.argv[1])
+"""
+# Opens a published lake twice; prints the numbers of runs, and of entries in a directory.
+OPENED = """
+import os, sys
+import runlake
+for _ in range(2):
+    print(runlake.Lake(sys.argv[1]).runs().height)
+print(len(os.listdir(sys.argv[2])))
 """
 ROWS: dict[str, list[dict[str, Any]]] = {
     "ints": [{"_step": step, "loss": step, "n": {"x": [1, 2]}} for step in range(3)],
@@ -516,5 +530,63 @@ def test_a_published_lake_is_read_whole_again_after_its_local_catalog_was_lost(l
             file.unlink()
         if content is not None:
             catalog.write_bytes(content)
-        published.runs()  # creates an empty catalog, which looks like a whole one
         same(runlake.Lake(tmp_path / "copy"), lake)
+        same(published, lake)
+
+
+@pytest.mark.parametrize("damage", ["lost", "empty", "no database", "locked", "swept"])
+def test_an_open_published_lake_answers_whole_or_says_to_open_it_again(lake, tmp_path, damage):
+    lake.publish(tmp_path / "copy")
+    published = runlake.Lake(tmp_path / "copy")
+    catalog = published.path / "catalog.sqlite"
+    Catalog(published.path).close()
+    with closing(sqlite3.connect(catalog)) as other:
+        if damage == "locked":
+            other.execute("PRAGMA locking_mode = EXCLUSIVE")
+            other.execute("BEGIN EXCLUSIVE")
+        elif damage == "swept":
+            shutil.rmtree(published.path)
+        else:
+            catalog.unlink()
+            content = {"empty": b"", "no database": b"no database" * 1000}
+            if damage in content:
+                catalog.write_bytes(content[damage])
+        for question in (published.runs, lambda: len(published), published.scan):
+            with pytest.raises(CacheCorrupt, match="Open the lake again") as caught:
+                question()
+            assert caught.value.path == str(catalog)
+        again = runlake.Lake(tmp_path / "copy")
+        assert again.path == published.path
+        for one in (again, published):
+            assert one.runs().height == len(ROWS)
+            assert one.scan(["loss"]).collect().height == 6
+
+
+@pytest.mark.parametrize("content", [None, "", "{}"])
+def test_a_lost_list_of_published_files_is_written_again(lake, tmp_path, content):
+    lake.publish(tmp_path / "copy")
+    published = runlake.Lake(tmp_path / "copy")
+    file = published.path / "tables.json"
+    file.unlink()
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(CacheCorrupt, match="Open the lake again"):
+        published.scan(["loss"])
+    again = runlake.Lake(tmp_path / "copy")
+    for one in (again, published):
+        assert one.scan(["loss"]).collect().height == 6
+
+
+def test_a_cache_that_cannot_be_written_costs_one_temporary_directory(lake, tmp_path):
+    lake.publish(tmp_path / "copy")
+    cache, temporary = tmp_path / "file", tmp_path / "temporary"
+    cache.touch()
+    temporary.mkdir()
+    # The cache is below a file, so no directory can be created there.
+    places = {"WANDB_CACHE_DIR": str(cache), "TMPDIR": str(temporary)}
+    command = [sys.executable, "-c", OPENED, str(tmp_path / "copy"), str(temporary)]
+    done = subprocess.run(
+        command, env=os.environ | places, check=True, capture_output=True, text=True
+    )
+    assert done.stdout.split() == ["4", "4", "1"]
+    assert not list(temporary.iterdir())

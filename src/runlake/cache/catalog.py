@@ -346,6 +346,14 @@ class Catalog:
         """Close the connection of this thread; the next read or write opens a new one."""
         _connections.close(self._root)
 
+    def reset(self) -> None:
+        """Close the connection of this thread, and use the database again even if it just failed.
+
+        This is called before another database takes its place.
+        """
+        self.close()
+        _shunned.pop(self._root, None)
+
     def lose(self) -> None:
         """Delete the catalog; the next write creates it again."""
         self.close()

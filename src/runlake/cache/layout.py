@@ -41,6 +41,7 @@ from runlake.values import RunPath
 
 LAYOUT_VERSION = "v2"
 CONTENT_VERSION = "v1"
+PUBLISHED = ("lake", CONTENT_VERSION, "published")
 # Maximum length of a file name. File systems allow 255 bytes, some encrypted ones only 143.
 MAX_NAME_LENGTH = 120
 EXPORT_SUFFIX = ".parquet"
@@ -115,8 +116,20 @@ def snapshot_root(root: Path, name: str) -> Path:
 
 
 def published_root(root: Path, url: str) -> Path:
-    """Return the directory on this machine for the catalog of a published lake."""
-    return root / "lake" / CONTENT_VERSION / "published" / _digest(url)
+    """Return the directory on this machine for the catalogs of a published lake.
+
+    Each version of the publication has a directory there.
+    """
+    return root.joinpath(*PUBLISHED, _digest(url))
+
+
+def is_published_root(root: Path) -> bool:
+    """Return whether a path is that of a directory through which a published lake is read.
+
+    The path alone says so: it is ``<place>/<version>`` below ``lake/v1/published``. The manifests
+    of such a lake's runs are not on this machine.
+    """
+    return root.parent.parent.parts[-len(PUBLISHED) :] == PUBLISHED
 
 
 def limit_file(root: Path, base_url: str, key: str) -> Path:

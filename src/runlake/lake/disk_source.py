@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from runlake.backend.http.client import Client
 from runlake.cache.companions import read_system_rows
 from runlake.cache.held_part import read_held_part
-from runlake.cache.layout import RunDirectory
+from runlake.cache.layout import RunDirectory, is_published_root
 from runlake.cache.store import read_manifest
 from runlake.errors import IncompleteWarning, NotCached
 from runlake.errors.user_line import warn
@@ -18,7 +18,6 @@ from runlake.history.reader import Reading, open_reading
 from runlake.history.runs.open import ListedRun
 from runlake.history.sample.by_server import fetch_system_rows
 from runlake.lake.backend_settings import settings_of
-from runlake.lake.packed.elsewhere import is_published
 from runlake.settings import Settings
 from runlake.values import Question, Row, RunPath
 from runlake.values.counted import counted, is_or_are
@@ -163,7 +162,7 @@ class DiskSource:
         part = read_held_part(client.settings, directory, question)
         lacking = part.lacking
         if stored.offer is None:
-            lacking = "it was not published" if is_published(path) else "it was not pulled"
+            lacking = "it was not published" if is_published_root(path) else "it was not pulled"
         pulled = part.pulled
         if lacking is not None and self.packed is not None:
             # The parent's exports may have been dropped when it was packed. A published lake has
@@ -171,7 +170,7 @@ class DiskSource:
             restored = self.packed.restored(run, directory.relative, pulled)
             lacking, pulled = (lacking, pulled) if restored is None else (None, restored)
         if lacking is not None and (stored.offer is None or self._policy == RAISE):
-            remedy = "Publish it too" if is_published(path) else "Pull it"
+            remedy = "Publish it too" if is_published_root(path) else "Pull it"
             raise NotCached(
                 f"'{fork.plan.run}' was forked from '{run}', whose rows are needed: {lacking}. "
                 f"{remedy}, or read without lineage.",

@@ -9,14 +9,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from runlake.backend.http.client import Client
-from runlake.cache.layout import RunDirectory
+from runlake.cache.layout import RunDirectory, is_published_root
 from runlake.cache.store import read_manifest
 from runlake.errors import NotCached
 from runlake.exports.progress import Progress
 from runlake.history.runs.open import ListedRun
 from runlake.lake.disk_source import DiskSource
 from runlake.lake.one_run import find_one
-from runlake.lake.packed.elsewhere import is_published, shown_place
+from runlake.lake.packed.elsewhere import shown_place
 from runlake.lake.query.selection import FoundRow, LakeRun, Selection
 from runlake.public.run.run import Run
 from runlake.public.runs.attachments import RunAttachments
@@ -215,7 +215,7 @@ class FixedRuns(RunHistories, RunsPlots, RunAttachments):
     @cached_property
     def is_published(self) -> bool:
         """True if the lake is a published lake; its runs have no directories on this machine."""
-        return is_published(self._settings.cache_dir)
+        return is_published_root(self._settings.cache_dir)
 
     def refuse_if_published(self, what: str) -> None:
         """Raise `NotCached` if the runs are read from a published lake.

@@ -12,9 +12,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from runlake.cache.layout import is_published_root
 from runlake.errors import BackendError, NotCached, OfflineError, RunlakeError, StaleWarning
 from runlake.errors.user_line import silenced
-from runlake.lake.packed.elsewhere import is_published
 from runlake.pages.contents import preview, send_file
 from runlake.pages.responses import page
 from runlake.pages.run.shell import python_line, show
@@ -174,7 +174,7 @@ def _project(request: Request) -> tuple[str, str]:
 
 
 def _why_missing(source: Source) -> str:
-    is_from_elsewhere = isinstance(source, LakeSource) and is_published(source.lake.path)
+    is_from_elsewhere = isinstance(source, LakeSource) and is_published_root(source.lake.path)
     return NOT_PUBLISHED if is_from_elsewhere else NOT_PULLED
 
 

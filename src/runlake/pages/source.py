@@ -13,12 +13,12 @@ from cachetools import TTLCache
 from starlette.requests import Request
 
 from runlake.backend.http.client import Client
+from runlake.cache.layout import is_published_root
 from runlake.cache.upkeep.run_query import query_runs
 from runlake.errors import ArtifactNotFoundError, NotCached, OfflineError
 from runlake.lake.backend_settings import settings_of
 from runlake.lake.lake import Lake
 from runlake.lake.lake_runs import LakeRuns
-from runlake.lake.packed.elsewhere import is_published
 from runlake.lake.pulling.artifacts import HISTORY_TYPE
 from runlake.lake.query.selection import Selection
 from runlake.pages.responses import SOURCE
@@ -331,7 +331,7 @@ class LakeSource:
         return [Client(settings_of(backend, self.lake.path)) for (backend,) in rows]
 
     def _not_pulled(self, path: ArtifactPath, type_name: str) -> NotCached:
-        if is_published(self.lake.path):
+        if is_published_root(self.lake.path):
             text = f"The artifact '{path}' is not here: a published lake has no artifacts."
         else:
             text = (

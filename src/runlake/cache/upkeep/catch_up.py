@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from runlake.cache.catalog import DATABASE, STALE, Catalog
-from runlake.cache.layout import LAYOUT_VERSION
+from runlake.cache.layout import LAYOUT_VERSION, is_published_root
 from runlake.cache.upkeep.tree import read_cached_run, walk_runs
 from runlake.exports.process_identity import Machine, Process
 
@@ -18,7 +18,8 @@ def catch_up(root: Path) -> int:
     """Store runs in the catalog that are missing there, or outdated because a process was killed.
 
     If nothing is missing, this takes two short queries. The manifests of all runs are read if the
-    catalog was lost, if an older version of runlake wrote it, or if a run could not be stored.
+    catalog was lost, if an older version of runlake wrote it, or if a run could not be stored. For
+    a published lake, nothing is done, because the manifests of its runs are not on this machine.
 
     Parameters
     ----------
@@ -31,7 +32,7 @@ def catch_up(root: Path) -> int:
         Number of runs that were stored.
     """
     is_empty = not (root / LAYOUT_VERSION).exists() and not (root / DATABASE).exists()
-    if is_empty or not os.access(root, os.W_OK):
+    if is_empty or is_published_root(root) or not os.access(root, os.W_OK):
         return 0
     catalog = Catalog(root)
     if (root / STALE).exists():

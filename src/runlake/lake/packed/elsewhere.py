@@ -8,12 +8,15 @@ snapshot was taken.
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from runlake.cache.disk.dropped import ELSEWHERE
+from runlake.cache.layout import is_published_root
+from runlake.errors import CacheCorrupt
 
 # Options of object storage have credentials, so they are never written to disk.
 _options: dict[Path, Mapping[str, str]] = {}
@@ -42,7 +45,7 @@ class Elsewhere:
     tag: str | None = None
     files: Mapping[str, list[list[Any]]] = field(default_factory=dict)
     place: str | None = None
-    options: Mapping[str, str] = field(default_factory=dict, repr=False)
+    options: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     def write(self, root: Path) -> None:
         """Write this location to a file in ``root``, the root of the lake that reads the tables.
@@ -55,11 +58,36 @@ class Elsewhere:
             "files": dict(self.files),
             "place": self.place,
         }
-        (root / ELSEWHERE).write_text(json.dumps(document))
+        # Renamed, so that readers never see half of the file.
+        partial = root / f"{ELSEWHERE}.{secrets.token_hex(8)}"
+        partial.write_text(json.dumps(document))
+        partial.replace(root / ELSEWHERE)
 
 
 def find_elsewhere(root: Path) -> Elsewhere | None:
-    """Return where a lake's packed tables are; None if no file in its root names another place."""
+    """Return where a lake's packed tables are; None if no file in its root names another place.
+
+    Raises
+    ------
+    CacheCorrupt
+        If the lake is a published lake, whose tables are elsewhere in any case.
+    """
+    found = read_elsewhere(root)
+    if found is None and is_published_root(root):
+        path = str(root / ELSEWHERE)
+        raise CacheCorrupt(
+            f"The file {path!r}, which names the data files of the published lake, is lost or "
+            "damaged. Open the lake again: runlake.Lake(...).",
+            path=path,
+        )
+    return found
+
+
+def read_elsewhere(root: Path) -> Elsewhere | None:
+    """Return where a lake's packed tables are, as a file in its root says; None without the file.
+
+    A damaged file counts as no file.
+    """
     try:
         found = json.loads((root / ELSEWHERE).read_bytes())
         there = None if found["root"] is None else (root / found["root"]).resolve()
@@ -69,18 +97,9 @@ def find_elsewhere(root: Path) -> Elsewhere | None:
         return None
 
 
-def is_published(root: Path) -> bool:
-    """Return whether a root is the local directory through which a published lake is read.
-
-    The manifests of such a lake's runs are not on this machine.
-    """
-    there = find_elsewhere(root)
-    return there is not None and there.root is None
-
-
 def shown_place(root: Path) -> str:
     """Return what messages call a lake: the directory or URL if it is published, else the root."""
-    there = find_elsewhere(root)
+    there = read_elsewhere(root)
     return str(root) if there is None or there.place is None else there.place
 
 

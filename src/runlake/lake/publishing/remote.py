@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
+import os
 import secrets
 import shutil
 import tempfile
@@ -10,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import astuple
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +21,9 @@ import polars as pl
 from runlake.cache.catalog import Catalog
 from runlake.cache.layout import published_root
 from runlake.cache.upkeep.run_query import query_runs
-from runlake.errors import FileTransferError
+from runlake.errors import CacheCorrupt, FileTransferError
 from runlake.lake.bucket import Bucket
-from runlake.lake.packed.elsewhere import Elsewhere, use_storage
+from runlake.lake.packed.elsewhere import Elsewhere, read_elsewhere, use_storage
 from runlake.lake.packed.place import RUNS, TABLES
 from runlake.lake.packed.schemas import FIELDS
 from runlake.lake.publishing.publication import Publication, read_publication
@@ -31,18 +34,19 @@ RUNS_PER_WRITE = 2_000
 NAMES = ("directory", *(column.name for column in FIELDS))
 
 
-def open_published(bucket: Bucket, cache: Path) -> Path:
+def open_published(bucket: Bucket, cache_dir: Path) -> Path:
     """Create a directory on this machine, through which a published lake is read; return its path.
 
     The directory has a catalog of the runs, and a file with the locations of the published data
-    files. If the directory exists already, it is used again.
+    files. If the directory exists already, it is used again; what was lost there is written again.
 
     Parameters
     ----------
     bucket : Bucket
         The place of the published lake.
-    cache : Path
-        Root of the cache of this machine. If it cannot be written, a temporary directory is used.
+    cache_dir : Path
+        Root of the cache of this machine. If it cannot be written, a temporary directory is used,
+        which is deleted when this process ends.
 
     Raises
     ------
@@ -52,39 +56,60 @@ def open_published(bucket: Bucket, cache: Path) -> Path:
         If the published lake cannot be read.
     """
     publication = read_publication(bucket)
-    place = published_root(cache, bucket.url)
-    # A directory per publication: readers of an older one are not disturbed.
-    root = place / _digest(f"{bucket.url} {publication.version} {publication.published_at}")
     try:
-        if not root.exists():
-            _create(root, bucket, publication)
-        elif _n_runs(root) != publication.n_runs:
-            # The catalog was damaged, and nothing on this machine has the fields of its runs.
-            _fill(root, _runs(bucket, _run_files(bucket, publication)))
+        root = _opened(published_root(cache_dir, bucket.url), bucket, publication)
     except OSError:
-        root = Path(tempfile.mkdtemp(prefix="runlake-published-")) / root.name
-        _create(root, bucket, publication)
-    _sweep(place, root)
+        temporary = _temporary_cache(os.getpid())
+        root = _opened(published_root(temporary, bucket.url), bucket, publication)
     use_storage(root, bucket.options)
     return root
 
 
-def _create(root: Path, bucket: Bucket, publication: Publication) -> None:
+def _opened(place: Path, bucket: Bucket, publication: Publication) -> Path:
+    # A directory per publication: readers of an older one are not disturbed.
+    root = place / _digest(f"{bucket.url} {publication.version} {publication.published_at}")
+    files = {
+        name: [
+            [bucket.place_of(one.path), *astuple(one)[1:]] for one in publication.tables[name].files
+        ]
+        for name in TABLES
+    }
+    there = Elsewhere(files=files, place=bucket.place)
+    if not _has_runs(root, publication.n_runs):
+        _create(root, there, bucket)
+    elif read_elsewhere(root) != there:
+        there.write(root)
+    _sweep(place, root)
+    return root
+
+
+@cache
+def _temporary_cache(pid: int) -> Path:
+    """Return a directory that takes the place of the cache in one process, until it ends."""
+    path = Path(tempfile.mkdtemp(prefix="runlake-published-"))
+    atexit.register(_remove, path, pid)
+    return path
+
+
+def _remove(path: Path, pid: int) -> None:
+    # A forked child calls this too when it ends, but its parent may still use the directory.
+    if os.getpid() == pid:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _create(root: Path, there: Elsewhere, bucket: Bucket) -> None:
     root.parent.mkdir(parents=True, exist_ok=True)
-    part = root.with_name(f"{secrets.token_hex(8)}{PART}")
+    part, old = (root.with_name(f"{secrets.token_hex(8)}{PART}") for _ in range(2))
     part.mkdir()
     try:
-        files = {
-            name: [
-                [bucket.place_of(one.path), *astuple(one)[1:]]
-                for one in publication.tables[name].files
-            ]
-            for name in TABLES
-        }
-        Elsewhere(files=files, place=bucket.place).write(part)
+        there.write(part)
         # Before the directory gets its name: a reader takes a directory with this name as whole,
         # and a process may be killed at any moment.
-        _fill(part, _runs(bucket, _run_files(bucket, publication)))
+        _fill(part, _runs(bucket, [one[0] for one in there.files[RUNS]]))
+        Catalog(root).reset()
+        # A damaged directory is replaced. To write into it would disturb others that do the same.
+        with suppress(FileNotFoundError):
+            root.rename(old)
         try:
             part.rename(root)
         except OSError:
@@ -93,6 +118,7 @@ def _create(root: Path, bucket: Bucket, publication: Publication) -> None:
                 raise
     finally:
         shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def _fill(root: Path, rows: pl.DataFrame) -> None:
@@ -104,13 +130,11 @@ def _fill(root: Path, rows: pl.DataFrame) -> None:
     catalog.close()
 
 
-def _n_runs(root: Path) -> int:
-    found = query_runs(root, "SELECT count(*) FROM runs", (), lambda _: None)
-    return int(found[0][0])
-
-
-def _run_files(bucket: Bucket, publication: Publication) -> list[str]:
-    return [bucket.place_of(one.path) for one in publication.tables[RUNS].files]
+def _has_runs(root: Path, n_runs: int) -> bool:
+    try:
+        return query_runs(root, "SELECT count(*) FROM runs", (), lambda _: None) == [(n_runs,)]
+    except CacheCorrupt:
+        return False
 
 
 def _runs(bucket: Bucket, places: list[str]) -> pl.DataFrame:
