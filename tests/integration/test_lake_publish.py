@@ -590,3 +590,16 @@ def test_a_cache_that_cannot_be_written_costs_one_temporary_directory(lake, tmp_
     )
     assert done.stdout.split() == ["4", "4", "1"]
     assert not list(temporary.iterdir())
+
+
+def test_a_published_lake_knows_which_runs_logged_a_key(lake, tmp_path):
+    lake.publish(tmp_path / "copy")
+    published = runlake.Lake(tmp_path / "copy")
+    for key in ("loss", "n.x", "odd/key.é", "mixed", "_step", "_timestamp", "nope", "n"):
+        for is_there in (True, False):
+            filters = {f"keys_info.keys.{key}": {"$exists": is_there}}
+            assert_frame_equal(published.runs(filters), lake.runs(filters))
+    (tmp_path / "copy").rename(tmp_path / "moved")
+    again = published.where({"keys_info.keys.m": {"$exists": True}})
+    with pytest.raises(FileTransferError, match="cannot be read"):
+        again.runs()

@@ -18,6 +18,7 @@ from runlake.cache.layout import RunDirectory
 from runlake.cache.store import LastOffer, StoredManifest
 from runlake.errors import InvalidArgument
 from runlake.lake.query.filters import MAX_CONDITIONS, MAX_NESTING, compile_filters
+from runlake.lake.query.logged_keys import LoggedKeys
 from runlake.lake.query.members import add_functions
 from runlake.values import RunPath
 
@@ -45,7 +46,7 @@ def test_sql_keeps_the_runs_that_the_filter_language_keeps(case):
     where = " AND ".join(f"({test.text})" for test in tests)
     values = [value for test in tests for value in test.values]
     with closing(copy_in_memory(catalog_of(logged))) as connection:
-        add_functions(connection, Path("/lake"))
+        add_functions(connection, LoggedKeys(Path("/lake")))
         query = f"SELECT run_id FROM runs WHERE {where} ORDER BY run_id"
         assert [row[0] for row in connection.execute(query, values)] == expected
 
@@ -89,7 +90,7 @@ def test_a_large_filter_is_within_the_limits_of_sqlite():
     for filters in (most, nested(MAX_NESTING - 1)):
         condition = compile_filters(filters)
         with closing(copy_in_memory([])) as connection:
-            add_functions(connection, Path("/lake"))
+            add_functions(connection, LoggedKeys(Path("/lake")))
             query = f"SELECT 1 FROM runs WHERE {condition.sql.text}"
             assert connection.execute(query, condition.sql.values).fetchall() == []
 

@@ -10,12 +10,10 @@ import json
 import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 from runlake.cache.strict_json import strict_json
-from runlake.cache.upkeep.tree import read_cached_run
+from runlake.lake.query.logged_keys import LoggedKeys
 from runlake.lake.query.sql_text import Sql, bound, build
 
 # A path of n parts has 2 ** (n - 1) readings; longer paths are resolved in Python.
@@ -28,21 +26,21 @@ MATCHES, LOGGED = "runlake_matches", "runlake_logged"
 MISSING = object()
 
 
-def add_functions(connection: sqlite3.Connection, root: Path) -> None:
+def add_functions(connection: sqlite3.Connection, logged: LoggedKeys) -> None:
     """Give a connection the SQL functions that this package's expressions call.
 
     Parameters
     ----------
     connection : sqlite3.Connection
         A connection to a catalog.
-    root : Path
-        Root of the cache.
+    logged : LoggedKeys
+        The keys that the runs have logged.
     """
     connection.create_function(MEMBER, 2, _member, deterministic=True)
     connection.create_function(CANONICAL, 1, _canonical, deterministic=True)
     connection.create_function(MATCHES, 2, _matches, deterministic=True)
     # Not deterministic, because it reads the manifest, which a pull may change.
-    connection.create_function(LOGGED, 2, partial(_has_logged, root))
+    connection.create_function(LOGGED, 2, logged.has)
 
 
 def kind_and_value(document: str, path: str) -> tuple[Sql, Sql]:
@@ -151,11 +149,3 @@ def _canonical(text: object) -> str | None:
 def _matches(pattern: str, text: object) -> bool:
     # `re` caches compiled patterns.
     return isinstance(text, str) and re.search(pattern, text, re.ASCII) is not None
-
-
-def _has_logged(root: Path, directory: str, key: str) -> bool:
-    """Return whether a run has logged a key, according to the last key list from the backend."""
-    run = read_cached_run(root, root / directory / "manifest.json")
-    listed = ((run and run.manifest.attrs) or {}).get("historyKeys")
-    keys = listed.get("keys") if isinstance(listed, Mapping) else None
-    return isinstance(keys, Mapping) and key in keys

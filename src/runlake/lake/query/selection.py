@@ -16,6 +16,7 @@ from runlake.cache.upkeep.run_query import query_runs
 from runlake.errors import InvalidArgument
 from runlake.lake.query.fields import find_field
 from runlake.lake.query.filters import compile_filters
+from runlake.lake.query.logged_keys import LoggedKeys
 from runlake.lake.query.members import add_functions
 from runlake.lake.query.sql_text import Sql, build
 from runlake.values import DEFAULT_ORDER, RunPath
@@ -148,7 +149,10 @@ class Selection:
                 -1 if self.limit is None else min(self.limit, MAX_ROWS),
                 min(self.offset, MAX_ROWS),
             ]
-        return query_runs(self.root, query, values, partial(add_functions, root=self.root))
+        logged = LoggedKeys(self.root)
+        found = query_runs(self.root, query, values, partial(add_functions, logged=logged))
+        logged.check()
+        return found
 
     def _order(self) -> list[Sql]:
         """Return the terms after ORDER BY; runs that lack the field that orders runs come last."""
