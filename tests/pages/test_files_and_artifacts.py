@@ -1,6 +1,7 @@
 """Files and artifacts on pages: any name and any content is shown, and nothing of it runs."""
 
 import hashlib
+import json
 import re
 from urllib.parse import quote
 
@@ -166,6 +167,33 @@ def test_the_page_of_a_pulled_artifact_leaves_out_runs_that_were_not_pulled(logg
     assert found.status_code == 200
     assert "run-two" in found.text
     assert "run-one" not in found.text
+
+
+def test_a_damaged_file_of_a_pulled_version_is_not_found(logged, tmp_path):
+    settings = {"base_url": logged.base_url, "cache_dir": str(tmp_path)}
+    lake = runlake.Lake(tmp_path)
+    lake.pull(runlake.Api(settings, api_key=logged.api_key).run("local/pages/two"), artifacts=True)
+    (file,) = [one for one in tmp_path.rglob("*.json") if b'"usedBy"' in one.read_bytes()]
+    whole = json.loads(file.read_bytes())
+    node = whole["node"]
+    damages = (
+        {"usedBy": [1]},
+        {"createdBy": 1},
+        {"node": {**node, "versionIndex": None}},
+        {"node": {**node, "artifactType": None}},
+    )
+    collection = "/local/pages/artifacts/dataset/data"
+    with served(LakeSource(lake)) as address:
+
+        def statuses():
+            paths = (collection, f"{collection}/v0")
+            return [httpx.get(f"{address}{path}", timeout=60).status_code for path in paths]
+
+        assert statuses() == [200, 200]
+        for damage in damages:
+            file.write_text(json.dumps({**whole, **damage}))
+            assert statuses() == [404, 404], damage
+            assert httpx.get(f"{address}/local/pages/artifacts", timeout=60).status_code == 200
 
 
 def test_times_are_written_for_people_and_no_column_is_empty(get):

@@ -204,8 +204,11 @@ def _read(path: Path) -> HeldVersion | None:
             document["manifest"],
             float(document["listedAt"]),
         )
-        # These properties raise an error if a field is missing: here, where it is caught.
-        _ = (held.id, held.path, held.aliases)
+        # These raise an error if a field is missing or of a wrong type: here, where it is caught.
+        _ = (held.id, held.path, held.aliases, held.node["artifactType"]["name"])
+        _ = int(held.node["versionIndex"])
+        _ = [one["id"] for one in held.used_by]
+        _ = None if held.created_by is None else held.created_by["id"]
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
     return held
