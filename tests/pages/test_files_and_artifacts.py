@@ -14,7 +14,9 @@ from tests.pages.serving import served
 from tests.server_process import run_script
 
 import runlake
-from runlake.pages.source import LakeSource
+from runlake.pages.export_page import export
+from runlake.pages.source import ApiSource, LakeSource
+from runlake.pages.target import Target
 
 SCRIPT = b"<script>alert(1)</script><img src=x onerror=alert(2)>"
 SVG = b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>"
@@ -303,3 +305,22 @@ def test_artifacts_with_the_history_of_a_run_are_not_listed_for_a_lake(of_partly
     collections = of_partly("/local/other-pages/artifacts").text
     assert ">model</a>" in collections
     assert "run-other-history" not in collections
+
+
+@pytest.mark.filterwarnings("ignore::runlake.errors.IncompleteWarning")
+def test_a_copy_reports_files_whose_names_are_also_directories(logged, tmp_path):
+    run = LoggedRun(logged, "clash", "clashes").log(*steps(0, 5))
+    log_artifact(run, "both", {"a": b"1", "a/b": b"2", "c": b"3"})
+    run.finish()
+    settings = {"base_url": logged.base_url, "cache_dir": str(tmp_path / "lake")}
+    api = runlake.Api(settings, api_key=logged.api_key)
+    lake = runlake.Lake(tmp_path / "lake")
+    lake.pull(api.runs("local/clashes"), artifacts=True)
+    for source in (ApiSource(api), LakeSource(lake)):
+        site = tmp_path / type(source).__name__
+        copied = export(Target(source, ("local", "clashes"), "a project"), site)
+        raw = "artifacts/dataset/both/v0/raw"
+        assert copied.failed == [
+            f"/local/clashes/{raw}/a%2Fb: its name is that of a file and a directory"
+        ]
+        assert [(site / raw / name).read_bytes() for name in ("a", "c")] == [b"1", b"3"]

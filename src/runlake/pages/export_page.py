@@ -165,6 +165,10 @@ class _Site:
         file = self.place_of(parts)
         if file is None:
             return
+        if self._is_blocked(file):
+            reason = "its name is that of a file and a directory"
+            self.copied.failed.append(f"{path_of(parts)}: {reason}")
+            return
         copy = _PageCopy(self, file)
         # The application is called without a server, so a copy needs no port.
         status = await self._fetch(path_of(parts) or "/", file, copy)
@@ -178,6 +182,14 @@ class _Site:
             self.copied.n_files -= 1
         if copy.wanted:
             await self._copy_data(file.parent, copy)
+
+    def _is_blocked(self, file: Path) -> bool:
+        """Return whether the copy has a directory in place of a file, or a file above it.
+
+        An artifact or a run can have the files ``a`` and ``a/b``; a directory cannot.
+        """
+        is_file_above = any((self._folder / one).is_file() for one in file.parents)
+        return is_file_above or (self._folder / file).is_dir()
 
     async def _copy_data(self, folder: Path, copy: _PageCopy) -> None:
         index: dict[str, str] = {}
