@@ -3,6 +3,7 @@
 import io
 import json
 import math
+from functools import partial
 
 import httpx
 import polars as pl
@@ -289,6 +290,25 @@ def test_all_pages_of_a_run_share_one_follower(backend, api):
     for page in [*pages, late]:
         followers.leave(page)
     wait_until(lambda: followers.n_running == 0)
+    run.finish()
+
+
+def test_a_page_that_joins_later_is_woken_for_rows_that_it_lacks(backend, api):
+    run = LoggedRun(backend, "joined", "pages").log({"_step": 0, "loss": 1.0})
+    followers = Followers(poll=0.02)
+    first = followers.join(api.run(run.path), 1, lambda: None)
+    run.log({"_step": 1, "loss": 0.5})
+    wait_until(lambda: len(first.follower.rows) > 0)
+    woken: list[int] = []
+    pages = [
+        followers.join(api.run(run.path), cursor, partial(woken.append, cursor))
+        for cursor in range(3)
+    ]
+    assert woken == [0, 1]
+    assert pages[0].collect()[0][0] == "again"
+    assert pages[1].collect()[0][1]["keys"] == {"loss": [[1], [0.5]]}
+    for page in (first, *pages):
+        followers.leave(page)
     run.finish()
 
 

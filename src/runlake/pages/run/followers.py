@@ -44,7 +44,7 @@ class Subscription:
     cursor : int
         The page has all rows before this step.
     wake : callable
-        Called in another thread when `collect` will return events.
+        Called when `collect` will return events, in the thread that joins or in the follower's.
     position : int
         Position of the next row to collect, among all rows that the follower has read.
     n_rewinds : int
@@ -99,7 +99,10 @@ class Follower:
     lock: Lock = field(default_factory=Lock)
 
     def admit(self, cursor: int, wake: Callable[[], None]) -> Subscription | None:
-        """Subscribe a page, and return the subscription; None if the follower has ended."""
+        """Subscribe a page, and return the subscription; None if the follower has ended.
+
+        If there are events for the page already, ``wake`` is called before this method returns.
+        """
         page = Subscription(self, cursor, wake, state=self.run.state)
         with self.lock:
             # The thread has ended or is about to end: the caller starts another one.
@@ -110,6 +113,13 @@ class Follower:
             page.position = self.n_dropped if cursor >= first else self.n_dropped - 1
             page.n_rewinds = self.n_rewinds
             self.pages.add(page)
+            has_news = (
+                page.position < self.n_dropped
+                or any(row[STEP] >= cursor for row in self.rows)
+                or self.state not in {"", page.state}
+            )
+        if has_news:
+            wake()
         return page
 
     def follow(self) -> None:
@@ -218,7 +228,8 @@ class Followers:
         cursor : int
             The page has all rows before this step.
         wake : callable
-            Called in another thread when `Subscription.collect` will return events.
+            Called when `Subscription.collect` will return events, in this thread or another one.
+            If there are events already, it is called before this method returns.
         """
         identity = identity_of(run)
         with self._lock:

@@ -45,8 +45,8 @@ async def _events(run: Run, cursor: int) -> AsyncIterator[str]:
     loop, news = asyncio.get_running_loop(), asyncio.Event()
 
     def wake() -> None:
-        # Called in the follower's thread, which must not set an asyncio event. When the process
-        # ends, the loop may be closed.
+        # Called in other threads, which must not set an asyncio event. When the process ends, the
+        # loop may be closed.
         if not loop.is_closed():
             loop.call_soon_threadsafe(news.set)
 
