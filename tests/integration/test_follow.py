@@ -188,6 +188,30 @@ def test_a_rewound_run_yields_the_rows_that_are_logged_again(faulty_run):
     assert follower.rest() == []
 
 
+def test_rows_that_a_rewound_run_logs_between_two_polls_are_yielded_once(faulty_run):
+    server, run = faulty_run
+    server.live_rows = [{"_step": step, "try": 1} for step in range(8)]
+    server.run["historyLineCount"] = 8
+    follower = Follower(run)
+    assert follower.take(8) == list(range(8))
+
+    def rewind():
+        server.live_rows, server.run["historyLineCount"] = server.live_rows[:5], 5
+        server.fail("graphql", Fault(before=log_again))
+
+    def log_again():
+        server.live_rows += [{"_step": step, "try": 2} for step in range(5, 7)]
+        server.run["historyLineCount"] = 7
+
+    server.fail("graphql", Fault(before=rewind))
+    assert follower.take(2) == [5, 6]
+    server.live_rows += [{"_step": step, "try": 2} for step in range(7, 10)]
+    server.run["historyLineCount"] = 10
+    assert follower.take(3) == [7, 8, 9]
+    server.run["state"] = "finished"
+    assert follower.rest() == []
+
+
 def test_one_answer_of_a_backend_that_lags_brings_no_row_again(faulty_run):
     server, run = faulty_run
     rows = [{"_step": step} for step in range(8)]

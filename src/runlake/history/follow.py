@@ -52,8 +52,8 @@ def follow_run(
     dict
         The rows, ascending by ``_step``. Each step is yielded once, with the keys that it had when
         a poll first found it. If the run is rewound, this is noticed when two polls in a row find
-        the run shorter. Only rows after the run's last step at the second of these polls are
-        yielded again; new rows that were logged before are not.
+        the run shorter. The rows after the run's last step at the first of these polls are then
+        yielded again. New rows up to this step, logged before this poll, are not.
 
     Raises
     ------
@@ -89,8 +89,9 @@ class _Following:
         The last manifest whose rows have all been yielded.
     is_over : bool
         True if the run has ended and all its rows have been yielded.
-    has_fallen : bool
-        True if the last poll found the run shorter than ``seen``.
+    fallen_to : int or None
+        The run's end at the last poll, if this poll found the run shorter than ``seen``, and the
+        poll before it did not; else None.
     """
 
     client: Client
@@ -100,7 +101,7 @@ class _Following:
     position: int
     seen: Manifest | None = None
     is_over: bool = field(default=False, init=False)
-    has_fallen: bool = field(default=False, init=False)
+    fallen_to: int | None = field(default=None, init=False)
 
     def iter_news(self) -> Iterator[Row]:
         """Poll the run once, and yield the rows that have not been yielded yet."""
@@ -123,7 +124,7 @@ class _Following:
                 # manifest, which may be older than the polled one.
                 return
             now = reading.pulled.manifest
-        if not self.has_fallen:
+        if self.fallen_to is None:
             self.seen = now
         # A backend's last step may be ahead of the rows that it lists: stop only when all rows up
         # to this step have been read, or when a poll found no new row.
@@ -144,16 +145,19 @@ class _Following:
         return has_other_lines or not _objects(now) <= _objects(self.seen)
 
     def _mind_rewinding(self, now: Manifest) -> None:
-        """Lower ``position``, the next step to yield, to the run's end if the run was rewound.
+        """Lower ``position``, the next step to yield, if the run was rewound.
 
         A run counts as rewound if two polls in a row found it shorter. A single poll may find it
-        shorter because the poll was answered by a replica with old data.
+        shorter because the poll was answered by a replica with old data. New rows may have been
+        logged between the two polls, so ``position`` becomes the run's end at the first poll.
         """
-        has_fallen = self.seen is not None and _is_shorter(now, self.seen)
-        if has_fallen and self.has_fallen:
-            self.position = min(self.position, _end(now))
-            has_fallen = False
-        self.has_fallen = has_fallen
+        if self.seen is None or not _is_shorter(now, self.seen):
+            self.fallen_to = None
+        elif self.fallen_to is None:
+            self.fallen_to = _end(now)
+        else:
+            self.position = min(self.position, self.fallen_to, _end(now))
+            self.fallen_to = None
 
     def _open(self, now: Manifest) -> Reading:
         live = None
