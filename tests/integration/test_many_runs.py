@@ -6,6 +6,7 @@ import statistics
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 from tests.http_logging import LoggedRun
 
 import runlake
@@ -99,6 +100,35 @@ def test_the_best_value_of_each_run_ignores_nan(runs):
         ("b", 7, math.inf),
         ("c", 0, loss_of("c", 0)),
     ]
+
+
+def test_best_values_are_read_once_until_the_exports_of_a_run_change(backend, api, monkeypatch):
+    folder = f"{backend.entity}/kept"
+    rows = [{"_step": step, "loss": 9.5 - step, "epoch": step // 2} for step in (0, 1)]
+    for name in LRS:
+        LoggedRun(backend, name, "kept").log(*rows).finish()
+    api.runs(folder).pull()
+    scans: list[int] = []
+    collect_all = pl.collect_all
+
+    def counted(frames):
+        scans.append(len(frames))
+        return collect_all(frames)
+
+    monkeypatch.setattr(pl, "collect_all", counted)
+    for ask in (
+        lambda runs: runs.last("epoch"),
+        lambda runs: runs.best("loss", "max", x="epoch"),
+        lambda runs: runs.best("loss"),
+    ):
+        first = ask(api.runs(folder))
+        assert scans
+        scans.clear()
+        assert_frame_equal(ask(api.runs(folder)), first)
+        assert scans == []
+    LoggedRun(backend, "b", "kept").log({"_step": 2, "loss": -1.0}).finish()
+    assert api.runs(folder).best("loss").sort("run_id")["loss"].to_list() == [8.5, -1.0, 8.5]
+    assert scans == [1]
 
 
 def test_the_last_value_and_the_value_at_a_point(runs):

@@ -104,7 +104,8 @@ def value_per_run(
     -------
     DataFrame
         A row for each run, in the order of ``readings``; null if the run has no such row. If all
-        rows of a run are in exports, its row may be kept in memory until the exports change.
+        rows of a run are in exports, its row may be kept in memory until the exports change; texts
+        are not kept.
 
     Raises
     ------
@@ -126,10 +127,10 @@ def value_per_run(
     unknown = [place for place in others if token not in memory[place]]
     rows = read_opened([opened[place] for place in unknown], types, projection)
     read = _picked(pick(rows.frame, names), choice.place(rows, x, key))
-    if len(unknown) == len(opened):
-        return read
     for place, row in zip(unknown, read.iter_rows() if is_kept else (), strict=False):
         memory[place][token] = row
+    if len(unknown) == len(opened):
+        return read
     rest = pl.DataFrame([memory[place][token] for place in others], schema=dtypes, orient="row")
     if known.is_empty():
         return rest
@@ -191,9 +192,12 @@ def _packed_values(opened: Sequence[OpenedRun], key: str, choice: str) -> pl.Dat
 
 
 def _is_simple(dtype: pl.DataType) -> bool:
-    """Return whether a column of a type stays the same if it is converted to Python and back."""
-    is_exact = dtype.is_float() or dtype.is_integer()
-    return is_exact or dtype in (pl.Boolean(), pl.String(), pl.Null())
+    """Return whether a row with a value of a type may be kept in memory, as Python objects.
+
+    Such a value stays the same if it is converted to Python and back, and it is small. Texts are
+    not kept, because they can be long.
+    """
+    return dtype.is_float() or dtype.is_integer() or dtype in (pl.Boolean(), pl.Null())
 
 
 def _picked(frame: pl.DataFrame, places: Places) -> pl.DataFrame:
