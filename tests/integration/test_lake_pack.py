@@ -25,6 +25,7 @@ from runlake.errors import CacheError, InvalidType, MissingExtra, NotCached
 from runlake.lake.packed import after_pull, compact, expire, read, segments, table
 from runlake.lake.packed.footers import footer_of
 from runlake.lake.packed.place import TABLES, PackedPlace
+from runlake.lake.packed.view import open_view
 
 ODD = ["a.b", "c/d", 'q"x', "ü", "^k$", "*", "value"]
 
@@ -362,6 +363,15 @@ def test_incomplete_runs_and_odd_types_stay_in_their_exports(lake):
     assert "'day'" in report.left_out["team/p/dates"]
     assert in_packed(lake) == 4
     assert_equal(answers(lake), answers_of_exports(lake, lake))
+
+
+def test_no_runs_have_no_packed_files(lake):
+    fill(lake)
+    lake.pack()
+    view = open_view(lake.path)
+    assert view is not None
+    assert view.files_of("metrics_f", "loss", list(view.n_rows))
+    assert view.files_of("metrics_f", "loss", []) == []
 
 
 def test_files_of_a_table_can_be_read_by_others(lake):

@@ -135,10 +135,12 @@ class PackedView:
     def files_of(self, table: str, key: str, numbers: Sequence[int] | None = None) -> list[str]:
         """Return the paths of a table's files that can have rows of a key in the given runs.
 
-        ``numbers`` are run numbers; None or an empty sequence means all runs.
+        ``numbers`` are run numbers; None means all runs.
         """
         found = [one for one in self.files[table] if one.may_hold(key)]
-        if numbers is not None and len(numbers):
+        if numbers is not None:
+            if not len(numbers):
+                return []
             low, high = min(numbers), max(numbers)
             found = [
                 one
