@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from runlake.errors.screen import for_screen, one_line, shortened
-from runlake.history.frames.json_columns import encode_json
+from runlake.history.frames.fit import json_text
 from runlake.history.reader import Reading
 from runlake.history.runs.run_paths import flattened
 from runlake.lake.fixed_runs import FixedRuns
@@ -125,7 +125,8 @@ def diff_runs(runs: FixedRuns, keys: Sequence[str] | None) -> RunDiff:
     for key in dict.fromkeys(keys):
         # Key by key: memory is bounded by one key of each run.
         pair = runs.source.open(listed, _question(key))
-        parted = _first_difference(key, *(_column(reading, key) for reading in pair))
+        columns = [_column(reading, side) for reading, side in zip(pair, (A, B), strict=True)]
+        parted = _first_difference(key, columns)
         found += [] if parted is None else [parted]
     names = [run.run_id for run in runs.runs]
     return RunDiff(
@@ -141,41 +142,50 @@ def _question(key: str | None) -> Question:
     return Question(Projection(() if key is None else (key,)))
 
 
-def _column(reading: Reading, key: str) -> pl.DataFrame:
-    frame, _ = reading.healing(lambda one: one.collected())
-    return frame.select(STEP, pl.nth(1).alias(key)) if key != STEP else frame
+def _column(reading: Reading, side: str) -> tuple[pl.DataFrame, bool]:
+    """Return the steps and, as ``side``, the values of a key; and whether these are JSON text."""
+    frame, json_keys = reading.healing(lambda one: one.collected())
+    return frame.select(STEP, pl.nth(1).alias(side)), bool(json_keys)
 
 
 def _first_difference(
-    key: str, a: pl.DataFrame, b: pl.DataFrame
+    key: str, read: Sequence[tuple[pl.DataFrame, bool]]
 ) -> tuple[str, int, str | None, str | None] | None:
-    columns = [frame.rename({name: side}) for frame, side, name in ((a, A, key), (b, B, key))]
-    dtypes = [frame.schema[side] for frame, side in zip(columns, (A, B), strict=True)]
-    kinds = [dtype for dtype in dtypes if dtype != pl.Null()]
-    if all(dtype.is_numeric() for dtype in kinds) and len(set(kinds)) > 1:
+    columns = [frame for frame, _ in read]
+    kinds = {frame.schema[side] for frame, side in zip(columns, (A, B), strict=True)} - {pl.Null()}
+    is_numbers = all(dtype.is_numeric() for dtype in kinds)
+    is_mixed = len(kinds) > 1 and not is_numbers
+    # Lists, objects and values of different types are compared as the JSON text that users see.
+    is_json = is_mixed or any(dtype.is_nested() for dtype in kinds) or any(done for _, done in read)
+    if is_json:
+        columns = [
+            frame if done else frame.with_columns(json_text(pl.col(side)).alias(side))
+            for (frame, done), side in zip(read, (A, B), strict=True)
+        ]
+    elif len(kinds) > 1:
         # An integer above 2**53 may equal its neighbour as a float.
         columns = [
             frame.with_columns(pl.col(side).cast(pl.Float64))
-            for frame, side in zip(columns, (A, B), strict=True)
-        ]
-    elif len(set(kinds)) > 1 or any(dtype.is_nested() for dtype in kinds):
-        # Values of different types are compared as the JSON text that users see.
-        columns = [
-            frame.with_columns(encode_json(pl.col(side)).alias(side))
             for frame, side in zip(columns, (A, B), strict=True)
         ]
     both = columns[0].join(columns[1], on=STEP, how="full", coalesce=True)
     # With `ne_missing`, a value differs from a missing one, and two missing ones are equal.
     parted = both.filter(pl.col(A).ne_missing(pl.col(B))).sort(STEP).select(STEP, A, B)
     for step, left, right in parted.iter_rows():
-        if not _is_same_text(left, right):
-            return key, step, _text(left), _text(right)
+        if not _is_same_text(left, right, is_json=is_json):
+            return (key, step, left, right) if is_json else (key, step, _text(left), _text(right))
     return None
 
 
-def _is_same_text(a: object, b: object) -> bool:
-    """Return whether two cells that are not equal are JSON texts of the same list or object."""
-    if not isinstance(a, str) or not isinstance(b, str) or {a[:1], b[:1]} - {"{", "["}:
+def _is_same_text(a: object, b: object, *, is_json: bool) -> bool:
+    """Return whether two cells that are not equal are JSON texts of the same value.
+
+    Texts that a run logged, for which ``is_json`` is false, count as JSON text only if they begin
+    like lists or objects.
+    """
+    if not isinstance(a, str) or not isinstance(b, str):
+        return False
+    if not is_json and {a[:1], b[:1]} - {"{", "["}:
         return False
     try:
         return is_same(json.loads(a), json.loads(b))
