@@ -17,6 +17,7 @@ from typing import Any
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
+from tests.cached_runs import store_run, table_of
 from tests.http_logging import LoggedRun, log_seeds
 from typer.testing import CliRunner
 
@@ -393,6 +394,35 @@ def test_a_diff_ignores_the_order_in_objects_and_shortens_long_values(backend, t
     assert lake.diff("r1", "r2", ["bins"]).curves["_step"].to_list() == [2]
 
 
+def test_curves_of_a_diff_are_plain_json_text(tmp_path):
+    lake = runlake.Lake(tmp_path, offline=True)
+    others = {
+        "nested": ([{"x": math.nan}], [{"x": math.inf}]),
+        "kinds": (1.5, "1.5"),
+        "text": ("y", "z"),
+        "missing": (3, None),
+        "mixed": (2, "b"),
+    }
+    kept = {"nested": [{"x": 1.0}], "text": "x", "missing": 1, "same": [{"y": 1}]}
+    for name, side in (("r1", 0), ("r2", 1)):
+        values = {key: pair[side] for key, pair in others.items() if pair[side] is not None}
+        # Each key has one type in an export; `mixed` has two types in the second run.
+        first = {"_step": 0, "mixed": (1, 1.0)[side]} | kept
+        tables = [table_of([first]), table_of([{"_step": 1, "same": [{"y": 1.0}]} | values])]
+        store_run(lake, name, tables)
+    found = lake.diff("r1", "r2").curves.sort("key")
+    assert [row[0] for row in found.iter_rows()] == sorted(others)
+    assert set(found["_step"]) == {1}
+    texts = {key: (a, b) for key, _, a, b in found.iter_rows()}
+    assert texts == {
+        "nested": ('[{"x": NaN}]', '[{"x": Infinity}]'),
+        "kinds": ("1.5", '"1.5"'),
+        "text": ('"y"', '"z"'),
+        "missing": ("3", None),
+        "mixed": ("2", '"b"'),
+    }
+
+
 @pytest.fixture(scope="module")
 def with_files(backend, tmp_path_factory):
     """A list of runs with system metrics, files and tables, and the lake with these runs."""
@@ -437,3 +467,18 @@ def test_files_tables_and_system_metrics_of_pulled_runs_are_read(with_files, tmp
     assert len(lake.run("one").history(stream="system", pandas=False)) == 9
     with pytest.raises(InvalidArgument):
         lake.tables("nothing")
+
+
+@pytest.mark.usefixtures("with_files")
+def test_files_of_a_run_that_was_only_read_are_named_in_a_warning(backend, tmp_path):
+    overrides = {"base_url": backend.base_url, "cache_dir": str(tmp_path)}
+    api = runlake.Api(overrides, api_key=backend.api_key)
+    project = f"{backend.entity}/files"
+    assert api.run(f"{project}/one").frame().height == 1
+    lake = runlake.Lake(tmp_path)
+    lake.pull(api.runs(project, {"name": "two"}), files=True)
+    with pytest.warns(IncompleteWarning, match=r"'one' \(its files are not on disk\)\. Pull them"):
+        found = lake.files()
+    assert list(lake.runs()["run_id"]) == ["one", "two"]
+    assert list(found) == ["two"]
+    assert "media/table/t.table.json" in [file.name for file in found["two"]]

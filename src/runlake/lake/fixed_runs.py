@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from runlake.backend.http.client import Client
 from runlake.cache.layout import RunDirectory, is_published_root
 from runlake.cache.store import read_manifest
-from runlake.errors import NotCached
+from runlake.errors import IncompleteWarning, NotCached, OfflineError
+from runlake.errors.user_line import warn
 from runlake.exports.progress import Progress
-from runlake.history.runs.open import ListedRun
-from runlake.lake.disk_source import DiskSource
+from runlake.history.runs.open import ListedRun, side_by_side
+from runlake.lake.disk_source import DiskSource, describe_lacking
 from runlake.lake.one_run import find_one
 from runlake.lake.packed.elsewhere import shown_place
 from runlake.lake.query.selection import FoundRow, LakeRun, Selection
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from runlake.history.runs.scan import AnyReading
     from runlake.history.runs.values import Choice
     from runlake.lake.packed.choice import PackedChoice
+    from runlake.public.files import File
     from runlake.public.runs.scans import RowRequest
 
 
@@ -177,6 +179,36 @@ class FixedRuns(RunHistories, RunsPlots, RunAttachments):
         ids = pl.Series(RUN_ID, [run.run_id for run in listed], pl.String).to_frame()
         table = pl.concat([ids, self._columns(names)], how="horizontal") if names else ids
         return listed, asked, table
+
+    def files(self, pattern: str | None = None) -> dict[str, list[File]]:
+        """Return the stored files of the runs, by the runs' names in the column ``run_id``.
+
+        One `IncompleteWarning` names the runs whose files are not on disk; they are left out.
+
+        Parameters
+        ----------
+        pattern : str, optional
+            Pattern of file names, as for `Run.files`.
+        """
+        from runlake.public.files import check_pattern
+
+        check_pattern(pattern)
+
+        def read(run: Run) -> list[File] | None:
+            try:
+                return list(run.files(pattern=pattern))
+            except OfflineError:
+                return None
+
+        found = dict(zip(self._ids(), side_by_side(self._client, read, self._runs()), strict=True))
+        lacking = [run_id for run_id, files in found.items() if files is None]
+        if lacking:
+            warn(
+                f"{describe_lacking(dict.fromkeys(lacking, 'its files are not on disk'))} Pull "
+                "them with Lake.pull(..., files=True).",
+                IncompleteWarning,
+            )
+        return {run_id: files for run_id, files in found.items() if files is not None}
 
     def columns(self, names: Sequence[str]) -> pl.DataFrame:
         """Return the named columns of the runs as a frame, one row per run."""

@@ -109,10 +109,11 @@ class Publishing:
         Returns
         -------
         dict or list of str
-            The files of each run that was pulled with its files. Or the paths or URLs of the packed
-            data files that have rows of the key, with the columns ``key``, ``run``, ``step`` and
-            ``value``. These files have rows of other keys too. ``run`` is the number of a run; the
-            packed table ``runs`` lists the numbers that are current.
+            The files of each run that was pulled; an `IncompleteWarning` names the runs that were
+            not pulled, but only cached by a read. Or the paths or URLs of the packed data files
+            that have rows of the key, with the columns ``key``, ``run``, ``step`` and ``value``.
+            These files have rows of other keys too. ``run`` is the number of a run; the packed
+            table ``runs`` lists the numbers that are current.
 
         Raises
         ------
@@ -120,8 +121,6 @@ class Publishing:
             If the runs have the key, but those that have it are not packed. A key with one of the
             characters ``% _ * ? [`` is then taken as a pattern of file names instead. Also if the
             lake is published, and ``pattern`` is not a key of its runs.
-        OfflineError
-            If files are asked for, and a run was never pulled, but only cached by a read.
         """
         runs = self._fixed("warn")
         if pattern is not None:
