@@ -244,6 +244,17 @@ def test_explain_says_what_is_packed(lake):
     assert "2 of them from packed tables" in str(plan)
 
 
+def test_explain_counts_the_files_of_the_steps_that_a_read_of_all_keys_reads(lake):
+    store_run(lake, "r", [table_of([{"_step": step, "loss": 0.5} for step in range(9)])])
+    lake.pack()
+    place = PackedPlace(lake.path)
+    sizes = {name: [one.stat().st_size for one in place.data(name).iterdir()] for name in TABLES}
+    both = [*sizes["metrics_f"], *sizes["metrics_i"]]
+    plan = lake.explain()
+    assert (plan.n_files, plan.n_bytes) == (2, sum(both))
+    assert lake.explain(["loss"]).n_bytes == sum(sizes["metrics_f"])
+
+
 def test_without_the_extra_reads_come_from_exports(lake, monkeypatch):
     fill(lake)
     expected = answers(lake)

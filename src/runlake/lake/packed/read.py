@@ -283,11 +283,14 @@ class PackedRead(PackedRows):
 
     def files(self) -> dict[str, int]:
         """Return the size in bytes of each file that can have requested rows, by path."""
-        keys = self.types.select("key", "type").unique()
+        keys = set(self.types.select("key", "type").unique().iter_rows())
+        if not self._question.keys:
+            # A read of all keys has rows without values too, so it reads the steps.
+            keys.add((STEP, "int64"))
         numbers = list(self._numbers.values())
         paths = {
             path
-            for key, text in keys.iter_rows()
+            for key, text in keys
             if (table := table_of(text)) is not None
             for path in self._view.files_of(table, key, numbers)
         }
