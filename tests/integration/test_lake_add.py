@@ -2,10 +2,12 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import warnings
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 from tests.wandb_files import written
@@ -217,6 +219,43 @@ def test_files_of_a_run_come_along(tmp_path, lake):
     assert found.name == "media/ü.txt"
     with found.download(tmp_path / "down") as copy:
         assert copy.read() == "text"
+
+
+def test_a_cache_that_cannot_be_written_is_named_as_the_cause(tmp_path):
+    put(tmp_path, written(records(ROWS, exit_code=0)))
+    (tmp_path / "file").write_text("")
+    root = tmp_path / "file" / "lake"
+    (failure,) = runlake.Lake(root, offline=True).add(tmp_path / "wandb").failed.values()
+    assert f"The cache at '{root}" in failure.reason
+    assert "cannot be written (Not a directory). Set WANDB_CACHE_DIR" in failure.reason
+    assert "has no run" not in failure.reason
+
+
+def test_a_disk_that_is_full_leaves_no_file_of_a_run_cut_off(tmp_path, lake):
+    logged = put(tmp_path, written(records(ROWS, exit_code=0))).parent / "files" / "large.bin"
+    logged.parent.mkdir()
+    logged.write_bytes(bytes(1_000_500))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # As on a full disk, the write that crosses this limit takes a part of its bytes.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, limits[1]))
+    try:
+        failed = lake.add(tmp_path).failed
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "cannot be written (File too large)" in failed["local/p/one"].reason
+    assert lake.add(tmp_path).new == ("local/p/one",)
+    (found,) = lake.run("one").files()
+    assert found.size == 1_000_500
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").is_file(), reason="needs a file of Linux")
+def test_a_file_of_a_run_that_cannot_be_read_is_named(tmp_path, lake):
+    # Reading this file from its start fails, also for root.
+    logged = put(tmp_path, written(records(ROWS, exit_code=0))).parent / "files" / "broken"
+    logged.parent.mkdir()
+    logged.symlink_to("/proc/self/mem")
+    (failure,) = lake.add(tmp_path).failed.values()
+    assert failure.reason == f"'{logged}' cannot be read (Input/output error)."
 
 
 def test_wrong_paths_are_refused(tmp_path, lake):

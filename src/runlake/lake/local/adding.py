@@ -6,9 +6,8 @@ import base64
 import hashlib
 import json
 import mimetypes
-import shutil
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,10 +41,10 @@ from runlake.cache.upkeep.catch_up import catch_up
 from runlake.cache.upkeep.tree import read_cached_run, unnamed_files
 from runlake.errors import CacheError, IncompleteWarning
 from runlake.errors.user_line import warn
-from runlake.exports.download.attempt_file import AttemptFile
+from runlake.exports.download.attempt_file import AttemptFile, write_all
 from runlake.lake.local.directories import Source, find_sources, in_order
 from runlake.lake.local.document import Document
-from runlake.lake.local.framing import NotRecorded, RecordFile
+from runlake.lake.local.framing import NotRecorded, RecordFile, named_in_errors
 from runlake.lake.local.recorded_rows import RecordedRows, counts_of
 from runlake.lake.local.recorded_run import FIELDS, RUNNING, TIMESTAMP, RecordedRun, written_time
 from runlake.lake.report import Failure, PullReport, with_retry
@@ -64,6 +63,7 @@ REPLACED_SECONDS = 3600.0
 SOURCES = "localFiles"
 # The names of all exports of local runs begin with this.
 OBJECTS = "local"
+PIECE_BYTES = 1 << 20
 AGAIN = "the file is read again."
 AGAIN_IF_CHANGED = "the file is read again if it has changed."
 
@@ -146,6 +146,21 @@ def _failure(source: Source, error: Exception) -> Failure:
     return Failure(f"{source.path.name!r} has no run: {reason}.", type(error).__name__, AGAIN)
 
 
+def _failure_of(error: OSError, root: Path) -> Failure:
+    """Return the `Failure` of a run of which a file cannot be read, or which cannot be stored."""
+    found = error.strerror or str(error)
+    # Errors in reading name their file; an error in writing, such as a full disk, may name none.
+    place = Path(str(error.filename or root))
+    if place.is_relative_to(root) or root.is_relative_to(place):
+        reason = (
+            f"The cache at {str(root)!r} cannot be written ({found}). Set WANDB_CACHE_DIR to a "
+            "directory that this account may write."
+        )
+    else:
+        reason = f"{str(place)!r} cannot be read ({found})."
+    return Failure(reason, type(error).__name__, AGAIN)
+
+
 @dataclass(slots=True)
 class _Adding:
     """Stores runs in the lake, and collects the fields of the `PullReport`."""
@@ -169,8 +184,10 @@ class _Adding:
                 self._add_locked(directory, sources)
             sweep_companions(directory)
             _sweep_exports(directory)
-        except (NotRecorded, OSError) as error:
+        except NotRecorded as error:
             self.failed[str(path)] = _failure(sources[0], error)
+        except OSError as error:
+            self.failed[str(path)] = _failure_of(error, self.settings.cache_dir)
         except CacheError as error:
             self.failed[str(path)] = Failure(str(error), type(error).__name__, AGAIN)
 
@@ -421,8 +438,10 @@ def _copy(directory: RunDirectory, path: Path, name: str, changed_at: str) -> di
     content = directory.path / FILES
     content.mkdir(exist_ok=True)
     with AttemptFile(content, "local") as attempt:
-        with path.open("rb") as source, attempt.open() as copied:
-            shutil.copyfileobj(source, copied)
+        with attempt.open() as copied:
+            for piece in _pieces_of(path):
+                # All bytes, or an error: a disk that gets full takes a part of them.
+                write_all(copied, piece)
         with attempt.path.open("rb") as copied:
             digest = hashlib.file_digest(copied, "md5").digest()
         size = attempt.path.stat().st_size
@@ -438,3 +457,9 @@ def _copy(directory: RunDirectory, path: Path, name: str, changed_at: str) -> di
         "updatedAt": changed_at,
         "content": final.relative_to(directory.path).as_posix(),
     }
+
+
+def _pieces_of(path: Path) -> Iterator[bytes]:
+    with named_in_errors(path), path.open("rb") as file:
+        while piece := file.read(PIECE_BYTES):
+            yield piece

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +23,16 @@ KIND_CHECKSUMS = {kind: zlib.crc32(bytes([kind])) for kind in (FULL, FIRST, MIDD
 
 class NotRecorded(ValueError):
     """A file has no records that runlake can read; the message says why."""
+
+
+@contextmanager
+def named_in_errors(path: Path) -> Iterator[None]:
+    """Name a file in each `OSError` of the context; a read that fails does not name its file."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
 
 
 @dataclass(slots=True)
@@ -50,6 +61,8 @@ class RecordFile:
         ------
         NotRecorded
             If the file is empty, is no ``.wandb`` file, or has an unknown version of the format.
+        OSError
+            If the file cannot be read; its ``filename`` is the path of the file.
         """
         begun: list[bytes] | None = None
         end = HEADER.size
@@ -72,7 +85,7 @@ class RecordFile:
 
     def _parts(self) -> Iterator[tuple[int, int, bytes]]:
         """Yield byte offset, kind and content of each part of a record, up to a damaged part."""
-        with self.path.open("rb") as file:
+        with named_in_errors(self.path), self.path.open("rb") as file:
             _check_header(file.read(HEADER.size))
             file.seek(0)
             start = 0
