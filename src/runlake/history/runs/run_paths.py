@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 MEDIA_TYPE = "_type"
+_MISSING: Any = object()
 
 
 def value_at(values: Mapping[str, Any], path: str) -> Any:
@@ -22,6 +23,11 @@ def value_at(values: Mapping[str, Any], path: str) -> Any:
     """
     if not path:
         return values
+    found = _find(values, path)
+    return None if found is _MISSING else found
+
+
+def _find(values: Mapping[str, Any], path: str) -> Any:
     head, tail = path, ""
     while head:
         if head in values:
@@ -29,14 +35,14 @@ def value_at(values: Mapping[str, Any], path: str) -> Any:
             if not tail:
                 return found
             if isinstance(found, Mapping):
-                nested = value_at(found, tail)
-                if nested is not None:
+                nested = _find(found, tail)
+                if nested is not _MISSING:
                     return nested
         head, dot, last = head.rpartition(".")
         tail = f"{last}.{tail}" if tail else last
         if not dot:
-            return None
-    return None
+            break
+    return _MISSING
 
 
 def flattened(values: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
@@ -53,8 +59,8 @@ def flattened(values: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]
     ------
     tuple of str and object
         Path and value. A list, an empty dict, and a dict with a ``_type`` (media, histograms) are
-        one value each. If a key with dots has the same path as a nested value, the value of this
-        key comes last; `value_at` returns the same value.
+        one value each. If several values have the same path, they come in the order of the number of
+        dots in their keys: the value with the longest key, which `value_at` returns, comes last.
 
     Examples
     --------
@@ -63,7 +69,7 @@ def flattened(values: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]
     """
     entries: Iterable[tuple[str, Any]] = values.items()
     if any("." in key for key in values):
-        entries = sorted(entries, key=_has_dots)
+        entries = sorted(entries, key=_n_dots)
     for key, value in entries:
         inner = f"{path}.{key}"
         if isinstance(value, dict) and value and MEDIA_TYPE not in value:
@@ -72,5 +78,5 @@ def flattened(values: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]
             yield inner, value
 
 
-def _has_dots(entry: tuple[str, Any]) -> bool:
-    return "." in entry[0]
+def _n_dots(entry: tuple[str, Any]) -> int:
+    return entry[0].count(".")

@@ -1,11 +1,14 @@
 """Runs as a table: a row per run, whatever fields a backend sent."""
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
+import pytest
 
 from runlake.history.runs.run_table import FIELDS, chosen_columns, flat_run_table, run_table
+from runlake.server.store.run_values import config_values
 
 FULL: dict[str, Any] = {
     "name": "r1",
@@ -130,3 +133,22 @@ def test_values_that_no_column_can_hold_are_text():
     assert mixed == ["config.big"]
     assert run_table(runs)["config"].struct.field("half").to_list() == ["x\\ud800", None]
     assert chosen_columns(runs, ["config.half"])["config.half"][0] == "x\\ud800"
+
+
+@pytest.mark.parametrize(
+    ("config", "value"),
+    [
+        ({"a": {"b": {"c": 1}}, "a.b": {"c": 2}, "a.b.c": 3}, 3),
+        ({"a.b.c": 3, "a.b": {"c": 2}, "a": {"b": {"c": 1}}}, 3),
+        ({"a.b": {"c": 2}, "a": {"b.c": 1}}, 2),
+        ({"a.b": {"c": None}, "a": {"b": {"c": 1}}}, None),
+        ({"a.b": 2, "a": {"b": {"c": 1}}}, 1),
+    ],
+)
+def test_of_values_with_one_path_every_table_has_that_of_the_longest_key(config, value):
+    runs = [{"name": "r", "config": config}]
+    path = "config.a.b.c"
+    assert flat_run_table(runs)[0][path].to_list() == [value]
+    assert chosen_columns(runs, [path])[path].to_list() == [value]
+    # The filters of the backend take the same value.
+    assert json.loads(config_values(json.dumps(config)))["a.b.c"] == value
