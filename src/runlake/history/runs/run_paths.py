@@ -59,8 +59,8 @@ def flattened(values: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]
     ------
     tuple of str and object
         Path and value. A list, an empty dict, and a dict with a ``_type`` (media, histograms) are
-        one value each. If several values have the same path, they come in the order of the number of
-        dots in their keys: the value with the longest key, which `value_at` returns, comes last.
+        one value each. If several values have the same path, the value with the longest key, which
+        `value_at` returns, comes last.
 
     Examples
     --------
