@@ -164,7 +164,7 @@ class _Table:
         return 0 if place is None else self._read(layout, place)
 
     def table(self, field: int) -> _Table:
-        """Return the table to which a field refers."""
+        """Return the flatbuffers table to which a field of this table refers."""
         return _Table(self.content, self._target(field))
 
     def only_item(self, field: int) -> _Table:

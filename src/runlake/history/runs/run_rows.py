@@ -140,7 +140,10 @@ def _scan(group: Sequence[OpenedRun], types: Types) -> pl.LazyFrame:
 
 
 def _places(group: Sequence[OpenedRun], types: Types) -> pl.DataFrame:
-    """Return the index of each run as a frame of one column; no key has the column's name."""
+    """Return a frame with one column: the index of each run in ``group``.
+
+    The column has a name that no key has.
+    """
     name = unused_name({STEP, *types})
     return pl.Series(name, range(len(group)), pl.UInt32).to_frame()
 

@@ -69,7 +69,7 @@ class OpenedRun:
 
     @property
     def group(self) -> Hashable:
-        """A value that is equal for consecutive runs of one scan; None if the run is read alone."""
+        """A value that is equal for runs that one polars query can read; None for a run alone."""
         return self.packed or self.schema
 
     def can_match(self, projection: Projection) -> bool:

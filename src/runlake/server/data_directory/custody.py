@@ -195,7 +195,7 @@ class Generations:
         write_generation(self._data_dir, number)
 
     def go_on(self) -> None:
-        """If there were commits, checkpoint, then increase the database's generation number.
+        """If there were commits since the last call, checkpoint, and raise the generation number.
 
         Every call of this method must come from the same thread.
         """
