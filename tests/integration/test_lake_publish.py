@@ -9,8 +9,10 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 
@@ -507,6 +509,30 @@ def test_a_published_lake_names_its_place_in_messages(lake, tmp_path):
         assert repr(str(tmp_path / "copy")) in str(caught.value)
         assert str(published.path) not in str(caught.value)
     assert repr(str(tmp_path / "copy")) in repr(published.where({"name": "ints"}))
+
+
+def test_many_readers_that_open_a_published_lake_at_once_all_read_it_whole(
+    lake, tmp_path, monkeypatch
+):
+    lake.publish(tmp_path / "copy")
+    start = threading.Barrier(8)
+
+    def read(_):
+        start.wait()
+        published = runlake.Lake(tmp_path / "copy")
+        return [published.runs().height for _ in range(5)]
+
+    def read_again(_):
+        start.wait()
+        return runlake.Lake(tmp_path / "copy").runs().height
+
+    with ThreadPoolExecutor(8) as executor:
+        for number in range(3):
+            monkeypatch.setenv("WANDB_CACHE_DIR", str(tmp_path / f"cache {number}"))
+            assert list(executor.map(read, range(8))) == [[len(ROWS)] * 5] * 8
+            (catalog,) = tmp_path.glob(f"cache {number}/**/catalog.sqlite")
+            catalog.write_bytes(b"")
+            assert list(executor.map(read_again, range(8))) == [len(ROWS)] * 8
 
 
 @pytest.mark.parametrize("event", ["sqlite3.connect", "os.rename", "shutil.rmtree"])

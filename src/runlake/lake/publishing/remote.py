@@ -76,7 +76,7 @@ def _opened(place: Path, bucket: Bucket, publication: Publication) -> Path:
     }
     there = Elsewhere(files=files, place=bucket.place)
     if not _has_runs(root, publication.n_runs):
-        _create(root, there, bucket)
+        _create(root, there, bucket, publication.n_runs)
     elif read_elsewhere(root) != there:
         there.write(root)
     _sweep(place, root)
@@ -97,28 +97,40 @@ def _remove(path: Path, pid: int) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _create(root: Path, there: Elsewhere, bucket: Bucket) -> None:
+def _create(root: Path, there: Elsewhere, bucket: Bucket, n_runs: int) -> None:
     root.parent.mkdir(parents=True, exist_ok=True)
-    part, old = (root.with_name(f"{secrets.token_hex(8)}{PART}") for _ in range(2))
+    part = root.with_name(f"{secrets.token_hex(8)}{PART}")
     part.mkdir()
     try:
         there.write(part)
         # Before the directory gets its name: a reader takes a directory with this name as whole,
         # and a process may be killed at any moment.
         _fill(part, _runs(bucket, [one[0] for one in there.files[RUNS]]))
+        while not _is_renamed(part, root):
+            Catalog(root).reset()
+            # Race: another process has opened the same publication, and may read it already.
+            if _has_runs(root, n_runs):
+                return
+            # A damaged directory is replaced: to write into it would disturb others that do so.
+            old = root.with_name(f"{secrets.token_hex(8)}{PART}")
+            with suppress(FileNotFoundError):
+                root.rename(old)
+            shutil.rmtree(old, ignore_errors=True)
+        # This thread may have a connection to the database of a directory that was replaced.
         Catalog(root).reset()
-        # A damaged directory is replaced. To write into it would disturb others that do the same.
-        with suppress(FileNotFoundError):
-            root.rename(old)
-        try:
-            part.rename(root)
-        except OSError:
-            # Race: another process has opened the same publication.
-            if not root.is_dir():
-                raise
     finally:
         shutil.rmtree(part, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+
+
+def _is_renamed(part: Path, root: Path) -> bool:
+    """Rename a directory; return False if there is a directory of the new name already."""
+    try:
+        part.rename(root)
+    except OSError:
+        if not root.is_dir():
+            raise
+        return False
+    return True
 
 
 def _fill(root: Path, rows: pl.DataFrame) -> None:
