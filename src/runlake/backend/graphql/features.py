@@ -40,7 +40,7 @@ def fetch_features(client: Client) -> frozenset[str]:
         except BackendError as error:
             # A failure of the server passes, so nothing is remembered. A server that refuses this
             # query is too old for all of the features.
-            if isinstance(error, Unreachable) or is_retryable(error.status or OK):
+            if isinstance(error, Unreachable) or is_retryable(getattr(error, "status", None) or OK):
                 raise
             info = {}
         features = info.get("features") or []
