@@ -190,10 +190,7 @@ def _group_rows(
         columns = list(COLUMNS) if is_own else [KEY, *COLUMNS]
         # From object storage, chunks that are beside each other are read in one request.
         with pq.ParquetFile(
-            file or path,
-            metadata=footer.metadata,
-            pre_buffer=file is not None,
-            page_checksum_verification=True,
+            file or path, metadata=footer.metadata, pre_buffer=file is not None
         ) as opened_file:
             # No threads of pyarrow, because each file is read in a thread of its own already.
             wanted = footer.with_runs(groups[path], *bounds)
